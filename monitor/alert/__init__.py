@@ -1,0 +1,1 @@
+"""Calibration, thresholds, verdicts, transitions. Pure."""

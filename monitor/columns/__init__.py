@@ -1,0 +1,1 @@
+"""Records in columnar form: types, roles, inference. Pure."""

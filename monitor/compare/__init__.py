@@ -1,0 +1,1 @@
+"""Two files or frames held against each other, without a server."""

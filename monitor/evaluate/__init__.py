@@ -1,0 +1,1 @@
+"""The steps: read, decide (pure), write."""

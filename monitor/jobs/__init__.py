@@ -1,0 +1,1 @@
+"""When the steps run; claims and leases."""

@@ -1,0 +1,116 @@
+"""What a judged window leaves: result rows, check verdicts, transitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Status = Literal["ok", "warning", "alert", "unknown"]
+SEVERITY_ORDER: dict[str, int] = {"ok": 0, "warning": 1, "alert": 2, "unknown": 3}
+UNKNOWN_REASONS = (
+    "few_rows", "learning", "no_reference", "constant", "all_missing", "failed", "baseline_too_short",
+    "too_many_categories", "not_comparable",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRow:
+    """One number of one window: value, threshold, status and the convention (``method``) behind it.
+
+    ``column`` is ``""`` for the whole model, ``segment`` ``""`` for all traffic. ``needs`` is the n an
+    unknown row would need. Window, model and reference are the result's, not repeated here.
+    """
+
+    segment: str = ""
+    column: str
+    metric: str
+    check: str
+    kind: str
+    value: float | None
+    lower: float | None = None
+    upper: float | None = None
+    threshold: float | None = None
+    p_value: float | None = None
+    rows: int
+    reference_rows: int
+    status: Status
+    reason: str | None = None
+    needs: int | None = None
+    method: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnEvidence:
+    """A column behind a failing check: the shape of ``columns`` in alerts and actions."""
+
+    column: str
+    metric: str
+    value: float | None
+    threshold: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckVerdict:
+    """One check held against one window and segment."""
+
+    check: str
+    kind: str
+    segment: str = ""
+    severity: Literal["critical", "warning", "none"]
+    status: Status
+    reason: str | None = None
+    value: float | None = None
+    threshold: float | None = None
+    rows: int
+    needs: int | None = None
+    columns_failing: int = 0
+    columns: tuple[ColumnEvidence, ...] = ()
+    hold: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckState:
+    """The verdict in force of (version, check, segment): kept between windows.
+
+    ``status`` is the last *decided* one (never unknown, unless nothing was ever decided); ``unknown_reason``
+    is set while the newest judged window could not be decided. ``streak`` counts consecutive windows whose
+    raw verdict was ``streak_status`` (for ``hold``).
+    """
+
+    check: str
+    kind: str
+    segment: str
+    severity: str
+    status: Status
+    unknown_reason: str | None
+    since_us: int
+    window_start_us: int
+    window_end_us: int
+    value: float | None
+    threshold: float | None
+    rows: int
+    needs: int | None
+    columns_failing: int
+    columns: tuple[ColumnEvidence, ...]
+    streak: int = 1
+    streak_status: Status = "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """A verdict that changed: what alerts are made of."""
+
+    check: str
+    kind: str
+    segment: str
+    severity: str
+    from_status: Status
+    status: Status
+    at_us: int
+    window_start_us: int
+    window_end_us: int
+    value: float | None
+    threshold: float | None
+    rows: int
+    columns: tuple[ColumnEvidence, ...]
+    explanation: str

@@ -1,0 +1,120 @@
+"""The schema: a version's columns, their roles and types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+from monitor.model.errors import InvalidInput
+from monitor.model.names import nearest
+
+Role = Literal["feature", "prediction", "score", "label", "timestamp", "id", "context", "ignore"]
+ColumnType = Literal["numeric", "categorical", "boolean", "text", "embedding", "timestamp"]
+ROLES: tuple[str, ...] = get_args(Role)
+TYPES: tuple[str, ...] = get_args(ColumnType)
+MONITORED_ROLES = ("feature", "prediction", "score")
+
+_KEYS = (
+    "name", "role", "type", "class", "dimensions", "missing", "true", "false",
+    "store", "sensitive", "segment", "importance", "description",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column: its name, what it means (role) and how its values are read (type)."""
+
+    name: str
+    role: Role = "feature"
+    type: ColumnType = "numeric"
+    class_: str | None = None
+    dimensions: int | None = None
+    missing: tuple[Any, ...] = ()
+    true: tuple[str, ...] = ()
+    false: tuple[str, ...] = ()
+    store: Literal["value", "hash", "none"] = "value"
+    sensitive: bool = False
+    segment: bool = False
+    importance: float | None = None
+    description: str = ""
+
+    @property
+    def stored_name(self) -> str:
+        """The name in a stored batch: by role, so that no feature collides with a reserved column."""
+        if self.role in ("feature", "context", "ignore"):
+            return f"f:{self.name}"
+        if self.role == "score" and self.class_ is not None:
+            return f"score:{self.class_}"
+        return self.role
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of CONFIG.md "Columns"; fields at their default are left out."""
+        full = {"class" if f == "class_" else f: getattr(self, f) for f in self.__slots__}
+        default = {"class": None, "dimensions": None, "missing": (), "true": (), "false": (), "store": "value",
+                   "sensitive": False, "segment": False, "importance": None, "description": ""}  # fmt: skip
+        kept = {k: v for k, v in full.items() if k not in default or v != default[k]}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()}
+
+    @classmethod
+    def from_json(cls, shape: dict[str, Any]) -> Column:
+        """A column from its JSON shape; unknown keys and values are refused with the nearest known name."""
+        if not isinstance(shape, dict) or not isinstance(shape.get("name"), str):
+            raise InvalidInput(f"a schema column is an object with a name, found {str(shape)[:80]}")
+        for key in shape:
+            if key not in _KEYS:
+                raise InvalidInput(f"column {shape['name']!r}: unknown key {key!r}{nearest(key, _KEYS)}")
+        for key, known in (("role", ROLES), ("type", TYPES), ("store", ("value", "hash", "none"))):
+            if key in shape and shape[key] not in known:
+                raise InvalidInput(f"column {shape['name']!r}: {key} {shape[key]!r} is not one of {', '.join(known)}")
+        values: dict[str, Any] = {
+            "class_" if k == "class" else k: tuple(v) if isinstance(v, list) else v for k, v in shape.items()
+        }
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """Columns in order, names unique; ``inferred`` says nobody declared it."""
+
+    columns: tuple[Column, ...]
+    inferred: bool = False
+
+    def __post_init__(self) -> None:
+        names = [c.name for c in self.columns]
+        if len(set(names)) != len(names):
+            twice = next(n for n in names if names.count(n) > 1)
+            raise InvalidInput(f"schema: column {twice!r} is named twice")
+
+    @cached_property
+    def by_name(self) -> dict[str, Column]:
+        """Columns by schema name."""
+        return {c.name: c for c in self.columns}
+
+    @cached_property
+    def by_stored_name(self) -> dict[str, Column]:
+        """Columns by the name they have in a stored batch."""
+        return {c.stored_name: c for c in self.columns}
+
+    @property
+    def monitored(self) -> tuple[Column, ...]:
+        """Features, predictions and scores of a type that has profiles (numeric, categorical, boolean)."""
+        return tuple(
+            c for c in self.columns
+            if c.role in (*MONITORED_ROLES, "context") and c.type in ("numeric", "categorical", "boolean")
+        )  # fmt: skip
+
+    def role(self, role: Role) -> Column | None:
+        """The first column of that role, if any."""
+        return next((c for c in self.columns if c.role == role), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"columns": [...], "inferred": bool}``."""
+        return {"columns": [c.to_json() for c in self.columns], "inferred": self.inferred}
+
+    @classmethod
+    def from_json(cls, shape: dict[str, Any]) -> Schema:
+        """A schema from its JSON shape."""
+        if not isinstance(shape, dict) or not isinstance(shape.get("columns"), list):
+            raise InvalidInput('schema: expected {"columns": [{"name": …, "role": …, "type": …}, …]}')
+        return cls(columns=tuple(Column.from_json(c) for c in shape["columns"]), inferred=bool(shape.get("inferred")))

@@ -1,0 +1,1 @@
+"""Data-quality measurements of one profile. Pure."""

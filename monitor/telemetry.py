@@ -1,0 +1,47 @@
+"""The process's own counters: made once by ``app.py`` on a registry of its own and handed down."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+STEPS = ("fold", "join", "evaluate", "verdict", "outbox", "retention", "compact")
+
+
+class Telemetry:
+    """Counters, histograms and gauges of one process (names of API 4); ``registry`` renders them."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry(auto_describe=False)
+        self.records = Counter(
+            "driftline_records", "Records by what became of them", ["model", "version", "result"], registry=registry
+        )
+        self.deduplicated = Counter(
+            "driftline_records_deduplicated", "Repeats of an id dropped when folded", ["model", "version"],
+            registry=registry,
+        )  # fmt: skip
+        self.late_rows = Counter(
+            "driftline_late_rows", "Rows folded after their window had closed", ["model", "version"], registry=registry
+        )
+        self.requests = Counter("driftline_requests", "HTTP requests", ["route", "code"], registry=registry)
+        self.ingest_seconds = Histogram(
+            "driftline_ingest_duration_seconds", "From request to answer on the ingest route",
+            buckets=_LATENCY_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self.commit_seconds = Histogram(
+            "driftline_commit_duration_seconds", "One group commit", buckets=_LATENCY_BUCKETS, registry=registry
+        )
+        self.queue_bytes = Gauge("driftline_queue_bytes", "Bytes of ingest in flight", registry=registry)
+        self.queue_limit_bytes = Gauge("driftline_queue_limit_bytes", "Budget of bytes in flight", registry=registry)
+        self.step_runs = Counter(
+            "driftline_step_runs", "Runs of a step by outcome (done, failed, lost)", ["step", "outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self.step_last_success = Gauge(
+            "driftline_step_last_success_timestamp_seconds", "When a step last succeeded here", ["step"],
+            registry=registry,
+        )  # fmt: skip
+        self.step_seconds = Histogram(
+            "driftline_step_duration_seconds", "How long a step took", ["step"], buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )  # fmt: skip
