@@ -1,0 +1,71 @@
+"""An acking client: writes down what it sends before, and what was acknowledged after."""
+
+from __future__ import annotations
+
+import random
+import threading
+import uuid
+from dataclasses import dataclass, field
+
+import httpx
+
+
+@dataclass
+class Ledger:
+    """Ids by what the client knows of them."""
+
+    sent: set[str] = field(default_factory=set)
+    acked: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    unknown: list[tuple[str, dict]] = field(default_factory=list)  # (key, body) to send again
+    in_flight: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class AckingClient(threading.Thread):
+    """Posts batches of 1 to 50 records, each with an ``Idempotency-Key``, until told to stop."""
+
+    def __init__(self, url: str, *, ledger: Ledger, seed: int):
+        super().__init__(daemon=True)
+        self.url, self.ledger, self.random = url, ledger, random.Random(seed)
+        self.halt = threading.Event()
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            with httpx.Client(timeout=10) as client:
+                while not self.halt.is_set():
+                    records = [self._record() for _ in range(self.random.choice([1, 1, 5, 50]))]
+                    post(client, self.url, key=str(uuid.UUID(int=self.random.getrandbits(128))), body={"records": records},
+                         ledger=self.ledger)  # fmt: skip
+        except BaseException as error:
+            self.error = error
+
+    def _record(self) -> dict:
+        identity = f"{self.random.getrandbits(96):024x}"
+        return {"id": identity, "features": {"x": self.random.gauss(0, 1), "plan": self.random.choice("abc")}}
+
+
+def post(client: httpx.Client, url: str, *, key: str, body: dict, ledger: Ledger) -> None:
+    """One request, entered in the ledger whatever becomes of it."""
+    ids = {r["id"] for r in body["records"]}
+    with ledger.lock:
+        ledger.sent |= ids
+        ledger.in_flight += 1
+    try:
+        answer = client.post(url, json=body, headers={"Idempotency-Key": key})
+    except httpx.TransportError:
+        with ledger.lock:
+            ledger.unknown.append((key, body))
+        return
+    finally:
+        with ledger.lock:
+            ledger.in_flight -= 1
+    with ledger.lock:
+        if answer.status_code == 200:
+            assert answer.json()["stored"] == len(ids), answer.text
+            ledger.acked |= ids
+        elif answer.status_code in (409, 503):
+            ledger.unknown.append((key, body))
+        else:
+            ledger.refused |= ids

@@ -1,0 +1,70 @@
+"""The real server as a subprocess on a free loopback port, for tests that kill, stop and restart it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Service:
+    """``driftline serve`` with its own data directory; ``start`` waits until it is ready."""
+
+    def __init__(self, data_dir: Path, *, database_url: str | None = None, arguments: tuple[str, ...] = (), **settings):
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.arguments = arguments
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = data_dir / "serve.log"
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("DRIFTLINE_")}
+        self.environment = clean | {"DRIFTLINE_DATA_DIR": str(data_dir)} | settings
+        if database_url is not None:
+            self.environment["DRIFTLINE_DATABASE_URL"] = database_url
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, within_seconds: float = 30.0) -> float:
+        """Seconds from the start of the process until ``/readyz`` said yes."""
+        began = time.monotonic()
+        command = [sys.executable, "-m", "monitor.cli", "serve", "--port", str(self.port), *self.arguments]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+        while time.monotonic() - began < within_seconds:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}")
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200:
+                    return time.monotonic() - began
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)  # noqa: S110 -- polling a process that has no other way to say it is up
+        raise AssertionError(f"not ready within {within_seconds} s:\n{self.log.read_text()[-3000:]}")
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, *, within_seconds: float = 20.0) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(timeout=within_seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"no end within {within_seconds} s of SIGTERM") from None
