@@ -1,0 +1,95 @@
+"""Ingest over HTTP, durable, closed loop with 64 connections, the server on one core.
+
+Baselines of the same run: a Starlette endpoint that reads the body and answers, and a FastAPI endpoint that stores a row per
+record through an ORM. Records have 50 features (40 numbers, 10 categories) and a score.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.serving import Load, driftline, post_load, uvicorn_app
+
+NUMBERS, CATEGORIES = 40, 10
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+def table(rows: int, *, seed: int = 1) -> pa.Table:
+    """``rows`` records as flat columns: float64 numbers, string categories, a score."""
+    rng = np.random.default_rng(seed)
+    names = np.array(["red", "green", "blue", "black"])
+    columns = {f"n{i}": rng.normal(size=rows).round(6) for i in range(NUMBERS)}
+    columns |= {f"c{i}": names[rng.integers(0, 4, rows)] for i in range(CATEGORIES)}
+    return pa.table(columns | {"score": rng.uniform(size=rows).round(6)})
+
+
+def json_body(rows: int) -> bytes:
+    """The records as ``{"records": [{"features": …, "score": …}]}``."""
+    records = [{"features": {k: v for k, v in r.items() if k != "score"}, "score": r["score"]} for r in table(rows).to_pylist()]
+    return json.dumps({"records": records}).encode()
+
+
+def arrow_body(rows: int) -> bytes:
+    """The records as an Arrow IPC stream."""
+    sink = io.BytesIO()
+    data = table(rows)
+    with pa.ipc.new_stream(sink, data.schema) as writer:
+        writer.write_table(data)
+    return sink.getvalue()
+
+
+def prepare(url: str, model: str = "bench") -> str:
+    """The predictions URL of a model with a reference of 5,000 rows."""
+    base = f"{url}/api/v1/models/{model}"
+    httpx.put(base, json={"task": "binary_classification"}).raise_for_status()
+    httpx.put(f"{base}/versions/1", json={}).raise_for_status()
+    reference = httpx.put(f"{base}/versions/1/reference", params={"score": "score"}, content=arrow_body(5_000),
+                          headers={"Content-Type": ARROW}, timeout=60)  # fmt: skip
+    reference.raise_for_status()
+    return f"{base}/versions/1/predictions"
+
+
+CASES = (
+    ("JSON, 1 record a request", 1, json_body, "application/json", 64),
+    ("JSON, 500 records a request", 500, json_body, "application/json", 16),
+    ("Arrow, 500 records a request", 500, arrow_body, ARROW, 16),
+    ("Arrow, 5,000 records a request", 5_000, arrow_body, ARROW, 8),
+)
+
+
+def row(name: str, records: int, load: Load, noop: Load) -> str:
+    """A line of the table."""
+    return (
+        f"| {name} | {load.requests_per_second:,.0f} | {load.requests_per_second * records:,.0f} | {load.p50_ms:.1f} | {load.p99_ms:.1f} "
+        f"| {load.requests_per_second / noop.requests_per_second:.2f} | {load.errors} |"
+    )
+
+
+def main() -> None:
+    """Prints the table."""
+    print("| ingest | requests/s | records/s | p50 ms | p99 ms | ÷ no-op | errors |\n|---|---|---|---|---|---|---|")
+    for name, records, body, content_type, connections in CASES:
+        payload = body(records)
+        with uvicorn_app("benchmarks.baselines:noop") as url:
+            noop = post_load(url, body=payload, content_type=content_type, connections=connections)
+        with tempfile.TemporaryDirectory() as folder, driftline(Path(folder)) as service:
+            load = post_load(prepare(service.url), body=payload, content_type=content_type, connections=connections)
+        print(row(f"{name}: no-op Starlette", records, noop, noop))
+        print(row(f"{name}: Driftline", records, load, noop), flush=True)
+        if content_type == "application/json":
+            with tempfile.TemporaryDirectory() as folder, uvicorn_app(
+                "benchmarks.orm_app:app", BASELINE_DATABASE_URL=f"sqlite:///{folder}/orm.db"
+            ) as url:
+                rows = post_load(url, body=payload, content_type=content_type, connections=8)
+            print(row(f"{name}: a row per record, ORM", records, rows, noop), flush=True)
+
+
+if __name__ == "__main__":
+    main()
