@@ -1,0 +1,170 @@
+"""When a verdict changes: one table, from which the documents' diagram is drawn.
+
+A state is the verdict in force of one (version, check, segment). Each judged window brings a verdict; the
+table says what follows. *Hold* delays what gets worse until that many consecutive windows said so; getting
+better takes effect at once. ``unknown`` and gaps leave the verdict in force.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from monitor.model.results import SEVERITY_ORDER, CheckState, CheckVerdict, Status, Transition
+
+Effect = Literal["stay", "keep", "settle", "raise", "ease", "resolve"]
+
+# (verdict in force, the window's verdict) → what happens.
+TABLE: dict[tuple[Status, Status], Effect] = {
+    ("unknown", "ok"): "settle",  # the first decision, nothing to tell
+    ("unknown", "warning"): "raise",
+    ("unknown", "alert"): "raise",
+    ("unknown", "unknown"): "keep",
+    ("ok", "ok"): "stay",
+    ("ok", "warning"): "raise",
+    ("ok", "alert"): "raise",
+    ("ok", "unknown"): "keep",
+    ("warning", "ok"): "resolve",
+    ("warning", "warning"): "stay",
+    ("warning", "alert"): "raise",
+    ("warning", "unknown"): "keep",
+    ("alert", "ok"): "resolve",
+    ("alert", "warning"): "ease",
+    ("alert", "alert"): "stay",
+    ("alert", "unknown"): "keep",
+}
+# The effects that change the verdict in force, and of those the ones that leave a transition.
+CHANGES: frozenset[Effect] = frozenset(("settle", "raise", "ease", "resolve"))
+TOLD: frozenset[Effect] = frozenset(("raise", "ease", "resolve"))
+_EXPLAINED: dict[Effect, str] = {
+    "settle": "decided for the first time",
+    "raise": "after `hold` windows: an alert begins or worsens",
+    "ease": "an alert becomes a warning",
+    "resolve": "the alert is resolved",
+}
+
+
+def advance(
+    state: CheckState | None,
+    verdict: CheckVerdict,
+    *,
+    now_us: int,
+    window_start_us: int,
+    window_end_us: int,
+    counts: bool,
+) -> tuple[CheckState | None, Transition | None]:
+    """The verdict in force after a window, and the transition if it changed.
+
+    A window that does not count (``counts`` false: too old, or a newer one has been judged) changes nothing:
+    the state comes back as it was. The first ``ok`` settles the state and is no transition.
+    """
+    if not counts:
+        return state, None
+    before = state if state is not None else _state(verdict, status="unknown", streak=0)
+    effect = TABLE[before.status, verdict.status]
+    if effect == "keep":
+        reason = verdict.reason or "failed"
+        since_us = now_us if state is None else before.since_us
+        kept = replace(before, since_us=since_us, unknown_reason=reason, needs=verdict.needs)
+        return replace(kept, window_start_us=window_start_us, window_end_us=window_end_us), None
+    streak = _streak(before, verdict=verdict, window_start_us=window_start_us)
+    held_back = effect == "raise" and streak < verdict.hold
+    changed = effect in CHANGES and not held_back
+    after = replace(
+        _state(verdict, status=verdict.status if changed else before.status, streak=streak),
+        since_us=now_us if changed else before.since_us,
+        window_start_us=window_start_us,
+        window_end_us=window_end_us,
+    )
+    if not changed or effect not in TOLD:
+        return after, None
+    return after, _transition(before, after, explanation=explain(verdict))
+
+
+def explain(verdict: CheckVerdict) -> str:
+    """One sentence for people: how many columns, the worst one, its value and threshold."""
+    if verdict.status == "ok":
+        return f"{verdict.check} is back within its threshold, {verdict.rows:,} rows"
+    worst = verdict.columns[0] if verdict.columns else None
+    parts = [f"{verdict.check}: {verdict.status}"]
+    if verdict.columns_failing:
+        parts.append(f"{verdict.columns_failing} column{'s' if verdict.columns_failing > 1 else ''}")
+    value, threshold = (worst.value, worst.threshold) if worst else (verdict.value, verdict.threshold)
+    if value is not None:
+        name = f"worst {worst.column}: {worst.metric}" if worst else "value"
+        parts.append(f"{name} {value:.4g}" + (f", threshold {threshold:.4g}" if threshold is not None else ""))
+    return ", ".join(parts) + f", {verdict.rows:,} rows"
+
+
+def mermaid() -> str:
+    """The state diagram of ``TABLE`` in Mermaid's language, for the documents.
+
+    >>> mermaid().splitlines()[:2]
+    ['stateDiagram-v2', '    [*] --> unknown']
+    """
+    lines = ["stateDiagram-v2", "    [*] --> unknown"]
+    for (status, verdict), effect in TABLE.items():
+        if effect in CHANGES:
+            lines.append(f"    {status} --> {verdict}: {effect}")
+    return "\n".join(lines) + "\n"
+
+
+def markdown() -> str:
+    """``TABLE`` as a Markdown table with what each change means, for the documents."""
+    lines = ["| in force | window says | effect | |", "|---|---|---|---|"]
+    for (status, verdict), effect in TABLE.items():
+        lines.append(f"| {status} | {verdict} | {effect} | {_EXPLAINED.get(effect, 'the verdict in force stays')} |")
+    return "\n".join(lines) + "\n"
+
+
+def _streak(before: CheckState, *, verdict: CheckVerdict, window_start_us: int) -> int:
+    """Consecutive windows whose verdict was this bad or worse, this one included."""
+    as_bad = SEVERITY_ORDER[before.streak_status] >= SEVERITY_ORDER[verdict.status]
+    both_failing = verdict.status != "ok" and before.streak_status in ("warning", "alert")
+    continues = before.streak > 0 and (before.streak_status == verdict.status or (both_failing and as_bad))
+    if not continues:
+        return 1
+    # A revision of a window that was counted already.
+    revised = before.window_start_us == window_start_us and before.unknown_reason is None
+    return before.streak + (0 if revised else 1)
+
+
+def _state(verdict: CheckVerdict, *, status: Status, streak: int) -> CheckState:
+    return CheckState(
+        check=verdict.check,
+        kind=verdict.kind,
+        segment=verdict.segment,
+        severity=verdict.severity,
+        status=status,
+        unknown_reason=None,
+        since_us=-1,
+        window_start_us=-1,
+        window_end_us=-1,
+        value=verdict.value,
+        threshold=verdict.threshold,
+        rows=verdict.rows,
+        needs=verdict.needs,
+        columns_failing=verdict.columns_failing,
+        columns=verdict.columns,
+        streak=streak,
+        streak_status=verdict.status,
+    )
+
+
+def _transition(before: CheckState, after: CheckState, *, explanation: str) -> Transition:
+    return Transition(
+        check=after.check,
+        kind=after.kind,
+        segment=after.segment,
+        severity=after.severity,
+        from_status=before.status,
+        status=after.status,
+        at_us=after.since_us,
+        window_start_us=after.window_start_us,
+        window_end_us=after.window_end_us,
+        value=after.value,
+        threshold=after.threshold,
+        rows=after.rows,
+        columns=after.columns,
+        explanation=explanation,
+    )
