@@ -1,0 +1,296 @@
+"""The table of settings: each field of ``Settings`` is one row, read by the environment, the command line and the docs.
+
+A row says how its value is parsed, what is expected and what it is for. ``DRIFTLINE_X`` sets it, ``DRIFTLINE_X_FILE``
+names a file that holds it, ``--x`` on the command line wins over both. What cannot be understood stops the start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from monitor.model.errors import ConfigurationError, InvalidInput
+from monitor.model.names import nearest
+from monitor.model.time import parse_duration
+
+PREFIX = "DRIFTLINE_"
+MEBIBYTE = 1024**2
+GIBIBYTE = 1024**3
+
+# What Kubernetes injects for a Service whose name begins with "driftline":
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_INJECTED = re.compile(
+    r"DRIFTLINE_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_INJECTED_URL = re.compile(r"(tcp|udp|sctp)://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One row: how the text is read, what is expected, what it is for."""
+
+    parse: Callable[[str], Any]
+    expects: str
+    help: str
+    scope: str = "server"  # "server", or "client" for the commands that call a server
+    secret: bool = False
+    later: bool = False  # the part it governs comes with a later release: set, it stops the start
+
+
+def _row(default: Any, parse: Callable[[str], Any], expects: str, help: str, **more: Any) -> Any:
+    return field(default=default, metadata={"setting": Setting(parse=parse, expects=expects, help=help, **more)})
+
+
+def _text(raw: str) -> str:
+    if not raw or any(ord(c) < 32 for c in raw):
+        raise ValueError
+    return raw
+
+
+def _path(raw: str) -> Path:
+    return Path(_text(raw))
+
+
+def _boolean(raw: str) -> bool:
+    return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[raw.lower()]
+
+
+def _whole(*, least: int, most: int = 2**62) -> Callable[[str], int]:
+    def parse(raw: str) -> int:
+        value = int(raw.replace("_", ""))
+        if not least <= value <= most:
+            raise ValueError
+        return value
+
+    return parse
+
+
+def _bytes(raw: str) -> int:
+    match = re.fullmatch(r"(\d+)\s*(B|KiB|MiB|GiB)?", raw)
+    if match is None or int(match[1]) == 0:
+        raise ValueError
+    return int(match[1]) * {None: 1, "B": 1, "KiB": 1024, "MiB": MEBIBYTE, "GiB": GIBIBYTE}[match[2]]
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(raw: str) -> str:
+        if raw.lower() not in choices:
+            raise ValueError
+        return raw.lower()
+
+    return parse
+
+
+def _web_address(raw: str) -> str:
+    parts = urlsplit(_text(raw))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError
+    return raw.rstrip("/")
+
+
+def _root_path(raw: str) -> str:
+    if raw and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", raw):
+        raise ValueError
+    return raw.rstrip("/")
+
+
+def _database(raw: str) -> str:
+    if not re.match(r"(sqlite:///|postgresql(\+psycopg)?://)", _text(raw)):
+        raise ValueError
+    return raw
+
+
+def _export_columns(raw: str) -> str:
+    if not re.fullmatch(r"all|failing|top:[1-9]\d{0,5}", raw):
+        raise ValueError
+    return raw
+
+
+def _duration(raw: str) -> int:
+    return parse_duration(raw)
+
+
+_SIZE = "a number of bytes, such as 8388608 or 8MiB"
+_LASTS = "a duration such as 12h or 30d"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one process, parsed; each field is named as in ``DRIFTLINE_<NAME>``."""
+
+    config: Path | None = _row(None, _path, "a path", "the administrator's server file (targets, tokens)", later=True)
+    data_dir: Path = _row(Path("driftline-data"), _path, "a path", "where the embedded database and uploads are kept")
+    database_url: str | None = _row(
+        None, _database, "sqlite:///path or postgresql://user:password@host/name",
+        "the database; `sqlite:///<data dir>/driftline.db` unless told", secret=True,
+    )  # fmt: skip
+    host: str = _row("127.0.0.1", _text, "an address or a host name", "the address to listen on")
+    port: int = _row(8000, _whole(least=0, most=65535), "a port, 0 to 65535 (0: any free one)", "the port to listen on")
+    public_url: str | None = _row(
+        None, _web_address, "an http or https address", "where people reach this server; its host is accepted"
+    )
+    root_path: str = _row("", _root_path, "a path such as /driftline", "the path prefix a proxy in front strips")
+    log_level: str = _row("info", _one_of("debug", "info", "warning", "error"), "debug, info, warning or error",
+                          "the least severe message to log")  # fmt: skip
+    log_format: str = _row("text", _one_of("text", "json"), "text or json", "how a log line looks")
+    allow_anonymous: bool = _row(
+        False, _boolean, "true or false", "listen beyond loopback without tokens (put your own proxy in front)"
+    )
+    max_body_bytes: int = _row(8 * MEBIBYTE, _bytes, _SIZE, "the largest request body as sent")
+    max_reference_bytes: int = _row(2 * GIBIBYTE, _bytes, _SIZE, "the largest reference upload")
+    max_decoded_bytes: int = _row(64 * MEBIBYTE, _bytes, _SIZE, "the largest request body after decompression")
+    max_inflight_bytes: int = _row(128 * MEBIBYTE, _bytes, _SIZE, "bytes of ingest in flight at once; beyond it: 503")
+    max_records: int = _row(50_000, _whole(least=1), "a whole number from 1", "the most records in one request")
+    max_columns: int = _row(2_000, _whole(least=1), "a whole number from 1", "the most columns of one version")
+    max_segments: int = _row(
+        100, _whole(least=1), "a whole number from 1", "the most segments of one version", later=True
+    )
+    retention_rows: int = _row(
+        parse_duration("30d"), _duration, _LASTS, "how long feature columns are kept", later=True
+    )
+    retention_unlabelled: int = _row(
+        parse_duration("180d"), _duration, _LASTS, "how long a record waits for its label", later=True
+    )
+    retention_profiles: str = _row(
+        "hours 30d, then days 400d, then weeks", _text, "as the default is written", "how profiles are thinned out",
+        later=True,
+    )  # fmt: skip
+    retention_results: int = _row(parse_duration("400d"), _duration, _LASTS, "how long results are kept", later=True)
+    max_series: int = _row(50_000, _whole(least=1), "a whole number from 1", "the most model series on /metrics")
+    export_columns: str = _row(
+        "top:20", _export_columns, "all, failing or top:<n>", "which columns of a version have series of their own"
+    )
+    auto_create: bool = _row(
+        False, _boolean, "true or false", "ingest makes models and versions that do not exist (task none)"
+    )
+    url: str = _row("http://127.0.0.1:8000", _web_address, "an http or https address",
+                    "the server that client commands call", scope="client")  # fmt: skip
+    token: str | None = _row(
+        None, _text, "a token", "the bearer token that client commands send", scope="client", secret=True
+    )
+
+    @property
+    def store_url(self) -> str:
+        """The database address: as set, else the embedded one in the data directory."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'driftline.db'}"
+
+
+TABLE: dict[str, Setting] = {f.name: cast(Setting, f.metadata["setting"]) for f in fields(Settings)}
+DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Settings)}
+
+
+def load_settings(environment: Mapping[str, str], *, options: Mapping[str, str | None] | None = None) -> Settings:
+    """The settings of this process: options win over the environment, which wins over the defaults.
+
+    Raises ``ConfigurationError`` for the first name nobody knows or value nobody can read.
+
+    >>> load_settings({"DRIFTLINE_PORT": "9000"}, options={"host": "127.0.0.2"}).port
+    9000
+    """
+    values: dict[str, Any] = {}
+    for name, shown, raw in _from_environment(environment):
+        values[name] = parse_value(name, raw, shown=shown)
+    for name, given in (options or {}).items():
+        if given is not None:
+            values[name] = parse_value(name, given, shown=f"--{name.replace('_', '-')}")
+    return Settings(**values)
+
+
+def parse_value(name: str, raw: str, *, shown: str) -> Any:
+    """The value of one setting; ``ConfigurationError`` says name, value and expectation."""
+    setting = TABLE[name]
+    if setting.later:
+        raise ConfigurationError(
+            f"{shown} is not available yet: what it governs ({setting.help}) comes with a later release; remove it"
+        )
+    try:
+        return setting.parse(raw)
+    except (ValueError, KeyError, InvalidInput):
+        value = "(a secret, not shown)" if setting.secret else repr(raw[:80])
+        raise ConfigurationError(f"{shown} is {value}: expected {setting.expects}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """(setting, variable, raw text) of every variable that is ours, in a stable order."""
+    seen: dict[str, str] = {}
+    for variable in sorted(v for v in environment if v.startswith(PREFIX)):
+        raw = environment[variable]
+        if _injected(variable, raw):
+            continue
+        name, from_file = _setting_of(variable)
+        if name in seen:
+            raise ConfigurationError(f"{variable} and {seen[name]} are both set: expected one of them; remove the other")
+        seen[name] = variable
+        yield name, variable, _read_secret(variable, raw) if from_file else raw
+
+
+def _injected(variable: str, raw: str) -> bool:
+    if _INJECTED.fullmatch(variable) is not None:
+        return True
+    return variable.endswith("_PORT") and _INJECTED_URL.match(raw) is not None
+
+
+def _setting_of(variable: str) -> tuple[str, bool]:
+    name = variable.removeprefix(PREFIX).lower()
+    if name in TABLE:
+        return name, False
+    if name.removesuffix("_file") in TABLE:
+        return name.removesuffix("_file"), True
+    known = [PREFIX + n.upper() for n in TABLE]
+    raise ConfigurationError(
+        f"{variable} is not a setting{nearest(variable, known)}: expected one of {', '.join(known)}; "
+        "correct the name or remove it"
+    )
+
+
+def _read_secret(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(
+            f"{variable} is {path[:200]!r}: expected a readable text file that holds the value ({error})"
+        ) from None
+
+
+def settings_page() -> str:
+    """``docs/settings.md``: one heading a setting, made from the table."""
+    lines = [_INTRODUCTION]
+    for name, setting in TABLE.items():
+        default = DEFAULTS[name]
+        option = "`--url` and `--token` of the client commands" if setting.scope == "client" else f"`--{_dashed(name)}`"
+        lines += [
+            f"## `{PREFIX}{name.upper()}`",
+            f"{setting.help[0].upper()}{setting.help[1:]}. Expected: {setting.expects}. "
+            f"Default: {_default_text(name, default)}. Option: {option}."
+            + (" Not available yet: set, it stops the start." if setting.later else ""),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _default_text(name: str, default: Any) -> str:
+    if default is None:
+        return "none"
+    if name in ("retention_rows", "retention_unlabelled", "retention_results"):
+        return f"`{default // parse_duration('1d')}d`"
+    if name.endswith("_bytes"):
+        return f"`{default // GIBIBYTE}GiB`" if default % GIBIBYTE == 0 else f"`{default // MEBIBYTE}MiB`"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`" if default != "" else "empty"
+
+
+_INTRODUCTION = """\
+# Settings
+
+Each is an environment variable; the server's are options of `driftline serve` and `driftline worker` too, and an option
+wins. `DRIFTLINE_X_FILE` names a file that holds the value of `DRIFTLINE_X`: use it for secrets. A `DRIFTLINE_` name that is
+not below, or a value that cannot be read, stops the start with the name, the value and what is expected. What Kubernetes
+injects for a Service whose name begins with `driftline` is ignored. This page is made from the table in `monitor/settings.py`.
+"""
