@@ -5,6 +5,7 @@
     │   ├── Malformed          400  the body is not what its content type says
     │   ├── AccessDenied       401/403
     │   ├── NotFound           404
+    │   ├── TooSlow            408  the body did not arrive in time
     │   ├── Conflict           409
     │   ├── PreconditionFailed 412
     │   ├── TooLarge           413
@@ -60,6 +61,13 @@ class NotFound(ClientError):
 
     status = 404
     title = "Not found"
+
+
+class TooSlow(ClientError):
+    """The body did not arrive within its deadline."""
+
+    status = 408
+    title = "Request timeout"
 
 
 class Conflict(ClientError):
