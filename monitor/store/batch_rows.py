@@ -1,0 +1,59 @@
+"""The nouns of log batches: one to store, and one that is stored, without its payload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, func
+
+from monitor.store import tables
+
+_b = tables.log_batch.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBatch:
+    """Records to store: an encoded record batch (``codec`` ipc or zstd), ``rows`` of them in [t_min_us, t_max_us]."""
+
+    version_id: int
+    received_us: int
+    t_min_us: int
+    t_max_us: int
+    rows: int
+    schema_id: int | None
+    payload: bytes
+    codec: str = "ipc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchInfo:
+    """A stored batch without its payload; ``fold`` is None until it is folded, ``position`` its place in the fold."""
+
+    id: int
+    version_id: int
+    received_us: int
+    t_min_us: int
+    t_max_us: int
+    rows: int
+    schema_id: int | None
+    fold: int | None
+    codec: str
+    bytes: int
+    position: int = 0
+
+
+# An unfolded batch comes after every fold, in the order of its id.
+PLACE = func.coalesce(_b.position, _b.id)
+INFO_COLUMNS = [_b[name] for name in BatchInfo.__slots__ if name != "position"] + [PLACE.label("position")]
+
+
+def new_values(batch: NewBatch) -> dict[str, Any]:
+    """The columns of a new batch."""
+    return {name: getattr(batch, name) for name in NewBatch.__slots__} | {"bytes": len(batch.payload)}
+
+
+def batch_info(row: Row[Any]) -> BatchInfo:
+    """The batch of a row that holds ``INFO_COLUMNS``."""
+    mapping = row._mapping
+    return BatchInfo(**{name: mapping[name] for name in BatchInfo.__slots__})

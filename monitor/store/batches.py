@@ -1,0 +1,135 @@
+"""Log batches: records committed together, one row each, and the order in which they were folded.
+
+``fold`` is NULL until a batch is folded. Records of a version stand in the order (fold, position): a recomputation
+replays it, and a compacted batch takes the place of the first one it replaces. No list loads a payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, insert, or_, select, tuple_, update
+
+from monitor.model.errors import FenceLost, NotFound
+from monitor.store import dialect, tables
+from monitor.store.batch_rows import INFO_COLUMNS, PLACE, BatchInfo, NewBatch, batch_info, new_values
+from monitor.store.compaction import compactable, compactable_versions, replace_batches
+
+__all__ = [
+    "BatchInfo", "NewBatch", "by_time", "compactable", "compactable_versions", "count_rows", "insert_batches",
+    "mark_folded", "overlapping", "payload", "payloads", "replace_batches", "time_range", "unfolded",
+    "unfolded_versions",
+]  # fmt: skip
+
+_b = tables.log_batch.c
+_v = tables.version.c
+
+
+def insert_batches(conn: Connection, batches: Sequence[NewBatch]) -> list[int]:
+    """The new ids, in the order of the batches."""
+    values = [new_values(batch) for batch in batches]
+    if not values:
+        return []
+    put = insert(tables.log_batch).returning(_b.id, sort_by_parameter_order=True)
+    return list(conn.execute(put, values).scalars())
+
+
+def payload(conn: Connection, *, id: int) -> tuple[bytes, str]:
+    """(payload, codec) of a batch; ``NotFound`` when it was compacted away or purged since it was listed."""
+    row = conn.execute(select(_b.payload, _b.codec).where(_b.id == id)).first()
+    if row is None:
+        raise NotFound(f"batch {id} is not there any more: list the batches again")
+    return bytes(row.payload), row.codec
+
+
+def payloads(conn: Connection, *, ids: Sequence[int]) -> dict[int, tuple[bytes, str]]:
+    """id → (payload, codec) of those batches that are still there."""
+    found: dict[int, tuple[bytes, str]] = {}
+    for some in dialect.slices(ids):
+        for row in conn.execute(select(_b.id, _b.payload, _b.codec).where(_b.id.in_(some))):
+            found[row.id] = (bytes(row.payload), row.codec)
+    return found
+
+
+def unfolded(conn: Connection, *, version_id: int, max_rows: int) -> list[BatchInfo]:
+    """Batches that wait to be folded, oldest first, until they hold ``max_rows`` rows (one at least)."""
+    running = func.sum(_b.rows).over(order_by=_b.id, rows=(None, 0)).label("running")
+    query = select(*INFO_COLUMNS, running).where(_b.version_id == version_id, _b.fold.is_(None))
+    waiting = query.order_by(_b.id).limit(max(1, max_rows)).subquery()
+    kept = select(waiting).where(waiting.c.running - waiting.c.rows < max_rows).order_by(waiting.c.id)
+    return [batch_info(row) for row in conn.execute(kept)]
+
+
+def unfolded_versions(conn: Connection) -> list[tuple[int, int, int, int]]:
+    """(version id, rows waiting, oldest received_us, newest t_max_us) of live versions with unfolded batches."""
+    query = (
+        select(_b.version_id, func.sum(_b.rows), func.min(_b.received_us), func.max(_b.t_max_us))
+        .join_from(tables.log_batch, tables.version, _v.id == _b.version_id)
+        .where(_b.fold.is_(None), _v.deleted_us.is_(None))
+        .group_by(_b.version_id)
+        .order_by(_b.version_id)
+    )
+    return [(int(v), int(rows), int(oldest), int(newest)) for v, rows, oldest, newest in conn.execute(query)]
+
+
+def mark_folded(conn: Connection, *, version_id: int, ids: Sequence[int], fold_seen: int) -> int:
+    """The number of the new fold, which holds exactly those batches.
+
+    Raises ``FenceLost`` where the version has been folded (or deleted) since ``fold_seen`` was read, or where one of
+    the batches is folded or gone: the caller's transaction must roll back.
+    """
+    step = update(tables.version).where(_v.id == version_id, _v.fold_seq == fold_seen, _v.deleted_us.is_(None))
+    if conn.execute(step.values(fold_seq=fold_seen + 1)).rowcount != 1:
+        raise FenceLost(f"version {version_id} was folded by somebody else after fold {fold_seen}")
+    marked = 0
+    for some in dialect.slices(ids):
+        mark = update(tables.log_batch).where(_b.id.in_(some), _b.version_id == version_id, _b.fold.is_(None))
+        values = {"fold": fold_seen + 1, "fold_last": fold_seen + 1, "position": _b.id}
+        marked += conn.execute(mark.values(values)).rowcount
+    if marked != len(ids):
+        raise FenceLost(f"version {version_id}: {len(ids)} batches to fold, but only {marked} wait")
+    return fold_seen + 1
+
+
+def overlapping(
+    conn: Connection,
+    *,
+    version_id: int,
+    start_us: int,
+    end_us: int,
+    after: BatchInfo | None = None,
+    limit: int = 1000,
+) -> list[BatchInfo]:
+    """Batches with a record in [start_us, end_us), in fold order, the unfolded last; from behind ``after`` on."""
+    query = select(*INFO_COLUMNS).where(_b.version_id == version_id, _b.t_min_us < end_us, _b.t_max_us >= start_us)
+    if after is not None and after.fold is None:
+        query = query.where(_b.fold.is_(None), _b.id > after.id)
+    elif after is not None:
+        behind = tuple_(_b.fold, _b.position) > tuple_(after.fold, after.position)
+        query = query.where(or_(_b.fold.is_(None), behind))
+    query = query.order_by(_b.fold.is_(None), _b.fold, PLACE).limit(limit)
+    return [batch_info(row) for row in conn.execute(query)]
+
+
+def by_time(
+    conn: Connection, *, version_id: int, start_us: int, end_us: int, after: BatchInfo | None = None, limit: int = 100
+) -> list[BatchInfo]:
+    """Batches with a record in [start_us, end_us), by (t_min_us, id), from behind ``after`` on: for reading records."""
+    query = select(*INFO_COLUMNS).where(_b.version_id == version_id, _b.t_min_us < end_us, _b.t_max_us >= start_us)
+    if after is not None:
+        query = query.where(tuple_(_b.t_min_us, _b.id) > tuple_(after.t_min_us, after.id))
+    return [batch_info(row) for row in conn.execute(query.order_by(_b.t_min_us, _b.id).limit(limit))]
+
+
+def count_rows(conn: Connection, *, version_id: int) -> tuple[int, int]:
+    """(rows folded, rows not folded yet) that are stored for the version."""
+    folded = func.coalesce(func.sum(_b.rows).filter(_b.fold.is_not(None)), 0)
+    waiting = func.coalesce(func.sum(_b.rows).filter(_b.fold.is_(None)), 0)
+    row = conn.execute(select(folded, waiting).where(_b.version_id == version_id)).one()
+    return int(row[0]), int(row[1])
+
+
+def time_range(conn: Connection, *, version_id: int) -> tuple[int, int] | None:
+    """(smallest t_min_us, largest t_max_us) of what is stored for the version; None when nothing is."""
+    row = conn.execute(select(func.min(_b.t_min_us), func.max(_b.t_max_us)).where(_b.version_id == version_id)).one()
+    return None if row[0] is None else (int(row[0]), int(row[1]))

@@ -1,0 +1,46 @@
+"""The few places where SQLite and PostgreSQL differ inside a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, Table, literal_column, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+_T = TypeVar("_T")
+
+# SQLite's own library before 3.42 has no sub-second unixepoch(); julianday() is good to 40 microseconds.
+_NOW = {
+    "sqlite": "CAST(ROUND((julianday('now') - 2440587.5) * 86400000000.0) AS INTEGER)",
+    "postgresql": "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+}
+IN_LIMIT = 5_000  # values of one IN list: PostgreSQL takes 65,535 parameters, SQLite 3.40 takes 32,766
+
+
+def insert(conn: Connection, table: Table) -> Any:
+    """An INSERT of the connection's dialect, which has ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
+    return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def now_us(conn: Connection) -> ColumnElement[int]:
+    """The database's clock in microseconds since the epoch, as an SQL expression.
+
+    Leases are compared by it alone, so that no replica's own clock can lengthen or steal one.
+    """
+    return literal_column(_NOW[conn.dialect.name], BigInteger)
+
+
+def read_clock_us(conn: Connection) -> int:
+    """The database's clock now, microseconds since the epoch."""
+    return int(conn.execute(select(now_us(conn))).scalar_one())
+
+
+def slices(values: Sequence[_T], *, size: int = IN_LIMIT) -> Iterator[Sequence[_T]]:
+    """The values in runs of at most ``size``.
+
+    >>> list(slices([1, 2, 3], size=2))
+    [[1, 2], [3]]
+    """
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

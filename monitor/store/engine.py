@@ -1,0 +1,141 @@
+"""The store: one database, reads that see one snapshot, writes that are on disk when they return."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, make_url, select
+from sqlalchemy.exc import ArgumentError
+
+from monitor.model.errors import ConfigurationError, Unavailable
+from monitor.store import dialect, postgres, sqlite, tables
+from monitor.store.faults import unavailable_when_away
+
+WRITE_WAIT_SECONDS = 10.0
+_locks: dict[str, threading.Lock] = {}
+_locks_guard = threading.Lock()
+
+
+class Store:
+    """A database that is open. Made by ``open_store``; threads share it, processes do not."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.dialect = url.get_backend_name()
+        self._pid = os.getpid()
+        self._secret: bytes | None = None
+        self._writing_thread: int | None = None
+        self._lock: threading.Lock | None = None
+        if self.dialect == "sqlite":
+            path = Path(str(url.database))
+            self._reader, self._writer = sqlite.make_engines(path)
+            with _locks_guard:
+                self._lock = _locks.setdefault(os.path.realpath(path), threading.Lock())
+        else:
+            self._reader, self._writer = postgres.make_engines(url)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one snapshot and cannot write. Keep it short: under 50 ms (DESIGN 5)."""
+        with unavailable_when_away(), self._begun(self._reader) as conn:
+            yield conn
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection whose transaction commits, flushed to disk, when the block ends; an error rolls back.
+
+        On SQLite one writer at a time: waits are in order of this process's lock, then of the database's.
+        """
+        if self._lock is None:
+            with unavailable_when_away(), self._begun(self._writer) as conn:
+                yield conn
+            return
+        if self._writing_thread == threading.get_ident():
+            raise RuntimeError("a write inside a write: pass the open connection on")
+        if not self._lock.acquire(timeout=WRITE_WAIT_SECONDS):
+            raise Unavailable("the database is busy with another write")
+        try:
+            self._writing_thread = threading.get_ident()
+            with unavailable_when_away(), self._begun(self._writer) as conn:
+                yield conn
+        finally:
+            self._writing_thread = None
+            self._lock.release()
+
+    @property
+    def secret(self) -> bytes:
+        """16 random bytes, made with the database and kept in it: the key of hashed ids."""
+        if self._secret is None:
+            with self.read() as conn:
+                stored = conn.execute(select(tables.meta.c.value).where(tables.meta.c.key == "secret")).scalar_one()
+            self._secret = bytes.fromhex(stored)
+        return self._secret
+
+    def check_writable(self) -> None:
+        """Returns if a commit reaches the disk; ``Unavailable`` with the reason if it does not."""
+        with self.write() as conn:
+            put = dialect.insert(conn, tables.meta).values(key="last_write_check", value=dialect.read_clock_us(conn))
+            conn.execute(put.on_conflict_do_update(index_elements=["key"], set_={"value": put.excluded.value}))
+
+    def schema_current(self) -> bool:
+        """Whether every migration is applied; a newer or foreign schema raises ``ConfigurationError``."""
+        from monitor.store import migrate
+
+        with self.read() as conn:
+            return migrate.pending(conn) == ()
+
+    def migrate(self) -> tuple[str, ...]:
+        """The migrations applied now, oldest first; all of them in one transaction, by one process at a time."""
+        from monitor.store import migrate
+
+        with self.write() as conn:
+            return migrate.upgrade(conn)
+
+    def close(self) -> None:
+        """Closes every connection; the store cannot be used afterwards in this process's pool state."""
+        self._reader.dispose(close=self._pid == os.getpid())
+        self._writer.dispose(close=self._pid == os.getpid())
+
+    @contextmanager
+    def _begun(self, engine: Engine) -> Iterator[Connection]:
+        if os.getpid() != self._pid:
+            raise ConfigurationError("the store was opened before this process was forked: open it after the fork")
+        with engine.begin() as conn:
+            yield conn
+
+
+def open_store(url: str, *, data_dir: Path | str, migrate: bool = False) -> Store:
+    """The store at ``url``; empty means ``driftline.db`` in ``data_dir``. ``migrate`` brings its schema up to date.
+
+    Raises ``ConfigurationError`` for a URL it cannot use and for a schema newer than this release.
+    """
+    store = Store(_parse(url, data_dir=Path(data_dir)))
+    if migrate:
+        store.migrate()
+    return store
+
+
+def _parse(url: str, *, data_dir: Path) -> URL:
+    try:
+        parsed = make_url(url) if url else URL.create("sqlite", database=str(data_dir / "driftline.db"))
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(
+            "DATABASE_URL cannot be read: expected sqlite:///path/to/file.db or postgresql://user:password@host/name"
+        ) from None
+    backend = parsed.drivername.partition("+")[0]
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise ConfigurationError(f"DATABASE_URL names {backend[:40]!r}: expected sqlite or postgresql")
+    if parsed.database in (None, "", ":memory:"):
+        raise ConfigurationError("DATABASE_URL names an SQLite database in memory: expected a file, sqlite:///path")
+    path = Path(str(parsed.database)).expanduser()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"the directory of the database cannot be made: {error}") from error
+    return URL.create("sqlite", database=str(path))

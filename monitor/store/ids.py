@@ -1,0 +1,82 @@
+"""Runs of hashed ids: sorted 64-bit keys of the records folded into a window, merged like a log-structured tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select
+
+from monitor.model.errors import FenceLost, NotFound
+from monitor.store import dialect, tables
+
+_i = tables.id_run.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to store: ``keys`` sorted keys whose upper bits are ``prefix``, encoded in ``payload``."""
+
+    level: int
+    keys: int
+    payload: bytes
+    prefix: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdRun:
+    """A stored run without its keys."""
+
+    id: int
+    version_id: int
+    window_start_us: int
+    level: int
+    prefix: int
+    keys: int
+    bytes: int
+
+
+def id_runs(conn: Connection, *, version_id: int, window_start_us: int) -> list[IdRun]:
+    """The window's runs, oldest first."""
+    query = select(*(_i[name] for name in IdRun.__slots__))
+    query = query.where(_i.version_id == version_id, _i.window_start_us == window_start_us).order_by(_i.id)
+    return [IdRun(**row._mapping) for row in conn.execute(query)]
+
+
+def run_payload(conn: Connection, *, id: int) -> bytes:
+    """The keys of a run as they were given, or ``NotFound``."""
+    payload = conn.execute(select(_i.payload).where(_i.id == id)).scalar()
+    if payload is None:
+        raise NotFound(f"id run {id} does not exist any more")
+    return bytes(payload)
+
+
+def add_run(conn: Connection, *, version_id: int, window_start_us: int, run: NewRun) -> int:
+    """The id of the new run."""
+    return add_runs(conn, version_id=version_id, window_start_us=window_start_us, runs=[run])[0]
+
+
+def add_runs(conn: Connection, *, version_id: int, window_start_us: int, runs: Sequence[NewRun]) -> list[int]:
+    """The ids of the new runs, in their order."""
+    values = [
+        {"version_id": version_id, "window_start_us": window_start_us, "level": run.level, "prefix": run.prefix,
+         "keys": run.keys, "bytes": len(run.payload), "payload": run.payload}
+        for run in runs
+    ]  # fmt: skip
+    if not values:
+        return []
+    put = insert(tables.id_run).returning(_i.id, sort_by_parameter_order=True)
+    return list(conn.execute(put, values).scalars())
+
+
+def replace_runs(
+    conn: Connection, *, version_id: int, window_start_us: int, remove_ids: Sequence[int], runs: Sequence[NewRun]
+) -> list[int]:
+    """The ids of the runs that take the place of the removed ones; ``FenceLost`` where one of those is gone already."""
+    removed = 0
+    for some in dialect.slices(remove_ids):
+        here = (_i.id.in_(some), _i.version_id == version_id, _i.window_start_us == window_start_us)
+        removed += conn.execute(delete(tables.id_run).where(*here)).rowcount
+    if removed != len(remove_ids):
+        raise FenceLost(f"version {version_id}: {len(remove_ids)} id runs to replace, but only {removed} are there")
+    return add_runs(conn, version_id=version_id, window_start_us=window_start_us, runs=runs)

@@ -1,0 +1,41 @@
+"""Layouts of models: bytes that never change, found again by their digest."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select, update
+
+from monitor.model.errors import NotFound
+from monitor.store import dialect, tables
+
+_l = tables.layout.c
+
+
+def save_layout(conn: Connection, *, model_id: int, body: bytes, digest: str) -> int:
+    """The id of the model's layout with that digest; a digest stored before keeps its id."""
+    put = dialect.insert(conn, tables.layout).values(model_id=model_id, body=body, digest=digest)
+    # An update that changes nothing, because DO NOTHING returns no row.
+    put = put.on_conflict_do_update(index_elements=["model_id", "digest"], set_={"digest": put.excluded.digest})
+    return int(conn.execute(put.returning(_l.id)).scalar_one())
+
+
+def get_layout(conn: Connection, *, id: int) -> bytes:
+    """The encoded layout of that id, or ``NotFound``."""
+    body = conn.execute(select(_l.body).where(_l.id == id)).scalar()
+    if body is None:
+        raise NotFound(f"layout {id} does not exist any more")
+    return bytes(body)
+
+
+def newest_layout(conn: Connection, *, model_id: int) -> tuple[int, bytes] | None:
+    """(id, encoded layout) made last for the model, if any."""
+    query = select(_l.id, _l.body).where(_l.model_id == model_id).order_by(_l.id.desc()).limit(1)
+    row = conn.execute(query).first()
+    return None if row is None else (row.id, bytes(row.body))
+
+
+def set_version_layout(conn: Connection, *, version_id: int, layout_id: int) -> None:
+    """Points the version at the layout its windows are profiled with from now on; ``NotFound`` if it is gone."""
+    v = tables.version.c
+    change = update(tables.version).where(v.id == version_id, v.deleted_us.is_(None)).values(layout_id=layout_id)
+    if conn.execute(change).rowcount != 1:
+        raise NotFound(f"version {version_id} does not exist any more")

@@ -1,0 +1,5 @@
+"""The schema's history: one file a migration, applied in order by ``monitor.store.migrate``."""
+
+from __future__ import annotations
+
+REVISIONS = ("v0001",)  # every migration of this release, oldest first

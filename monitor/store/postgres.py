@@ -1,0 +1,63 @@
+"""PostgreSQL engines: psycopg 3, durability asserted on every connection, every wait bounded."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event
+
+from monitor.model.errors import ConfigurationError
+
+_log = logging.getLogger(__name__)
+
+STATEMENT_SECONDS = 30
+LOCK_SECONDS = 10
+IDLE_IN_TRANSACTION_SECONDS = 60
+POOL_SIZE, POOL_OVERFLOW, POOL_SECONDS = 8, 16, 10.0
+_FLUSHED = ("on", "remote_apply")  # 'local', 'remote_write' and 'off' promise less than the standard setting
+_ASSERTED = (
+    "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('server_encoding')"
+)
+_told: set[str] = set()
+
+
+def make_engines(url: URL) -> tuple[Engine, Engine]:
+    """(reading, writing) engines over one pool. A read is one snapshot and cannot write; no extra round trip."""
+    try:
+        engine = create_engine(
+            url,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_OVERFLOW,
+            pool_timeout=POOL_SECONDS,
+            pool_pre_ping=True,
+            pool_use_lifo=True,
+            connect_args={"connect_timeout": 5, "application_name": "driftline", "client_encoding": "utf8"},
+        )
+    except ImportError as error:
+        raise ConfigurationError(
+            f"the database URL names PostgreSQL, but its driver cannot be imported ({error}): install driftline[postgres]"
+        ) from error
+    event.listen(engine, "connect", _set_up)
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True), engine
+
+
+def _set_up(connection: Any, record: Any) -> None:
+    """Time-outs, and synchronous_commit on: a 2xx is sent only after the flush."""
+    previous, connection.autocommit = connection.autocommit, True
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+        cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS}s'")
+        commit, fsync, encoding = cursor.execute(_ASSERTED).fetchone()
+        if commit not in _FLUSHED:
+            cursor.execute("SET synchronous_commit = on")
+            commit = cursor.execute("SHOW synchronous_commit").fetchone()[0]
+    connection.autocommit = previous
+    if commit not in _FLUSHED:
+        raise ConfigurationError(f"PostgreSQL keeps synchronous_commit at {commit!r}: expected 'on'")
+    if encoding != "UTF8":
+        raise ConfigurationError(f"the database's encoding is {encoding}: create it with ENCODING 'UTF8'")
+    if fsync != "on" and "fsync" not in _told:
+        _told.add("fsync")
+        _log.warning("PostgreSQL runs with fsync = off: what is acknowledged is lost when its host crashes")

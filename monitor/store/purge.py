@@ -1,0 +1,60 @@
+"""Removal of what deleted versions and models left, in steps short enough for the write lock."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Table, delete, exists, select, tuple_
+
+from monitor.store import tables
+
+_STEPS: tuple[Table, ...] = (
+    tables.log_batch, tables.id_run, tables.profile, tables.result, tables.quarantine, tables.request_key,
+    tables.window, tables.calibration, tables.verdict, tables.transition,
+)  # fmt: skip
+
+
+def purge_deleted(conn: Connection, *, limit: int = 1000) -> int:
+    """How many rows this step removed, about ``limit`` at most; 0 when nothing of anything deleted is left.
+
+    Call it again, each time in a transaction of its own, until it says 0.
+    """
+    v = tables.version.c
+    id = conn.execute(select(v.id).where(v.deleted_us.is_not(None)).order_by(v.id).limit(1)).scalar()
+    if id is not None:
+        return _purge_version(conn, version_id=id, limit=limit)
+    return _purge_model(conn)
+
+
+def _purge_version(conn: Connection, *, version_id: int, limit: int) -> int:
+    for table in _STEPS:
+        removed = _some(conn, table, version_id=version_id, limit=limit)
+        if removed:
+            return removed
+    removed = _references(conn, version_id=version_id)
+    if removed:
+        return removed
+    removed = conn.execute(delete(tables.schema).where(tables.schema.c.version_id == version_id)).rowcount
+    return removed + conn.execute(delete(tables.version).where(tables.version.c.id == version_id)).rowcount
+
+
+def _some(conn: Connection, table: Table, *, version_id: int, limit: int) -> int:
+    key = tuple(table.primary_key.columns)
+    found = select(*key).where(table.c.version_id == version_id).limit(limit)
+    return conn.execute(delete(table).where((tuple_(*key) if len(key) > 1 else key[0]).in_(found))).rowcount
+
+
+def _references(conn: Connection, *, version_id: int, chunks: int = 16) -> int:
+    """Chunks are megabytes: a few at a time; then the references themselves."""
+    r, c = tables.reference.c, tables.reference_chunk.c
+    of_version = select(r.id).where(r.version_id == version_id)
+    some = select(c.reference_id, c.seq).where(c.reference_id.in_(of_version)).limit(chunks)
+    removed = conn.execute(delete(tables.reference_chunk).where(tuple_(c.reference_id, c.seq).in_(some))).rowcount
+    return removed or conn.execute(delete(tables.reference).where(r.version_id == version_id)).rowcount
+
+
+def _purge_model(conn: Connection) -> int:
+    m, v = tables.model.c, tables.version.c
+    id = conn.execute(select(m.id).where(m.deleted_us.is_not(None), ~exists().where(v.model_id == m.id)).limit(1)).scalar()
+    if id is None:
+        return 0
+    removed = conn.execute(delete(tables.layout).where(tables.layout.c.model_id == id)).rowcount
+    return removed + conn.execute(delete(tables.model).where(m.id == id)).rowcount

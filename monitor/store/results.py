@@ -1,0 +1,117 @@
+"""Results: one row per (version, window, segment), its numbers packed into one blob."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from sqlalchemy import Connection, Row, select
+
+from monitor.model.results import ResultRow
+from monitor.store import dialect, tables
+
+_r = tables.result.c
+_LENGTH = struct.Struct("<BQ")  # format, bytes before compression
+_FORMAT = 1
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(tuple[ResultRow, ...])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredResult:
+    """What one window was found to be: ``status`` is the worst of its rows, ``payload`` the rows (``unpack_rows``)."""
+
+    version_id: int
+    window_start_us: int
+    window_end_us: int
+    segment: str = ""
+    revision: int
+    reference_number: int | None
+    status: str
+    rows: int
+    reference_rows: int
+    computed_us: int
+    payload: bytes
+
+
+def pack_rows(rows: Sequence[ResultRow]) -> bytes:
+    """The rows as MessagePack under zstd.
+
+    >>> row = ResultRow(column="age", metric="psi", check="drift", kind="drift", value=0.5, rows=9, reference_rows=9,
+    ...                 status="ok")
+    >>> unpack_rows(pack_rows([row])) == (row,)
+    True
+    """
+    plain = _encoder.encode(rows)
+    return _LENGTH.pack(_FORMAT, len(plain)) + pa.compress(plain, codec="zstd", asbytes=True)
+
+
+def unpack_rows(payload: bytes) -> tuple[ResultRow, ...]:
+    """The rows that ``pack_rows`` packed; ``ValueError`` for bytes of another format."""
+    format_, length = _LENGTH.unpack_from(payload)
+    if format_ != _FORMAT:
+        raise ValueError(f"result format {format_} is not known to this release: expected {_FORMAT}")
+    plain = pa.decompress(payload[_LENGTH.size :], decompressed_size=length, codec="zstd", asbytes=True)
+    return _decoder.decode(plain)
+
+
+def put_result(conn: Connection, result: StoredResult) -> None:
+    """Keeps the result in place of an earlier revision of the same window and segment."""
+    put_results(conn, [result])
+
+
+def put_results(conn: Connection, results: Sequence[StoredResult]) -> None:
+    """Keeps the results in place of earlier revisions of their windows and segments."""
+    values = [{name: getattr(result, name) for name in StoredResult.__slots__} for result in results]
+    if not values:
+        return
+    put = dialect.insert(conn, tables.result)
+    changed = {c.name: put.excluded[c.name] for c in _r if not c.primary_key}
+    keys = ["version_id", "window_start_us", "segment"]
+    conn.execute(put.on_conflict_do_update(index_elements=keys, set_=changed), values)
+
+
+def list_results(
+    conn: Connection,
+    *,
+    version_id: int,
+    from_us: int | None = None,
+    to_us: int | None = None,
+    segment: str | None = None,
+    before_us: int | None = None,
+    limit: int = 1000,
+) -> list[StoredResult]:
+    """Results of the windows that start in [from_us, to_us) and before ``before_us``, newest first."""
+    query = select(tables.result).where(_r.version_id == version_id)
+    for bound in (to_us, before_us):
+        if bound is not None:
+            query = query.where(_r.window_start_us < bound)
+    if from_us is not None:
+        query = query.where(_r.window_start_us >= from_us)
+    if segment is not None:
+        query = query.where(_r.segment == segment)
+    query = query.order_by(_r.window_start_us.desc(), _r.segment).limit(limit)
+    return [_result(row) for row in conn.execute(query)]
+
+
+def latest_result(conn: Connection, *, version_id: int, segment: str = "") -> StoredResult | None:
+    """The result of the version's latest judged window, if any."""
+    found = list_results(conn, version_id=version_id, segment=segment, limit=1)
+    return found[0] if found else None
+
+
+def get_result(
+    conn: Connection, *, version_id: int, window_start_us: int, segment: str = ""
+) -> StoredResult | None:
+    """The result of that window and segment, if any."""
+    here = (_r.version_id == version_id, _r.window_start_us == window_start_us, _r.segment == segment)
+    row = conn.execute(select(tables.result).where(*here)).first()
+    return None if row is None else _result(row)
+
+
+def _result(row: Row[Any]) -> StoredResult:
+    return StoredResult(**{**row._mapping, "payload": bytes(row.payload)})

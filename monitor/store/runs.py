@@ -1,0 +1,202 @@
+"""Runs of jobs: claimed by one process at a time, fenced, finished in the transaction of their results.
+
+One row per (job, subject, scheduled time). A claim is a conditional upsert by the database's clock; finishing is an
+UPDATE that names owner and fence and must change one row, or the transaction rolls back (``FenceLost``).
+States: queued → running → done or failed; a running one whose lease has passed may be claimed again, five times in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, literal, or_, select, update
+
+from monitor.model.errors import FenceLost, NotFound
+from monitor.store import dialect, jsontext, tables
+
+ATTEMPTS = 5
+_t = tables.job_run
+_r = tables.job_run.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to do one run until the lease passes; ``fence`` grows with every claim of the same run."""
+
+    id: int
+    job: str
+    subject: str
+    scheduled_us: int
+    owner: str
+    fence: int
+    attempt: int
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRun:
+    """One run as stored: ``state`` queued, running, done or failed; ``progress`` in 0..1."""
+
+    id: int
+    job: str
+    subject: str
+    scheduled_us: int
+    state: str
+    owner: str
+    fence: int
+    attempt: int
+    lease_us: int
+    progress: float
+    params: dict[str, Any]
+    error: str | None
+    created_us: int
+    finished_us: int | None
+
+
+def claim(
+    conn: Connection, *, job: str, subject: str, scheduled_us: int, owner: str, lease_us: int
+) -> Claim | None:
+    """The claim of that run, new or taken over after its lease has passed, or None: somebody has it or it is over."""
+    now = dialect.now_us(conn)
+    first = {
+        "job": job, "subject": subject, "scheduled_us": scheduled_us, "state": "running", "owner": owner, "fence": 1,
+        "attempt": 1, "lease_us": now + lease_us, "progress": 0.0, "params": "{}", "created_us": now,
+    }  # fmt: skip
+    again = {
+        "state": "running", "owner": owner, "fence": _r.fence + 1, "attempt": _r.attempt + 1, "lease_us": now + lease_us,
+    }  # fmt: skip
+    put = dialect.insert(conn, _t).values(first)
+    put = put.on_conflict_do_update(
+        index_elements=["job", "subject", "scheduled_us"],
+        set_=again,
+        where=and_(_r.state.in_(("queued", "running")), _r.lease_us < now, _r.attempt < ATTEMPTS),
+    )
+    row = conn.execute(put.returning(_r.id, _r.fence, _r.attempt, _r.params)).first()
+    if row is None:
+        return None
+    return Claim(
+        id=row.id, job=job, subject=subject, scheduled_us=scheduled_us, owner=owner,
+        fence=row.fence, attempt=row.attempt, params=jsontext.load(row.params),
+    )  # fmt: skip
+
+
+def heartbeat(conn: Connection, claim: Claim, *, lease_us: int) -> None:
+    """Renews the lease to ``lease_us`` from now, or raises ``FenceLost``."""
+    _change(conn, claim, lease_us=dialect.now_us(conn) + lease_us)
+
+
+def progress(conn: Connection, claim: Claim, *, ratio: float) -> None:
+    """Notes how much is done, 0..1, or raises ``FenceLost``."""
+    _change(conn, claim, progress=min(1.0, max(0.0, ratio)))
+
+
+def check_fence(conn: Connection, claim: Claim) -> None:
+    """Returns while the claim is ours, and holds it for this transaction; else ``FenceLost``."""
+    _change(conn, claim, owner=claim.owner)
+
+
+def finish(conn: Connection, claim: Claim, *, state: str = "done") -> None:
+    """Ends the run, in the transaction that writes its results; ``FenceLost`` rolls both back."""
+    ended: dict[str, Any] = {"state": state, "finished_us": dialect.now_us(conn)}
+    if state == "done":
+        ended |= {"progress": 1.0, "error": None}
+    _change(conn, claim, **ended)
+
+
+def fail(conn: Connection, claim: Claim, *, error: str, retry_in_us: int = 0) -> str:
+    """The state after a failed attempt: ``queued`` again, not before ``retry_in_us``, or ``failed`` after the fifth."""
+    over = claim.attempt >= ATTEMPTS
+    now = dialect.now_us(conn)
+    state = "failed" if over else "queued"
+    _change(
+        conn, claim, state=state, error=error[:4000], lease_us=now + retry_in_us - 1, finished_us=now if over else None
+    )
+    return state
+
+
+def release(conn: Connection, claim: Claim) -> None:
+    """Gives an unfinished run back at once, as if it had not been tried; ``FenceLost`` where it is no longer ours."""
+    _change(conn, claim, state="queued", owner="", lease_us=0, attempt=_r.attempt - 1)
+
+
+def enqueue(
+    conn: Connection, *, job: str, subject: str, scheduled_us: int, params: dict[str, Any] | None = None
+) -> int:
+    """The id of a new queued run, or of the one that (job, subject, scheduled time) has already."""
+    put = dialect.insert(conn, _t).values(
+        job=job, subject=subject, scheduled_us=scheduled_us, state="queued", owner="", fence=0, attempt=0, lease_us=0,
+        progress=0.0, params=jsontext.dump(params or {}), created_us=dialect.now_us(conn),
+    )  # fmt: skip
+    put = put.on_conflict_do_update(index_elements=["job", "subject", "scheduled_us"], set_={"job": put.excluded.job})
+    return int(conn.execute(put.returning(_r.id)).scalar_one())
+
+
+def next_queued(conn: Connection, *, jobs: Sequence[str] | None = None) -> JobRun | None:
+    """The oldest run that may be claimed now (queued, or left behind by its owner), of the named jobs or of any."""
+    found = list_open(conn, jobs=jobs, limit=1)
+    return found[0] if found else None
+
+
+def list_open(conn: Connection, *, jobs: Sequence[str] | None = None, limit: int = 1000) -> list[JobRun]:
+    """Runs that may be claimed now, oldest scheduled first."""
+    query = select(_t).where(
+        _r.state.in_(("queued", "running")), _r.lease_us < dialect.now_us(conn), _r.attempt < ATTEMPTS
+    )
+    if jobs is not None:
+        query = query.where(_r.job.in_(jobs))
+    return [_run(row) for row in conn.execute(query.order_by(_r.scheduled_us, _r.id).limit(limit))]
+
+
+def get_job(conn: Connection, *, id: int) -> JobRun:
+    """The run of that id, or ``NotFound``."""
+    row = conn.execute(select(_t).where(_r.id == id)).first()
+    if row is None:
+        raise NotFound(f"job {id} does not exist")
+    return _run(row)
+
+
+def get_run(conn: Connection, *, job: str, subject: str, scheduled_us: int) -> JobRun | None:
+    """The run of that occurrence, if it was ever claimed or queued."""
+    row = conn.execute(select(_t).where(_r.job == job, _r.subject == subject, _r.scheduled_us == scheduled_us)).first()
+    return None if row is None else _run(row)
+
+
+def sweep_failed(conn: Connection) -> list[JobRun]:
+    """Runs that were left behind in their fifth attempt, set to ``failed`` now: their windows become gaps."""
+    now = dialect.now_us(conn)
+    abandoned = and_(_r.state.in_(("queued", "running")), _r.lease_us < now, _r.attempt >= ATTEMPTS)
+    reason = func.coalesce(_r.error, literal("the process that ran it stopped"))
+    change = update(_t).where(abandoned).values(state="failed", finished_us=now, fence=_r.fence + 1, error=reason)
+    return [_run(row) for row in conn.execute(change.returning(_t))]
+
+
+def cancel_subjects(conn: Connection, *, subjects: Sequence[str]) -> None:
+    """Ends the open runs of the subjects: their owners lose the fence."""
+    for some in dialect.slices(subjects):
+        conn.execute(
+            update(_t)
+            .where(_r.subject.in_(some), _r.state.in_(("queued", "running")))
+            .values(state="failed", error="deleted", fence=_r.fence + 1, finished_us=dialect.now_us(conn))
+        )
+
+
+def purge_runs(conn: Connection, *, before_us: int, limit: int = 10_000) -> int:
+    """How many runs that ended before ``before_us`` were removed, at most ``limit``."""
+    old = select(_r.id).where(_r.finished_us < before_us).limit(limit)
+    return conn.execute(delete(_t).where(_r.id.in_(old))).rowcount
+
+
+def _change(conn: Connection, claim: Claim, **values: Any) -> None:
+    change = update(_t).where(_held(claim)).values(**values)
+    if conn.execute(change).rowcount != 1:
+        raise FenceLost(f"{claim.job} of {claim.subject} at {claim.scheduled_us}: another process took it over")
+
+
+def _held(claim: Claim) -> ColumnElement[bool]:
+    return and_(_r.id == claim.id, _r.owner == claim.owner, _r.fence == claim.fence, _r.state == "running")
+
+
+def _run(row: Row[Any]) -> JobRun:
+    return JobRun(**{**row._mapping, "params": jsontext.load(row.params)})

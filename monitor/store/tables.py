@@ -1,0 +1,323 @@
+"""The tables, in the data's order. Blobs stand last in their row: SQLite reads a row from the left.
+
+Instants are microseconds since the epoch in BIGINT. JSON is text (``jsontext``). Text is compared by code
+point on both databases, so that lists have one order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, TypeDecorator,
+    UniqueConstraint, text,
+)  # fmt: skip
+from sqlalchemy.engine import Dialect
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class ForeignText(TypeDecorator[str]):
+    """Text from outside: NUL and lone surrogates, which PostgreSQL refuses, are kept as their ``\\u`` escapes."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """The text as both databases take it."""
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
+        return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\u0000")
+
+
+NAME = Text().with_variant(Text(collation="C"), "postgresql")
+ROW_ID = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER PRIMARY KEY counts by itself on SQLite
+_AUTO: dict[str, Any] = {"sqlite_autoincrement": True}  # an id is never given twice, not even after a delete
+
+
+def _version() -> Column[int]:
+    return Column("version_id", BigInteger, ForeignKey("version.id"), nullable=False)
+
+
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+
+model = Table(
+    "model", metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("name", NAME, nullable=False, unique=True),  # a deleted model's name is changed: the name is free at once
+    Column("task", Text, nullable=False),
+    Column("description", ForeignText, nullable=False),
+    Column("team", ForeignText, nullable=False),
+    Column("window_length", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("lateness_us", BigInteger, nullable=False),
+    Column("stale_after_us", BigInteger),
+    Column("settings", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("updated_us", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("deleted_us", BigInteger),
+    **_AUTO,
+)  # fmt: skip
+
+version = Table(
+    "version", metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("model_id", BigInteger, ForeignKey("model.id"), nullable=False),
+    Column("name", NAME, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("positive", ForeignText),
+    Column("decision_threshold", Double, nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("schema_id", BigInteger),
+    Column("layout_id", BigInteger),
+    Column("reference_id", BigInteger),
+    Column("fold_seq", BigInteger, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("updated_us", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("deleted_us", BigInteger),
+    UniqueConstraint("model_id", "name"),
+    Index("ix_version_deleted", "deleted_us", sqlite_where=text("deleted_us IS NOT NULL"),
+          postgresql_where=text("deleted_us IS NOT NULL")),
+    **_AUTO,
+)  # fmt: skip
+
+schema = Table(
+    "schema", metadata,
+    Column("id", ROW_ID, primary_key=True),
+    _version(),
+    Column("body", Text, nullable=False),
+    Index(None, "version_id"),
+    **_AUTO,
+)  # fmt: skip
+
+layout = Table(
+    "layout", metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("model_id", BigInteger, ForeignKey("model.id"), nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("model_id", "digest"),
+    **_AUTO,
+)  # fmt: skip
+
+reference = Table(
+    "reference", metadata,
+    Column("id", ROW_ID, primary_key=True),
+    _version(),
+    Column("number", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("source", ForeignText, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("schema_id", BigInteger),
+    Column("layout_id", BigInteger),
+    Column("warnings", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("ready", Boolean, nullable=False),
+    Column("profile", LargeBinary),
+    Column("history", LargeBinary),
+    UniqueConstraint("version_id", "number"),
+    **_AUTO,
+)  # fmt: skip
+
+reference_chunk = Table(
+    "reference_chunk", metadata,
+    Column("reference_id", BigInteger, ForeignKey("reference.id"), primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("payload", LargeBinary, nullable=False),
+)  # fmt: skip
+
+log_batch = Table(
+    "log_batch", metadata,
+    Column("id", ROW_ID, primary_key=True),
+    _version(),
+    Column("received_us", BigInteger, nullable=False),
+    Column("t_min_us", BigInteger, nullable=False),
+    Column("t_max_us", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("schema_id", BigInteger),
+    # Order of folding is (fold, position); a compacted batch takes the place of the first one it replaces.
+    Column("fold", BigInteger),
+    Column("fold_last", BigInteger),
+    Column("position", BigInteger),
+    Column("codec", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Index("ix_log_batch_unfolded", "version_id", "id", sqlite_where=text("fold IS NULL"),
+          postgresql_where=text("fold IS NULL")),
+    Index(None, "version_id", "t_min_us"),
+    Index(None, "version_id", "fold", "position"),
+    **_AUTO,
+)  # fmt: skip
+
+request_key = Table(
+    "request_key", metadata,
+    Column("version_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("route", Text, primary_key=True),
+    Column("key", ForeignText, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False, index=True),
+    Column("status", Integer, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+)  # fmt: skip
+
+quarantine = Table(
+    "quarantine", metadata,
+    Column("id", ROW_ID, primary_key=True),
+    _version(),
+    Column("received_us", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("message", ForeignText, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("replayed_us", BigInteger),
+    Column("raw", ForeignText, nullable=False),
+    Index(None, "version_id", "id"),
+    **_AUTO,
+)  # fmt: skip
+
+id_run = Table(
+    "id_run", metadata,
+    Column("id", ROW_ID, primary_key=True),
+    _version(),
+    Column("window_start_us", BigInteger, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("prefix", BigInteger, nullable=False),
+    Column("keys", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Index(None, "version_id", "window_start_us"),
+    **_AUTO,
+)  # fmt: skip
+
+profile = Table(
+    "profile", metadata,
+    Column("version_id", BigInteger, ForeignKey("version.id"), primary_key=True, autoincrement=False),
+    Column("window_start_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("segment", NAME, primary_key=True),
+    Column("layout_id", BigInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)  # fmt: skip
+
+window = Table(
+    "window", metadata,
+    Column("version_id", BigInteger, ForeignKey("version.id"), primary_key=True, autoincrement=False),
+    Column("start_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("end_us", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("deduplicated", BigInteger, nullable=False),
+    Column("late_rows", BigInteger, nullable=False),
+    Column("watermark_us", BigInteger),
+    Column("first_received_us", BigInteger),
+    Column("last_received_us", BigInteger),
+    Column("revision", BigInteger, nullable=False),
+    Column("dirty", Boolean, nullable=False),
+    Column("reference_number", BigInteger),
+    Column("reason", Text),
+    Column("computed_us", BigInteger),
+    Index("ix_window_dirty", "version_id", "end_us", sqlite_where=text("dirty"), postgresql_where=text("dirty")),
+)  # fmt: skip
+
+calibration = Table(
+    "calibration", metadata,
+    Column("version_id", BigInteger, ForeignKey("version.id"), primary_key=True, autoincrement=False),
+    Column("reference_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("made_us", BigInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)  # fmt: skip
+
+result = Table(
+    "result", metadata,
+    Column("version_id", BigInteger, ForeignKey("version.id"), primary_key=True, autoincrement=False),
+    Column("window_start_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("segment", NAME, primary_key=True),
+    Column("window_end_us", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("reference_number", BigInteger),
+    Column("status", Text, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("reference_rows", BigInteger, nullable=False),
+    Column("computed_us", BigInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)  # fmt: skip
+
+verdict = Table(
+    "verdict", metadata,
+    Column("version_id", BigInteger, ForeignKey("version.id"), primary_key=True, autoincrement=False),
+    Column("check_name", NAME, primary_key=True),
+    Column("segment", NAME, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("unknown_reason", Text),
+    Column("since_us", BigInteger, nullable=False),
+    Column("window_start_us", BigInteger, nullable=False),
+    Column("window_end_us", BigInteger, nullable=False),
+    Column("value", Double),
+    Column("threshold", Double),
+    Column("rows", BigInteger, nullable=False),
+    Column("needs", BigInteger),
+    Column("columns_failing", BigInteger, nullable=False),
+    Column("columns", Text, nullable=False),
+    Column("streak", BigInteger, nullable=False),
+    Column("streak_status", Text, nullable=False),
+)  # fmt: skip
+
+transition = Table(
+    "transition", metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("model_id", BigInteger, ForeignKey("model.id"), nullable=False),
+    _version(),
+    Column("check_name", NAME, nullable=False),
+    Column("segment", NAME, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("from_status", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("firing", Boolean, nullable=False),  # until the next transition of the same check and segment
+    Column("at_us", BigInteger, nullable=False),
+    Column("window_start_us", BigInteger, nullable=False),
+    Column("window_end_us", BigInteger, nullable=False),
+    Column("value", Double),
+    Column("threshold", Double),
+    Column("rows", BigInteger, nullable=False),
+    Column("columns", Text, nullable=False),
+    Column("explanation", ForeignText, nullable=False),
+    Index(None, "version_id", "check_name", "segment"),
+    Index(None, "model_id"),
+    **_AUTO,
+)  # fmt: skip
+
+job_run = Table(
+    "job_run", metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("job", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("scheduled_us", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("lease_us", BigInteger, nullable=False),  # of a queued run: not before this
+    Column("progress", Double, nullable=False),
+    Column("params", Text, nullable=False),
+    Column("error", ForeignText),
+    Column("created_us", BigInteger, nullable=False),
+    Column("finished_us", BigInteger),
+    UniqueConstraint("job", "subject", "scheduled_us"),
+    Index("ix_job_run_open", "job", "lease_us", sqlite_where=text("state IN ('queued', 'running')"),
+          postgresql_where=text("state IN ('queued', 'running')")),
+    Index(None, "finished_us"),
+    **_AUTO,
+)  # fmt: skip

