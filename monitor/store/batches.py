@@ -72,6 +72,34 @@ def unfolded_versions(conn: Connection) -> list[tuple[int, int, int, int]]:
     return [(int(v), int(rows), int(oldest), int(newest)) for v, rows, oldest, newest in conn.execute(query)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What of a version waits to be folded: ``rows`` with timestamps in [t_min_us, t_max_us]."""
+
+    version_id: int
+    rows: int
+    oldest_received_us: int
+    t_min_us: int
+    t_max_us: int
+
+
+def waiting_versions(conn: Connection) -> list[Waiting]:
+    """Every live version with unfolded batches, by id."""
+    query = (
+        select(
+            _b.version_id, func.sum(_b.rows), func.min(_b.received_us), func.min(_b.t_min_us), func.max(_b.t_max_us)
+        )
+        .join_from(tables.log_batch, tables.version, _v.id == _b.version_id)
+        .where(_b.fold.is_(None), _v.deleted_us.is_(None))
+        .group_by(_b.version_id)
+        .order_by(_b.version_id)
+    )
+    return [
+        Waiting(version_id=int(v), rows=int(n), oldest_received_us=int(r), t_min_us=int(first), t_max_us=int(last))
+        for v, n, r, first, last in conn.execute(query)
+    ]
+
+
 def mark_folded(conn: Connection, *, version_id: int, ids: Sequence[int], fold_seen: int) -> int:
     """The number of the new fold, which holds exactly those batches.
 

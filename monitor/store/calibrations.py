@@ -35,3 +35,9 @@ def get_calibration(conn: Connection, *, version_id: int, reference_id: int) -> 
     query = select(tables.calibration).where(_c.version_id == version_id, _c.reference_id == reference_id)
     row = conn.execute(query).first()
     return None if row is None else StoredCalibration(**{**row._mapping, "payload": bytes(row.payload)})
+
+
+def calibration_made_us(conn: Connection, *, version_id: int, reference_id: int) -> int | None:
+    """When the calibration for that reference was made: what a kept copy is compared with."""
+    query = select(_c.made_us).where(_c.version_id == version_id, _c.reference_id == reference_id)
+    return conn.execute(query).scalar()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy import ColumnElement, Connection, Text, cast, select, update
 
 from monitor.model.entities import Model, Version
-from monitor.model.errors import Conflict, NotFound, PreconditionFailed
+from monitor.model.errors import Conflict, FenceLost, NotFound, PreconditionFailed
 from monitor.store import dialect, rows, runs, tables
 
 _v = tables.version.c
@@ -32,6 +32,18 @@ def get_version_by_id(conn: Connection, *, id: int) -> tuple[Model, Version]:
     if found is None:
         raise NotFound(f"version {id} does not exist any more")
     return found
+
+
+def lock_version(conn: Connection, *, id: int) -> Version:
+    """The live version as it is now, its row held until the transaction ends; ``FenceLost`` once it is deleted.
+
+    Folds, verdicts and a change of reference or layout take this lock, so that none slips between another's
+    read and write.
+    """
+    row = conn.execute(select(tables.version).where(_v.id == id, _v.deleted_us.is_(None)).with_for_update()).first()
+    if row is None:
+        raise FenceLost(f"version {id} does not exist any more")
+    return rows.version_from_row(row)
 
 
 def newest_live_version(conn: Connection, *, model: str) -> tuple[Model, Version]:
@@ -94,7 +106,7 @@ def update_version(conn: Connection, version: Version, *, if_revision: int | Non
 
 
 def delete_version(conn: Connection, *, model: str, version: str) -> None:
-    """Marks the version deleted: its name is free at once, its runs lose their fence; ``purge_deleted`` does the rest."""
+    """Marks the version deleted: its name is free at once, its runs lose their fence; purging does the rest."""
     _, found = get_version(conn, model=model, version=version)
     mark_deleted(conn, _v.id == found.id)
 
