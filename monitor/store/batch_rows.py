@@ -43,6 +43,17 @@ class BatchInfo:
     position: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What of a version waits to be folded: ``rows`` with timestamps in [t_min_us, t_max_us]."""
+
+    version_id: int
+    rows: int
+    oldest_received_us: int
+    t_min_us: int
+    t_max_us: int
+
+
 # An unfolded batch comes after every fold, in the order of its id.
 PLACE = func.coalesce(_b.position, _b.id)
 INFO_COLUMNS = [_b[name] for name in BatchInfo.__slots__ if name != "position"] + [PLACE.label("position")]

@@ -12,13 +12,13 @@ from sqlalchemy import Connection, func, insert, or_, select, tuple_, update
 
 from monitor.model.errors import FenceLost, NotFound
 from monitor.store import dialect, tables
-from monitor.store.batch_rows import INFO_COLUMNS, PLACE, BatchInfo, NewBatch, batch_info, new_values
+from monitor.store.batch_rows import INFO_COLUMNS, PLACE, BatchInfo, NewBatch, Waiting, batch_info, new_values
 from monitor.store.compaction import compactable, compactable_versions, replace_batches
 
 __all__ = [
-    "BatchInfo", "NewBatch", "by_time", "compactable", "compactable_versions", "count_rows", "insert_batches",
+    "BatchInfo", "NewBatch", "Waiting", "by_time", "compactable", "compactable_versions", "count_rows", "insert_batches",
     "mark_folded", "overlapping", "payload", "payloads", "replace_batches", "time_range", "unfolded",
-    "unfolded_versions",
+    "unfolded_versions", "waiting_versions",
 ]  # fmt: skip
 
 _b = tables.log_batch.c
@@ -72,23 +72,10 @@ def unfolded_versions(conn: Connection) -> list[tuple[int, int, int, int]]:
     return [(int(v), int(rows), int(oldest), int(newest)) for v, rows, oldest, newest in conn.execute(query)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """What of a version waits to be folded: ``rows`` with timestamps in [t_min_us, t_max_us]."""
-
-    version_id: int
-    rows: int
-    oldest_received_us: int
-    t_min_us: int
-    t_max_us: int
-
-
 def waiting_versions(conn: Connection) -> list[Waiting]:
     """Every live version with unfolded batches, by id."""
     query = (
-        select(
-            _b.version_id, func.sum(_b.rows), func.min(_b.received_us), func.min(_b.t_min_us), func.max(_b.t_max_us)
-        )
+        select(_b.version_id, func.sum(_b.rows), func.min(_b.received_us), func.min(_b.t_min_us), func.max(_b.t_max_us))
         .join_from(tables.log_batch, tables.version, _v.id == _b.version_id)
         .where(_b.fold.is_(None), _v.deleted_us.is_(None))
         .group_by(_b.version_id)

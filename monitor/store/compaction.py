@@ -26,8 +26,8 @@ def compactable(
 ) -> list[list[BatchInfo]]:
     """Runs of neighbours in fold order, each of at least ``min_batches`` small batches that fit one segment.
 
-    A batch is small with fewer than ``small_rows`` rows. One that is not small ends a run: nothing may move over it. At most ``scan``
-    batches behind ``after`` are looked at. Runs at the very end of the order may still grow; they are offered too.
+    A batch is small with fewer than ``small_rows`` rows. One that is not small ends a run: nothing may move over
+    it. At most ``scan`` batches behind ``after`` are looked at. The last run may still grow; it is offered too.
     """
     query = select(*INFO_COLUMNS).where(_b.version_id == version_id, _b.fold.is_not(None))
     if after is not None:

@@ -39,8 +39,9 @@ def claim_keys(
 ) -> set[tuple[int, str, str]]:
     """Those (version_id, route, key) of the claims (…, digest) that were free and are taken now by this transaction.
 
-    A key that loses was answered before (``find_key`` has it); nothing else is disturbed. Of two equal ones in one call the first
-    takes it. On PostgreSQL it waits, for at most the lock timeout, for another process that has the key in flight.
+    A key that loses was answered before (``find_key`` has it); nothing else is disturbed. Of two equal ones in one
+    call the first takes it. On PostgreSQL it waits, for at most the lock timeout, for another process that has the
+    key in flight.
     """
     first = {claim[:3]: claim[3] for claim in reversed(claims)}
     won: set[tuple[int, str, str]] = set()

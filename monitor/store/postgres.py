@@ -16,9 +16,7 @@ LOCK_SECONDS = 10
 IDLE_IN_TRANSACTION_SECONDS = 60
 POOL_SIZE, POOL_OVERFLOW, POOL_SECONDS = 8, 16, 10.0
 _FLUSHED = ("on", "remote_apply")  # 'local', 'remote_write' and 'off' promise less than the standard setting
-_ASSERTED = (
-    "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('server_encoding')"
-)
+_ASSERTED = "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('server_encoding')"
 _told: set[str] = set()
 
 
@@ -36,7 +34,7 @@ def make_engines(url: URL) -> tuple[Engine, Engine]:
         )
     except ImportError as error:
         raise ConfigurationError(
-            f"the database URL names PostgreSQL, but its driver cannot be imported ({error}): install driftline[postgres]"
+            f"DATABASE_URL names PostgreSQL, but its driver cannot be imported ({error}): install driftline[postgres]"
         ) from error
     event.listen(engine, "connect", _set_up)
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True), engine

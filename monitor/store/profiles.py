@@ -62,9 +62,7 @@ def list_profiles(
     return [StoredProfile(**{**row._mapping, "payload": bytes(row.payload)}) for row in rows]
 
 
-def delete_profiles(
-    conn: Connection, *, version_id: int, from_us: int | None = None, to_us: int | None = None
-) -> int:
+def delete_profiles(conn: Connection, *, version_id: int, from_us: int | None = None, to_us: int | None = None) -> int:
     """How many profiles of windows that start in [from_us, to_us) were removed, all segments."""
     gone = delete(tables.profile).where(_p.version_id == version_id)
     if from_us is not None:

@@ -53,7 +53,9 @@ def _references(conn: Connection, *, version_id: int, chunks: int = 16) -> int:
 
 def _purge_model(conn: Connection) -> int:
     m, v = tables.model.c, tables.version.c
-    id = conn.execute(select(m.id).where(m.deleted_us.is_not(None), ~exists().where(v.model_id == m.id)).limit(1)).scalar()
+    id = conn.execute(
+        select(m.id).where(m.deleted_us.is_not(None), ~exists().where(v.model_id == m.id)).limit(1)
+    ).scalar()
     if id is None:
         return 0
     removed = conn.execute(delete(tables.layout).where(tables.layout.c.model_id == id)).rowcount

@@ -47,7 +47,8 @@ def pack_rows(rows: Sequence[ResultRow]) -> bytes:
     True
     """
     plain = _encoder.encode(rows)
-    return _LENGTH.pack(_FORMAT, len(plain)) + pa.compress(plain, codec="zstd", asbytes=True)
+    packed: bytes = pa.compress(plain, codec="zstd", asbytes=True)
+    return _LENGTH.pack(_FORMAT, len(plain)) + packed
 
 
 def unpack_rows(payload: bytes) -> tuple[ResultRow, ...]:
@@ -104,9 +105,7 @@ def latest_result(conn: Connection, *, version_id: int, segment: str = "") -> St
     return found[0] if found else None
 
 
-def get_result(
-    conn: Connection, *, version_id: int, window_start_us: int, segment: str = ""
-) -> StoredResult | None:
+def get_result(conn: Connection, *, version_id: int, window_start_us: int, segment: str = "") -> StoredResult | None:
     """The result of that window and segment, if any."""
     here = (_r.version_id == version_id, _r.window_start_us == window_start_us, _r.segment == segment)
     row = conn.execute(select(tables.result).where(*here)).first()

@@ -15,7 +15,8 @@ _VERSION_FIELDS = (
     "fold_seq", "created_us", "updated_us", "revision",
 )  # fmt: skip
 _MODEL_FIELDS = (
-    "id", "name", "task", "description", "team", "lateness_us", "stale_after_us", "created_us", "updated_us", "revision",
+    "id", "name", "task", "description", "team", "lateness_us", "stale_after_us", "created_us", "updated_us",
+    "revision",
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, literal, select, update
 
 from monitor.model.errors import FenceLost, NotFound
 from monitor.store import dialect, jsontext, tables
@@ -55,9 +55,7 @@ class JobRun:
     finished_us: int | None
 
 
-def claim(
-    conn: Connection, *, job: str, subject: str, scheduled_us: int, owner: str, lease_us: int
-) -> Claim | None:
+def claim(conn: Connection, *, job: str, subject: str, scheduled_us: int, owner: str, lease_us: int) -> Claim | None:
     """The claim of that run, new or taken over after its lease has passed, or None: somebody has it or it is over."""
     now = dialect.now_us(conn)
     first = {
@@ -65,7 +63,8 @@ def claim(
         "attempt": 1, "lease_us": now + lease_us, "progress": 0.0, "params": "{}", "created_us": now,
     }  # fmt: skip
     again = {
-        "state": "running", "owner": owner, "fence": _r.fence + 1, "attempt": _r.attempt + 1, "lease_us": now + lease_us,
+        "state": "running", "owner": owner, "fence": _r.fence + 1, "attempt": _r.attempt + 1,
+        "lease_us": now + lease_us,
     }  # fmt: skip
     put = dialect.insert(conn, _t).values(first)
     put = put.on_conflict_do_update(

@@ -9,8 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, TypeDecorator,
-    UniqueConstraint, text,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
 )  # fmt: skip
 from sqlalchemy.engine import Dialect
 
@@ -227,6 +239,8 @@ window = Table(
     Column("reason", Text),
     Column("computed_us", BigInteger),
     Index("ix_window_dirty", "version_id", "end_us", sqlite_where=text("dirty"), postgresql_where=text("dirty")),
+    Index("ix_window_gap", "version_id", sqlite_where=text("state = 'gap'"),
+          postgresql_where=text("state = 'gap'")),
 )  # fmt: skip
 
 calibration = Table(

@@ -292,6 +292,14 @@ def _window() -> None:
         sqlite_where=sa.text("dirty"),
         postgresql_where=sa.text("dirty"),
     )
+    op.create_index(
+        "ix_window_gap",
+        "window",
+        ["version_id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'gap'"),
+        postgresql_where=sa.text("state = 'gap'"),
+    )
 
 
 def _calibration() -> None:
