@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func
+from sqlalchemy import Connection, Row, func, insert
 
 from monitor.store import tables
 
@@ -56,15 +57,22 @@ class Waiting:
 
 # An unfolded batch comes after every fold, in the order of its id.
 PLACE = func.coalesce(_b.position, _b.id)
-INFO_COLUMNS = [_b[name] for name in BatchInfo.__slots__ if name != "position"] + [PLACE.label("position")]
-
-
-def new_values(batch: NewBatch) -> dict[str, Any]:
-    """The columns of a new batch."""
-    return {name: getattr(batch, name) for name in NewBatch.__slots__} | {"bytes": len(batch.payload)}
+INFO_COLUMNS = [*(_b[name] for name in BatchInfo.__slots__ if name != "position"), PLACE.label("position")]
+_PLAIN = tuple(name for name in NewBatch.__slots__ if name != "payload")
+_PUT = insert(tables.log_batch).returning(_b.id, sort_by_parameter_order=True)
 
 
 def batch_info(row: Row[Any]) -> BatchInfo:
     """The batch of a row that holds ``INFO_COLUMNS``."""
-    mapping = row._mapping
-    return BatchInfo(**{name: mapping[name] for name in BatchInfo.__slots__})
+    return BatchInfo(**dict(zip(BatchInfo.__slots__, row, strict=False)))
+
+
+def insert_batches(conn: Connection, batches: Sequence[NewBatch], **folded: int) -> list[int]:
+    """The new ids, in the order of the batches; ``folded`` are the columns of a place in fold order."""
+    if not batches:
+        return []
+    values = [{name: getattr(b, name) for name in _PLAIN} | {"bytes": len(b.payload)} | folded for b in batches]
+    ids = list(conn.execute(_PUT, values).scalars())
+    payloads = [{"batch_id": id, "payload": batch.payload} for id, batch in zip(ids, batches, strict=True)]
+    conn.execute(insert(tables.log_payload), payloads)
+    return ids

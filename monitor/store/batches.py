@@ -8,56 +8,65 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, func, or_, select, tuple_, update
 
 from monitor.model.errors import FenceLost, NotFound
 from monitor.store import dialect, tables
-from monitor.store.batch_rows import INFO_COLUMNS, PLACE, BatchInfo, NewBatch, Waiting, batch_info, new_values
+from monitor.store.batch_rows import (
+    INFO_COLUMNS,
+    PLACE,
+    BatchInfo,
+    NewBatch,
+    Waiting,
+    batch_info,
+    insert_batches,
+)  # fmt: skip
 from monitor.store.compaction import compactable, compactable_versions, replace_batches
 
 __all__ = [
-    "BatchInfo", "NewBatch", "Waiting", "by_time", "compactable", "compactable_versions", "count_rows", "insert_batches",
-    "mark_folded", "overlapping", "payload", "payloads", "replace_batches", "time_range", "unfolded",
+    "BatchInfo", "NewBatch", "Waiting", "by_time", "compactable", "compactable_versions", "count_rows",
+    "insert_batches", "mark_folded", "overlapping", "payload", "payloads", "replace_batches", "time_range", "unfolded",
     "unfolded_versions", "waiting_versions",
 ]  # fmt: skip
 
 _b = tables.log_batch.c
+_p = tables.log_payload.c
 _v = tables.version.c
-
-
-def insert_batches(conn: Connection, batches: Sequence[NewBatch]) -> list[int]:
-    """The new ids, in the order of the batches."""
-    values = [new_values(batch) for batch in batches]
-    if not values:
-        return []
-    put = insert(tables.log_batch).returning(_b.id, sort_by_parameter_order=True)
-    return list(conn.execute(put, values).scalars())
+_PAGE = 2_000
 
 
 def payload(conn: Connection, *, id: int) -> tuple[bytes, str]:
     """(payload, codec) of a batch; ``NotFound`` when it was compacted away or purged since it was listed."""
-    row = conn.execute(select(_b.payload, _b.codec).where(_b.id == id)).first()
-    if row is None:
+    found = payloads(conn, ids=[id])
+    if not found:
         raise NotFound(f"batch {id} is not there any more: list the batches again")
-    return bytes(row.payload), row.codec
+    return found[id]
 
 
 def payloads(conn: Connection, *, ids: Sequence[int]) -> dict[int, tuple[bytes, str]]:
     """id → (payload, codec) of those batches that are still there."""
     found: dict[int, tuple[bytes, str]] = {}
+    query = select(_b.id, _p.payload, _b.codec).join_from(tables.log_batch, tables.log_payload, _p.batch_id == _b.id)
     for some in dialect.slices(ids):
-        for row in conn.execute(select(_b.id, _b.payload, _b.codec).where(_b.id.in_(some))):
-            found[row.id] = (bytes(row.payload), row.codec)
+        found.update((id, (bytes(body), codec)) for id, body, codec in conn.execute(query.where(_b.id.in_(some))))
     return found
 
 
 def unfolded(conn: Connection, *, version_id: int, max_rows: int) -> list[BatchInfo]:
     """Batches that wait to be folded, oldest first, until they hold ``max_rows`` rows (one at least)."""
-    running = func.sum(_b.rows).over(order_by=_b.id, rows=(None, 0)).label("running")
-    query = select(*INFO_COLUMNS, running).where(_b.version_id == version_id, _b.fold.is_(None))
-    waiting = query.order_by(_b.id).limit(max(1, max_rows)).subquery()
-    kept = select(waiting).where(waiting.c.running - waiting.c.rows < max_rows).order_by(waiting.c.id)
-    return [batch_info(row) for row in conn.execute(kept)]
+    found: list[BatchInfo] = []
+    rows = 0
+    while True:
+        query = select(*INFO_COLUMNS).where(_b.version_id == version_id, _b.fold.is_(None))
+        query = query.where(_b.id > (found[-1].id if found else 0)).order_by(_b.id).limit(_PAGE)
+        page = [batch_info(row) for row in conn.execute(query)]
+        for batch in page:
+            found.append(batch)
+            rows += batch.rows
+            if rows >= max_rows:
+                return found
+        if len(page) < _PAGE:
+            return found
 
 
 def unfolded_versions(conn: Connection) -> list[tuple[int, int, int, int]]:

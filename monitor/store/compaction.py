@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, and_, delete, func, select, tuple_
 
 from monitor.model.errors import FenceLost
 from monitor.store import dialect, tables
-from monitor.store.batch_rows import INFO_COLUMNS, BatchInfo, NewBatch, batch_info, new_values
+from monitor.store.batch_rows import INFO_COLUMNS, BatchInfo, NewBatch, batch_info, insert_batches
 
 _b = tables.log_batch.c
 
@@ -24,7 +24,7 @@ def compactable(
     after: BatchInfo | None = None,
     scan: int = 10_000,
 ) -> list[list[BatchInfo]]:
-    """Runs of neighbours in fold order, each of at least ``min_batches`` small batches that fit one segment.
+    """Runs of neighbours in fold order that fit one segment: each ``min_batches`` small batches or more, of one schema.
 
     A batch is small with fewer than ``small_rows`` rows. One that is not small ends a run: nothing may move over
     it. At most ``scan`` batches behind ``after`` are looked at. The last run may still grow; it is offered too.
@@ -38,7 +38,8 @@ def compactable(
     held_rows = held_bytes = 0
     for batch in map(batch_info, rows):
         small = batch.rows < small_rows
-        if not small or held_rows + batch.rows > segment_rows or held_bytes + batch.bytes > max_bytes:
+        fits = held_rows + batch.rows <= segment_rows and held_bytes + batch.bytes <= max_bytes
+        if not (small and fits and (not run or batch.schema_id == run[-1].schema_id)):
             runs.append(run)
             run, held_rows, held_bytes = [], 0, 0
         if small:
@@ -67,21 +68,19 @@ def replace_batches(
 ) -> int:
     """The id of the batch that takes the place of ``ids``, which hold the same records in the same order.
 
-    Raises ``FenceLost`` where one of them is gone (somebody compacted or deleted meanwhile), where their folds are not
-    [fold_min, fold_max], where the rows differ in number, or where a batch between them would be jumped over.
+    Raises ``FenceLost`` where one of them is gone (somebody compacted or deleted meanwhile), where their folds are
+    others than [fold_min, fold_max], where the rows differ in number, or where a batch between them is left out.
     """
     first, rows, folds = _bounds(conn, version_id=version_id, ids=ids)
-    if folds != (fold_min, fold_max) or rows != new.rows:
+    if folds[0] != fold_min or not fold_min <= fold_max <= folds[1] or rows != new.rows:
         raise FenceLost(f"version {version_id}: the batches to replace have changed")
-    values = new_values(new) | {"fold": fold_min, "fold_last": fold_max, "position": first}
     removed = sum(
         conn.execute(delete(tables.log_batch).where(_b.id.in_(some), _b.version_id == version_id)).rowcount
         for some in dialect.slices(ids)
     )
     if removed != len(ids):
         raise FenceLost(f"version {version_id}: {len(ids)} batches to replace, but only {removed} are there")
-    id = conn.execute(insert(tables.log_batch).values(values).returning(_b.id)).scalar_one()
-    return int(id)
+    return insert_batches(conn, [new], fold=fold_min, fold_last=folds[1], position=first)[0]
 
 
 def _bounds(conn: Connection, *, version_id: int, ids: Sequence[int]) -> tuple[int, int, tuple[int, int]]:

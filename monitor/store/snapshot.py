@@ -1,28 +1,40 @@
-"""What a scrape shows of the whole fleet, in a handful of queries whatever its size."""
+"""What a scrape shows of the whole fleet, in a handful of queries that seek and never scan."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, Connection, Select, func, select
 
 from monitor.model.entities import Model, Version
 from monitor.model.results import CheckState
 from monitor.store import tables, verdicts, versions
-from monitor.store.results import StoredResult
 from monitor.store.windows import WindowRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResultHead:
+    """A stored result without its rows (``results.get_result`` has them). Equal heads have equal rows."""
+
+    version_id: int
+    window_start_us: int
+    window_end_us: int
+    segment: str
+    revision: int
+    rows: int
+    computed_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetRow:
-    """One live version: its verdicts, its newest window, its newest result by segment, and the rows that wait."""
+    """One live version: its verdicts, its newest window (judged or not) and its newest result by segment."""
 
     model: Model
     version: Version
     states: tuple[CheckState, ...] = ()
     window: WindowRow | None = None
-    results: tuple[StoredResult, ...] = ()
-    unfolded_rows: int = 0
+    results: tuple[ResultHead, ...] = ()
 
 
 def fleet_rows(conn: Connection) -> list[FleetRow]:
@@ -31,41 +43,55 @@ def fleet_rows(conn: Connection) -> list[FleetRow]:
     for version_id, state in verdicts.all_states(conn):
         states.setdefault(version_id, []).append(state)
     windows = _newest_windows(conn)
-    results = _newest_results(conn)
-    waiting = _waiting(conn)
+    heads = _newest_heads(conn)
     return [
         FleetRow(
             model=model,
             version=version,
             states=tuple(states.get(version.id, ())),
             window=windows.get(version.id),
-            results=tuple(results.get(version.id, ())),
-            unfolded_rows=waiting.get(version.id, 0),
+            results=tuple(heads.get(version.id, ())),
         )
         for model, version in versions.all_versions(conn)
     ]
 
 
+def unfolded_rows(conn: Connection) -> int:
+    """How many rows of the whole fleet are stored and not yet profiled."""
+    b = tables.log_batch.c
+    return int(conn.execute(select(func.sum(b.rows)).where(b.fold.is_(None))).scalar() or 0)
+
+
+def gap_windows(conn: Connection) -> int:
+    """How many windows of live versions could not be computed."""
+    w, v = tables.window.c, tables.version.c
+    query = select(func.count()).join_from(tables.window, tables.version, v.id == w.version_id)
+    return int(conn.execute(query.where(w.state == "gap", v.deleted_us.is_(None))).scalar_one())
+
+
 def _newest_windows(conn: Connection) -> dict[int, WindowRow]:
     w = tables.window.c
-    newest = select(w.version_id, func.max(w.start_us).label("start_us")).group_by(w.version_id).subquery()
-    same = (w.version_id == newest.c.version_id) & (w.start_us == newest.c.start_us)
-    rows = conn.execute(select(tables.window).join_from(tables.window, newest, same))
-    return {row.version_id: WindowRow(**row._mapping) for row in rows}
+    query = _newest(select(tables.window), w.version_id, w.start_us)
+    found = conn.execute(query).all()
+    return {row.version_id: WindowRow(**row._mapping) for row in found if row.version_id is not None}
 
 
-def _newest_results(conn: Connection) -> dict[int, list[StoredResult]]:
+def _newest_heads(conn: Connection) -> dict[int, list[ResultHead]]:
     r = tables.result.c
-    newest = select(r.version_id, func.max(r.window_start_us).label("start_us")).group_by(r.version_id).subquery()
-    same = (r.version_id == newest.c.version_id) & (r.window_start_us == newest.c.start_us)
-    query = select(tables.result).join_from(tables.result, newest, same).order_by(r.version_id, r.segment)
-    found: dict[int, list[StoredResult]] = {}
-    for row in conn.execute(query):
-        found.setdefault(row.version_id, []).append(StoredResult(**{**row._mapping, "payload": bytes(row.payload)}))
+    query = _newest(select(*[r[name] for name in ResultHead.__slots__]), r.version_id, r.window_start_us)
+    found: dict[int, list[ResultHead]] = {}
+    for row in [row for row in conn.execute(query).all() if row.version_id is not None]:
+        found.setdefault(row.version_id, []).append(ResultHead(**row._mapping))
     return found
 
 
-def _waiting(conn: Connection) -> dict[int, int]:
-    b = tables.log_batch.c
-    query = select(b.version_id, func.sum(b.rows)).where(b.fold.is_(None)).group_by(b.version_id)
-    return {version_id: int(rows) for version_id, rows in conn.execute(query)}
+def _newest(query: Select[Any], version_id: Column[int], start_us: Column[int]) -> Select[Any]:
+    """The query narrowed to each live version's last start, and a row of nulls where a version has none.
+
+    One seek a version, however many windows it has: the outer join keeps SQLite from scanning the windows first.
+    """
+    v = tables.version.c
+    inner = version_id.table.alias()
+    last = select(func.max(inner.c[start_us.key])).where(inner.c.version_id == v.id)
+    same = (version_id == v.id) & (start_us == last.correlate(tables.version).scalar_subquery())
+    return query.join_from(tables.version, version_id.table, same, isouter=True).where(v.deleted_us.is_(None))

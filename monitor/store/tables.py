@@ -164,12 +164,19 @@ log_batch = Table(
     Column("position", BigInteger),
     Column("codec", Text, nullable=False),
     Column("bytes", BigInteger, nullable=False),
-    Column("payload", LargeBinary, nullable=False),
     Index("ix_log_batch_unfolded", "version_id", "id", sqlite_where=text("fold IS NULL"),
           postgresql_where=text("fold IS NULL")),
     Index(None, "version_id", "t_min_us"),
     Index(None, "version_id", "fold", "position"),
     **_AUTO,
+)  # fmt: skip
+
+# Apart from its batch: SQLite rewrites a whole row to change one number of it, and folding changes every row.
+log_payload = Table(
+    "log_payload", metadata,
+    Column("batch_id", BigInteger, ForeignKey("log_batch.id", ondelete="CASCADE"), primary_key=True,
+           autoincrement=False),
+    Column("payload", LargeBinary, nullable=False),
 )  # fmt: skip
 
 request_key = Table(

@@ -80,9 +80,7 @@ def upsert_windows(conn: Connection, rows: Sequence[WindowRow]) -> None:
     conn.execute(put.on_conflict_do_update(index_elements=["version_id", "start_us"], set_=changed), values)
 
 
-def dirty_closed(
-    conn: Connection, *, version_id: int, closed_before_us: int, limit: int = 100
-) -> list[WindowRow]:
+def dirty_closed(conn: Connection, *, version_id: int, closed_before_us: int, limit: int = 100) -> list[WindowRow]:
     """The version's dirty windows that end at ``closed_before_us`` (now − lateness) or before, oldest first."""
     due = (_w.version_id == version_id, _w.dirty.is_(True), _w.end_us <= closed_before_us)
     query = select(tables.window).where(*due).order_by(_w.start_us).limit(limit)
