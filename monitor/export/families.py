@@ -1,0 +1,75 @@
+"""The model series of the page: which there are, and how one of them is written as a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from monitor.model.results import SEVERITY_ORDER
+
+# Every family of the cached part, in the order of the page. All are gauges, so that one text serves the Prometheus
+# text format and OpenMetrics alike.
+FAMILIES: dict[str, str] = {
+    "driftline_model_info": "Always 1: team, task and state of a version, to join on",
+    "driftline_model_stale": "1 while the newest window is older than the model's stale_after",
+    "driftline_window_rows": "Rows of the newest judged window",
+    "driftline_window_start_timestamp_seconds": "Start of the newest judged window",
+    "driftline_window_end_timestamp_seconds": "End of the newest judged window",
+    "driftline_check_failing": "1 while the check is at that severity or above",
+    "driftline_check_unknown": "1 while the newest window could not be decided",
+    "driftline_check_columns_failing": "How many columns are behind the check's verdict",
+    "driftline_columns_drifted_ratio": "Share of judged columns whose drift is in alert, 0 to 1",
+    "driftline_column_status": "0 ok, 1 warning, 2 alert, 3 unknown",
+    "driftline_drift_score": "Drift of the newest judged window, by metric",
+    "driftline_drift_threshold": "What the drift score of that metric is held against",
+    "driftline_quality_ratio": "Share of rows, 0 to 1, by metric: missing, invalid, unseen, out_of_range",
+    "driftline_unfolded_rows": "Rows stored and not yet profiled",
+    "driftline_windows_missed": "Windows that could not be computed",
+    "driftline_series_dropped": "Model series left out of this page by MAX_SERIES",
+    "driftline_disk_free_bytes": "Free space where the data directory is",
+    "driftline_build_info": "Always 1: version and database of this process",
+}
+
+STATUS_VALUE: Mapping[str, int] = SEVERITY_ORDER
+
+# Control characters (NUL ends a line for Prometheus' lexer) and lone surrogates, which have no UTF-8.
+_UNPRINTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_NEEDS_CARE = re.compile('[\x00-\x1f\x7f-\x9f\ud800-\udfff"\\\\]')
+
+
+def escape_label(value: str) -> str:
+    r"""The text between the quotes of a label: escaped, and with what no scraper reads shown as U+FFFD.
+
+    Source: https://prometheus.io/docs/instrumenting/exposition_formats/ (``\\``, ``\"`` and ``\n``).
+
+    >>> escape_label('say "hi"\n')
+    'say \\"hi\\"\\n'
+    >>> escape_label("lone \ud800") == "lone \ufffd"
+    True
+    """
+    if _NEEDS_CARE.search(value) is None:
+        return value
+    plain = _UNPRINTABLE.sub("\ufffd", value)
+    return plain.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def labels(**values: str) -> str:
+    """Labels in the order given, ready for braces.
+
+    >>> labels(model="churn", version="1")
+    'model="churn",version="1"'
+    """
+    return ",".join(f'{name}="{escape_label(value)}"' for name, value in values.items())
+
+
+def number(value: float) -> str:
+    """A sample's value as both formats read it: whole numbers without a fraction.
+
+    >>> number(2.0), number(0.25), number(1e-9), number(float("inf"))
+    ('2', '0.25', '1e-09', '+Inf')
+    """
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "+Inf" if value > 0 else "-Inf"
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))

@@ -1,0 +1,85 @@
+"""The fleet's facts from the store: a few short reads, and only results that are new are unpacked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.export.facts import Column, VersionFacts, Window, columns_of
+from monitor.model.errors import NotFound
+from monitor.store import Store
+from monitor.store.results import get_result, unpack_rows
+from monitor.store.schemas import get_schema
+from monitor.store.snapshot import FleetRow, ResultHead, fleet_rows, gap_windows, unfolded_rows
+
+_RESULTS_A_READ = 25  # one read transaction stays short, also after a start with a thousand models
+
+
+class StoreReader:
+    """Reads the fleet; keeps the columns of results it has unpacked until there are newer ones."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._columns: dict[ResultHead, tuple[Column, ...]] = {}
+        self._importance: dict[int, Mapping[str, float]] = {}
+
+    def read(self) -> tuple[list[VersionFacts], dict[str, float]]:
+        """Every version's facts, and the fleet's own gauges by family."""
+        with self._store.read() as conn:
+            fleet = fleet_rows(conn)
+        with self._store.read() as conn:
+            gauges: dict[str, float] = {
+                "driftline_unfolded_rows": unfolded_rows(conn),
+                "driftline_windows_missed": gap_windows(conn),
+            }
+        self._read_results([head for row in fleet for head in row.results])
+        self._read_importance({row.version.schema_id for row in fleet if row.version.schema_id is not None})
+        return [self._facts(row) for row in fleet], gauges
+
+    def _read_results(self, heads: list[ResultHead]) -> None:
+        known = {head: self._columns[head] for head in heads if head in self._columns}
+        missing = [head for head in heads if head not in known]
+        for start in range(0, len(missing), _RESULTS_A_READ):
+            for head, payload in self._payloads(missing[start : start + _RESULTS_A_READ]).items():
+                known[head] = columns_of(unpack_rows(payload))
+        self._columns = known
+
+    def _payloads(self, heads: list[ResultHead]) -> dict[ResultHead, bytes]:
+        """The results that are still as their heads say; one replaced meanwhile comes with the next refresh."""
+        found: dict[ResultHead, bytes] = {}
+        with self._store.read() as conn:
+            for head in heads:
+                result = get_result(
+                    conn, version_id=head.version_id, window_start_us=head.window_start_us, segment=head.segment
+                )
+                if result is not None and (result.revision, result.computed_us) == (head.revision, head.computed_us):
+                    found[head] = result.payload
+        return found
+
+    def _read_importance(self, schema_ids: set[int]) -> None:
+        """Schemas never change, so each is read once."""
+        self._importance = {id: kept for id, kept in self._importance.items() if id in schema_ids}
+        for schema_id in schema_ids - self._importance.keys():
+            try:
+                with self._store.read() as conn:
+                    schema = get_schema(conn, id=schema_id)
+            except NotFound:  # the version was deleted meanwhile
+                continue
+            self._importance[schema_id] = {
+                column.name: column.importance for column in schema.columns if column.importance is not None
+            }
+
+    def _facts(self, row: FleetRow) -> VersionFacts:
+        whole = next((head for head in row.results if head.segment == ""), None)
+        return VersionFacts(
+            model=row.model,
+            version=row.version,
+            states=row.states,
+            window=None if whole is None else _window(whole),
+            newest_end_us=row.window.end_us if row.window is not None else None,
+            columns=tuple(column for head in row.results for column in self._columns.get(head, ())),
+            importance=self._importance.get(row.version.schema_id or 0, {}),
+        )
+
+
+def _window(head: ResultHead) -> Window:
+    return Window(start_us=head.window_start_us, end_us=head.window_end_us, rows=head.rows)

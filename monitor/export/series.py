@@ -1,0 +1,111 @@
+"""The lines of one version: its model series, its checks, and one column of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monitor.export.facts import Column, VersionFacts
+from monitor.export.families import STATUS_VALUE, labels, number
+from monitor.model.results import CheckState
+from monitor.model.time import SECOND_US
+
+Line = tuple[str, str]  # (family, the whole line without its end)
+
+
+def line(family: str, label_text: str, value: float) -> Line:
+    """One sample.
+
+    >>> line("driftline_model_stale", 'model="m"', 1)
+    ('driftline_model_stale', 'driftline_model_stale{model="m"} 1')
+    """
+    return family, f"{family}{{{label_text}}} {number(value)}"
+
+
+def version_labels(facts: VersionFacts) -> str:
+    """``model`` and ``version``, the labels every model series begins with."""
+    return labels(model=facts.model.name, version=facts.version.name)
+
+
+def model_series(facts: VersionFacts, *, now_us: int) -> list[Line]:
+    """What is known of the version as a whole; of a retired one only that it exists."""
+    known = version_labels(facts)
+    info = labels(team=facts.model.team, task=facts.model.task, state=facts.version.state)
+    lines = [line("driftline_model_info", f"{known},{info}", 1)]
+    if facts.version.state == "retired":
+        return lines
+    stale = facts.stale(now_us=now_us)
+    lines.append(line("driftline_model_stale", known, stale))
+    if facts.window is not None:
+        lines += [
+            line("driftline_window_rows", f'{known},segment=""', facts.window.rows),
+            line("driftline_window_start_timestamp_seconds", known, facts.window.start_us / SECOND_US),
+            line("driftline_window_end_timestamp_seconds", known, facts.window.end_us / SECOND_US),
+        ]
+    if not stale:
+        lines += _drifted_ratio(facts, known)
+        for column in facts.columns:
+            if column.column == "":
+                lines += column_series(column, known=known)
+    return lines
+
+
+def _drifted_ratio(facts: VersionFacts, known: str) -> Iterator[Line]:
+    """Per segment, the share in alert of the columns whose drift was decided."""
+    decided: dict[str, list[bool]] = {}
+    for column in facts.columns:
+        if column.column and column.drift in ("ok", "warning", "alert"):
+            decided.setdefault(column.segment, []).append(column.drift == "alert")
+    for segment, alerts in decided.items():
+        ratio = sum(alerts) / len(alerts)
+        yield line("driftline_columns_drifted_ratio", f"{known},{labels(segment=segment)}", ratio)
+
+
+def failing_series(facts: VersionFacts) -> list[Line]:
+    """``driftline_check_failing`` of every check: the series that alert rules stand on."""
+    return [
+        line("driftline_check_failing", f"{_check(facts, state)},{labels(severity=severity)}", failing)
+        for state in facts.states
+        for severity, failing in _severities(state)
+    ]
+
+
+def _severities(state: CheckState) -> Iterator[tuple[str, bool]]:
+    """The severities a check may raise, lowest first, and whether it has reached each."""
+    if state.severity in ("warning", "critical"):
+        yield "warning", state.status in ("warning", "alert")
+    if state.severity == "critical":
+        yield "critical", state.status == "alert"
+
+
+def count_series(facts: VersionFacts) -> list[Line]:
+    """How many columns are behind each check's verdict."""
+    return [
+        line("driftline_check_columns_failing", _check(facts, state), state.columns_failing) for state in facts.states
+    ]
+
+
+def unknown_line(facts: VersionFacts, state: CheckState, *, reason: str) -> Line:
+    """Whether the check is undecided for that reason now."""
+    text = f"{_check(facts, state)},{labels(reason=reason)}"
+    return line("driftline_check_unknown", text, state.unknown_reason == reason)
+
+
+def _check(facts: VersionFacts, state: CheckState) -> str:
+    return f"{version_labels(facts)},{labels(segment=state.segment, check=state.check)}"
+
+
+def column_series(column: Column, *, known: str) -> list[Line]:
+    """The series of one column; ``known`` are the version's labels."""
+    text = f"{known},{labels(segment=column.segment, column=column.column)}"
+    by_metric = (
+        ("driftline_drift_score", column.scores),
+        ("driftline_drift_threshold", column.thresholds),
+        ("driftline_quality_ratio", column.ratios),
+    )
+    lines = [
+        line("driftline_column_status", f"{text},{labels(check=check)}", STATUS_VALUE[status])
+        for check, status in column.statuses.items()
+    ]
+    for family, values in by_metric:
+        lines += [line(family, f"{text},{labels(metric=metric)}", value) for metric, value in values.items()]
+    return lines
