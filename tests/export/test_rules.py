@@ -35,13 +35,13 @@ def alerts() -> list[dict]:
 
 
 def test_promtool_accepts_the_rules(promtool):
-    answer = subprocess.run([promtool, "check", "rules", str(RULES)], capture_output=True, text=True)
+    answer = subprocess.run([promtool, "check", "rules", str(RULES)], check=False, capture_output=True, text=True)
     assert (answer.returncode, answer.stdout + answer.stderr) == (0, answer.stdout)
 
 
 @pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda path: path.stem)
 def test_the_rules_fire_and_resolve_as_their_unit_tests_say(promtool, path):
-    answer = subprocess.run([promtool, "test", "rules", str(path)], capture_output=True, text=True)
+    answer = subprocess.run([promtool, "test", "rules", str(path)], check=False, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
