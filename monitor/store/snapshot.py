@@ -42,7 +42,7 @@ def fleet_rows(conn: Connection) -> list[FleetRow]:
     states: dict[int, list[CheckState]] = {}
     for version_id, state in verdicts.all_states(conn):
         states.setdefault(version_id, []).append(state)
-    windows = _newest_windows(conn)
+    windows = newest_windows(conn)
     heads = _newest_heads(conn)
     return [
         FleetRow(
@@ -69,7 +69,8 @@ def gap_windows(conn: Connection) -> int:
     return int(conn.execute(query.where(w.state == "gap", v.deleted_us.is_(None))).scalar_one())
 
 
-def _newest_windows(conn: Connection) -> dict[int, WindowRow]:
+def newest_windows(conn: Connection) -> dict[int, WindowRow]:
+    """Version id → its latest window, judged or not, of every live version that has one."""
     w = tables.window.c
     query = _newest(select(tables.window), w.version_id, w.start_us)
     found = conn.execute(query).all()
