@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from monitor.model.errors import ConfigurationError, InvalidInput
 from monitor.model.names import nearest
-from monitor.model.time import parse_duration
+from monitor.model.time import DAY_US, format_duration, parse_duration
 
 PREFIX = "DRIFTLINE_"
 MEBIBYTE = 1024**2
@@ -41,8 +41,8 @@ class Setting:
     later: bool = False  # the part it governs comes with a later release: set, it stops the start
 
 
-def _row(default: Any, parse: Callable[[str], Any], expects: str, help: str, **more: Any) -> Any:
-    return field(default=default, metadata={"setting": Setting(parse=parse, expects=expects, help=help, **more)})
+def _row(parse: Callable[[str], Any], expects: str, help: str, **more: Any) -> dict[str, Setting]:
+    return {"setting": Setting(parse=parse, expects=expects, help=help, **more)}
 
 
 def _text(raw: str) -> str:
@@ -122,55 +122,102 @@ _LASTS = "a duration such as 12h or 30d"
 class Settings:
     """The settings of one process, parsed; each field is named as in ``DRIFTLINE_<NAME>``."""
 
-    config: Path | None = _row(None, _path, "a path", "the administrator's server file (targets, tokens)", later=True)
-    data_dir: Path = _row(Path("driftline-data"), _path, "a path", "where the embedded database and uploads are kept")
-    database_url: str | None = _row(
-        None, _database, "sqlite:///path or postgresql://user:password@host/name",
-        "the database; `sqlite:///<data dir>/driftline.db` unless told", secret=True,
-    )  # fmt: skip
-    host: str = _row("127.0.0.1", _text, "an address or a host name", "the address to listen on")
-    port: int = _row(8000, _whole(least=0, most=65535), "a port, 0 to 65535 (0: any free one)", "the port to listen on")
-    public_url: str | None = _row(
-        None, _web_address, "an http or https address", "where people reach this server; its host is accepted"
+    config: Path | None = field(
+        default=None, metadata=_row(_path, "a path", "the administrator's server file (targets, tokens)", later=True)
     )
-    root_path: str = _row("", _root_path, "a path such as /driftline", "the path prefix a proxy in front strips")
-    log_level: str = _row("info", _one_of("debug", "info", "warning", "error"), "debug, info, warning or error",
-                          "the least severe message to log")  # fmt: skip
-    log_format: str = _row("text", _one_of("text", "json"), "text or json", "how a log line looks")
-    allow_anonymous: bool = _row(
-        False, _boolean, "true or false", "listen beyond loopback without tokens (put your own proxy in front)"
+    data_dir: Path = field(
+        default=Path("driftline-data"),
+        metadata=_row(_path, "a path", "where the embedded database and uploads are kept"),
     )
-    max_body_bytes: int = _row(8 * MEBIBYTE, _bytes, _SIZE, "the largest request body as sent")
-    max_reference_bytes: int = _row(2 * GIBIBYTE, _bytes, _SIZE, "the largest reference upload")
-    max_decoded_bytes: int = _row(64 * MEBIBYTE, _bytes, _SIZE, "the largest request body after decompression")
-    max_inflight_bytes: int = _row(128 * MEBIBYTE, _bytes, _SIZE, "bytes of ingest in flight at once; beyond it: 503")
-    max_records: int = _row(50_000, _whole(least=1), "a whole number from 1", "the most records in one request")
-    max_columns: int = _row(2_000, _whole(least=1), "a whole number from 1", "the most columns of one version")
-    max_segments: int = _row(
-        100, _whole(least=1), "a whole number from 1", "the most segments of one version", later=True
+    database_url: str | None = field(
+        default=None,
+        metadata=_row(
+            _database,
+            "sqlite:///path or postgresql://user:password@host/name",
+            "the database; `sqlite:///<data dir>/driftline.db` unless told",
+            secret=True,
+        ),
     )
-    retention_rows: int = _row(
-        parse_duration("30d"), _duration, _LASTS, "how long feature columns are kept", later=True
+    host: str = field(
+        default="127.0.0.1", metadata=_row(_text, "an address or a host name", "the address to listen on")
     )
-    retention_unlabelled: int = _row(
-        parse_duration("180d"), _duration, _LASTS, "how long a record waits for its label", later=True
+    port: int = field(
+        default=8000,
+        metadata=_row(_whole(least=0, most=65535), "a port, 0 to 65535 (0: any free one)", "the port to listen on"),
     )
-    retention_profiles: str = _row(
-        "hours 30d, then days 400d, then weeks", _text, "as the default is written", "how profiles are thinned out",
-        later=True,
-    )  # fmt: skip
-    retention_results: int = _row(parse_duration("400d"), _duration, _LASTS, "how long results are kept", later=True)
-    max_series: int = _row(50_000, _whole(least=1), "a whole number from 1", "the most model series on /metrics")
-    export_columns: str = _row(
-        "top:20", _export_columns, "all, failing or top:<n>", "which columns of a version have series of their own"
+    public_url: str | None = field(
+        default=None,
+        metadata=_row(_web_address, "an http or https address", "where people reach this server; its host is accepted"),
     )
-    auto_create: bool = _row(
-        False, _boolean, "true or false", "ingest makes models and versions that do not exist (task none)"
+    root_path: str = field(
+        default="", metadata=_row(_root_path, "a path such as /driftline", "the path prefix a proxy in front strips")
     )
-    url: str = _row("http://127.0.0.1:8000", _web_address, "an http or https address",
-                    "the server that client commands call", scope="client")  # fmt: skip
-    token: str | None = _row(
-        None, _text, "a token", "the bearer token that client commands send", scope="client", secret=True
+    log_level: str = field(
+        default="info",
+        metadata=_row(
+            _one_of("debug", "info", "warning", "error"),
+            "debug, info, warning or error",
+            "the least severe message to log",
+        ),
+    )
+    log_format: str = field(
+        default="text", metadata=_row(_one_of("text", "json"), "text or json", "how a log line looks")
+    )
+    allow_anonymous: bool = field(
+        default=False,
+        metadata=_row(_boolean, "true or false", "listen beyond loopback without tokens (put your own proxy in front)"),
+    )
+    max_body_bytes: int = field(default=8 * MEBIBYTE, metadata=_row(_bytes, _SIZE, "the largest request body as sent"))
+    max_reference_bytes: int = field(default=2 * GIBIBYTE, metadata=_row(_bytes, _SIZE, "the largest reference upload"))
+    max_decoded_bytes: int = field(
+        default=64 * MEBIBYTE, metadata=_row(_bytes, _SIZE, "the largest request body after decompression")
+    )
+    max_inflight_bytes: int = field(
+        default=128 * MEBIBYTE, metadata=_row(_bytes, _SIZE, "bytes of ingest in flight at once; beyond it: 503")
+    )
+    max_records: int = field(
+        default=50_000, metadata=_row(_whole(least=1), "a whole number from 1", "the most records in one request")
+    )
+    max_columns: int = field(
+        default=2_000, metadata=_row(_whole(least=1), "a whole number from 1", "the most columns of one version")
+    )
+    max_segments: int = field(
+        default=100,
+        metadata=_row(_whole(least=1), "a whole number from 1", "the most segments of one version", later=True),
+    )
+    retention_rows: int = field(
+        default=30 * DAY_US, metadata=_row(_duration, _LASTS, "how long feature columns are kept", later=True)
+    )
+    retention_unlabelled: int = field(
+        default=180 * DAY_US, metadata=_row(_duration, _LASTS, "how long a record waits for its label", later=True)
+    )
+    retention_profiles: str = field(
+        default="hours 30d, then days 400d, then weeks",
+        metadata=_row(_text, "as the default is written", "how profiles are thinned out", later=True),
+    )
+    retention_results: int = field(
+        default=400 * DAY_US, metadata=_row(_duration, _LASTS, "how long results are kept", later=True)
+    )
+    max_series: int = field(
+        default=50_000, metadata=_row(_whole(least=1), "a whole number from 1", "the most model series on /metrics")
+    )
+    export_columns: str = field(
+        default="top:20",
+        metadata=_row(
+            _export_columns, "all, failing or top:<n>", "which columns of a version have series of their own"
+        ),
+    )
+    auto_create: bool = field(
+        default=False,
+        metadata=_row(_boolean, "true or false", "ingest makes models and versions that do not exist (task none)"),
+    )
+    url: str = field(
+        default="http://127.0.0.1:8000",
+        metadata=_row(_web_address, "an http or https address", "the server that client commands call", scope="client"),
+    )
+    token: str | None = field(
+        default=None,
+        metadata=_row(_text, "a token", "the bearer token that client commands send", scope="client", secret=True),
     )
 
     @property
@@ -223,7 +270,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str
             continue
         name, from_file = _setting_of(variable)
         if name in seen:
-            raise ConfigurationError(f"{variable} and {seen[name]} are both set: expected one of them; remove the other")
+            raise ConfigurationError(f"{variable} and {seen[name]} are both set: expected one of them")
         seen[name] = variable
         yield name, variable, _read_secret(variable, raw) if from_file else raw
 
@@ -260,12 +307,12 @@ def settings_page() -> str:
     """``docs/settings.md``: one heading a setting, made from the table."""
     lines = [_INTRODUCTION]
     for name, setting in TABLE.items():
-        default = DEFAULTS[name]
         option = "`--url` and `--token` of the client commands" if setting.scope == "client" else f"`--{_dashed(name)}`"
+        default = default_text(name)
         lines += [
             f"## `{PREFIX}{name.upper()}`",
             f"{setting.help[0].upper()}{setting.help[1:]}. Expected: {setting.expects}. "
-            f"Default: {_default_text(name, default)}. Option: {option}."
+            f"Default: {f'`{default}`' if default else 'none'}. Option: {option}."
             + (" Not available yet: set, it stops the start." if setting.later else ""),
             "",
         ]
@@ -276,21 +323,28 @@ def _dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
-def _default_text(name: str, default: Any) -> str:
+def default_text(name: str) -> str:
+    """The default as somebody would write it; empty where there is none.
+
+    >>> default_text("max_body_bytes"), default_text("retention_rows"), default_text("auto_create")
+    ('8MiB', '30d', 'false')
+    """
+    default = DEFAULTS[name]
     if default is None:
-        return "none"
+        return ""
     if name in ("retention_rows", "retention_unlabelled", "retention_results"):
-        return f"`{default // parse_duration('1d')}d`"
+        return format_duration(default)
     if name.endswith("_bytes"):
-        return f"`{default // GIBIBYTE}GiB`" if default % GIBIBYTE == 0 else f"`{default // MEBIBYTE}MiB`"
-    return f"`{str(default).lower() if isinstance(default, bool) else default}`" if default != "" else "empty"
+        return f"{default // GIBIBYTE}GiB" if default % GIBIBYTE == 0 else f"{default // MEBIBYTE}MiB"
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 _INTRODUCTION = """\
 # Settings
 
-Each is an environment variable; the server's are options of `driftline serve` and `driftline worker` too, and an option
-wins. `DRIFTLINE_X_FILE` names a file that holds the value of `DRIFTLINE_X`: use it for secrets. A `DRIFTLINE_` name that is
-not below, or a value that cannot be read, stops the start with the name, the value and what is expected. What Kubernetes
-injects for a Service whose name begins with `driftline` is ignored. This page is made from the table in `monitor/settings.py`.
+Each is an environment variable; the server's are options of `driftline serve` and `driftline worker` too, and an
+option wins. `DRIFTLINE_X_FILE` names a file that holds the value of `DRIFTLINE_X`: use it for secrets. A `DRIFTLINE_`
+name that is not below, or a value that cannot be read, stops the start with the name, the value and what is expected.
+What Kubernetes injects for a Service whose name begins with `driftline` is ignored. This page is made from the table
+in `monitor/settings.py`.
 """
