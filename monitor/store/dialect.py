@@ -36,6 +36,15 @@ def read_clock_us(conn: Connection) -> int:
     return int(conn.execute(select(now_us(conn))).scalar_one())
 
 
+def is_id(number: int) -> bool:
+    """Whether a number from outside can be an id at all: a larger one is an error in either driver.
+
+    >>> [is_id(1), is_id(0), is_id(10**30)]
+    [True, False, False]
+    """
+    return 0 < number < 1 << 63
+
+
 def slices(values: Sequence[_T], *, size: int = IN_LIMIT) -> Iterator[Sequence[_T]]:
     """The values in runs of at most ``size``.
 

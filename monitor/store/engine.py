@@ -96,7 +96,7 @@ class Store:
             return migrate.upgrade(conn)
 
     def close(self) -> None:
-        """Closes every connection; the store cannot be used afterwards in this process's pool state."""
+        """Closes every connection; one that is used again opens new ones. A forked child leaves its parent's alone."""
         self._reader.dispose(close=self._pid == os.getpid())
         self._writer.dispose(close=self._pid == os.getpid())
 
@@ -111,11 +111,25 @@ class Store:
 def open_store(url: str, *, data_dir: Path | str, migrate: bool = False) -> Store:
     """The store at ``url``; empty means ``driftline.db`` in ``data_dir``. ``migrate`` brings its schema up to date.
 
-    Raises ``ConfigurationError`` for a URL it cannot use and for a schema newer than this release.
+    Raises ``ConfigurationError`` for a URL it cannot use, a damaged or read-only file, and a schema newer than this
+    release. A PostgreSQL that is away is no error unless it must be migrated: reads say ``Unavailable`` until then.
     """
     store = Store(_parse(url, data_dir=Path(data_dir)))
-    if migrate:
-        store.migrate()
+    try:
+        if migrate:
+            store.migrate()
+        else:
+            store.schema_current()
+    except Unavailable as error:
+        store.close()
+        # A file does not heal by itself; a server that is away, or a lock, may.
+        if store.dialect == "sqlite" and error.retry_after_seconds > 1:
+            raise ConfigurationError(f"{store.url.database}: {error.detail}") from error
+        if migrate:
+            raise
+    except BaseException:
+        store.close()
+        raise
     return store
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +11,10 @@ from sqlalchemy import exc
 
 from monitor.model.errors import Unavailable
 
-# Primary result codes, https://www.sqlite.org/rescode.html: (code name, part of its message, seconds, what to say)
+_log = logging.getLogger(__name__)
+
+# Primary result codes, https://www.sqlite.org/rescode.html: (name, part of its message, seconds, what to say).
+# The bundled driver's exceptions carry no code, so the message decides there.
 _SQLITE = (
     ("SQLITE_BUSY", "database is locked", 1, "the database is locked by another process"),
     ("SQLITE_LOCKED", "table is locked", 1, "the database is locked by another connection"),
@@ -17,16 +22,23 @@ _SQLITE = (
     ("SQLITE_IOERR", "disk I/O error", 10, "the disk that holds the database fails to read or write"),
     ("SQLITE_READONLY", "readonly database", 10, "the database file or its directory is read-only"),
     ("SQLITE_CANTOPEN", "unable to open database", 10, "the database file cannot be opened"),
-    ("SQLITE_CORRUPT", "malformed", 60, "the database file is damaged: restore a backup"),
-    ("SQLITE_NOTADB", "not a database", 60, "the file is not a database: restore a backup"),
+    ("SQLITE_CORRUPT", "image is malformed", 60, "the database file is damaged: restore a backup"),
+    ("SQLITE_NOTADB", "is not a database", 60, "the file is not a database: restore a backup"),
     ("SQLITE_PROTOCOL", "locking protocol", 1, "the database is locked by another process"),
     ("SQLITE_NOMEM", "out of memory", 10, "the database is out of memory"),
+    ("", "FOREIGN KEY constraint failed", 1, "what this belongs to was deleted meanwhile"),
+    ("", "no such table", 60, "the database lacks its tables: run driftline migrate"),
 )
-# SQLSTATE classes, https://www.postgresql.org/docs/current/errcodes-appendix.html
+# Codes and classes of SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRESQL = {
     "08": (5, "the connection to the database failed"),
+    "23503": (1, "what this belongs to was deleted meanwhile"),
     "25006": (10, "the database is read-only: a standby, or default_transaction_read_only is on"),
+    "25P03": (1, "a transaction waited too long and was ended by the database"),
+    "28": (10, "the database refuses this user: see DATABASE_URL"),
+    "3D000": (10, "the database that DATABASE_URL names does not exist"),
     "40": (1, "the transaction collided with another one"),
+    "42P01": (60, "the database lacks its tables: run driftline migrate"),
     "53100": (10, "the disk of the database is full: free some space"),
     "53": (5, "the database is out of resources"),
     "55P03": (1, "a lock in the database is held by somebody else"),
@@ -34,6 +46,8 @@ _POSTGRESQL = {
     "57": (5, "the database is shutting down or starting"),
     "58": (10, "the system that runs the database reports an error"),
 }
+_LOG_EVERY_SECONDS = 10.0
+_logged: dict[str, float] = {}
 
 
 @contextmanager
@@ -44,23 +58,33 @@ def unavailable_when_away() -> Iterator[None]:
     except exc.TimeoutError as error:
         raise Unavailable("all connections to the database are in use", retry_after_seconds=1) from error
     except exc.DBAPIError as error:
-        meaning = _meaning(error)
-        if meaning is None:
+        found = meaning(error)
+        if found is None:
             raise
-        seconds, text = meaning
+        seconds, text = found
+        _note(text, error)
         raise Unavailable(text, retry_after_seconds=seconds) from error
 
 
-def _meaning(error: exc.DBAPIError) -> tuple[int, str] | None:
+def meaning(error: exc.DBAPIError) -> tuple[int, str] | None:
+    """(seconds to wait, what is the matter) of an error that is the database's state; None of any other."""
     original = error.orig
     state = getattr(original, "sqlstate", None)
     if state is not None:
         return next((_POSTGRESQL[key] for key in (state, state[:2]) if key in _POSTGRESQL), None)
-    message = str(original)
-    name = getattr(original, "sqlite_errorname", "")
+    if type(original).__module__.startswith("psycopg"):
+        lost = isinstance(error, exc.OperationalError | exc.InterfaceError) or error.connection_invalidated
+        return (5, "the connection to the database failed") if lost else None
+    message, name = str(original), getattr(original, "sqlite_errorname", "")
     for code, part, seconds, text in _SQLITE:
-        if name.startswith(code) or part in message:
+        if (code and name.startswith(code)) or part in message:
             return seconds, text
-    if type(original).__module__.startswith("psycopg") and isinstance(error, exc.OperationalError | exc.InterfaceError):
-        return 5, "the connection to the database failed"
-    return (5, "the connection to the database was lost") if error.connection_invalidated else None
+    return None
+
+
+def _note(text: str, error: exc.DBAPIError) -> None:
+    """Says it in the log, with the driver's own words, every ten seconds at most."""
+    now = time.monotonic()
+    if now - _logged.get(text, -_LOG_EVERY_SECONDS) >= _LOG_EVERY_SECONDS:
+        _logged[text] = now
+        _log.warning("%s (%s)", text, str(error.orig).strip().replace("\n", " ")[:300])

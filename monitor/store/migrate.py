@@ -40,7 +40,7 @@ def pending(conn: Connection) -> tuple[str, ...]:
     return REVISIONS[REVISIONS.index(applied[0]) + 1 :]
 
 
-def upgrade(conn: Connection) -> tuple[str, ...]:
+def upgrade(conn: Connection, *, to: str = REVISIONS[-1]) -> tuple[str, ...]:
     """The migrations applied in this transaction, oldest first; nothing of them stays if it does not commit."""
     if conn.dialect.name == "postgresql":
         # One process migrates, the others wait for its commit and then find nothing to do.
@@ -48,15 +48,15 @@ def upgrade(conn: Connection) -> tuple[str, ...]:
         conn.execute(text(f"SET LOCAL statement_timeout = '{_WAIT_SECONDS}s'"))
         conn.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
         conn.execute(text("SET LOCAL statement_timeout = 0"))
-    todo = pending(conn)
+    todo = tuple(revision for revision in pending(conn) if revision <= to)
     if todo:
-        _run(conn)
+        _run(conn, to=to)
         keep = dialect.insert(conn, tables.meta).values(key="secret", value=secrets.token_hex(16))
         conn.execute(keep.on_conflict_do_nothing())
     return todo
 
 
-def _run(conn: Connection) -> None:
+def _run(conn: Connection, *, to: str) -> None:
     """Alembic without its env.py: the caller's connection, the caller's transaction."""
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
@@ -67,7 +67,7 @@ def _run(conn: Connection) -> None:
     script = ScriptDirectory.from_config(config)
 
     def steps(revision: Any, context: Any) -> Any:
-        return script._upgrade_revs("head", revision)
+        return script._upgrade_revs(to, revision)
 
     with EnvironmentContext(config, script, fn=steps) as environment:
         environment.configure(connection=conn, target_metadata=tables.metadata)

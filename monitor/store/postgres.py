@@ -25,6 +25,7 @@ def make_engines(url: URL) -> tuple[Engine, Engine]:
     try:
         engine = create_engine(
             url,
+            isolation_level="READ COMMITTED",
             pool_size=POOL_SIZE,
             max_overflow=POOL_OVERFLOW,
             pool_timeout=POOL_SECONDS,

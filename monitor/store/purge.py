@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Table, delete, exists, select, tuple_
 
-from monitor.store import tables
+from monitor.store import dialect, tables
 
+STEP_BYTES = 32 * 1024 * 1024
 _STEPS: tuple[Table, ...] = (
     tables.log_batch, tables.id_run, tables.profile, tables.result, tables.quarantine, tables.request_key,
     tables.window, tables.calibration, tables.verdict, tables.transition,
 )  # fmt: skip
 
 
-def purge_deleted(conn: Connection, *, limit: int = 1000) -> int:
+def purge_deleted(conn: Connection, *, limit: int = 500) -> int:
     """How many rows this step removed, about ``limit`` at most; 0 when nothing of anything deleted is left.
 
     Call it again, each time in a transaction of its own, until it says 0.
@@ -37,9 +38,24 @@ def _purge_version(conn: Connection, *, version_id: int, limit: int) -> int:
 
 
 def _some(conn: Connection, table: Table, *, version_id: int, limit: int) -> int:
+    if "bytes" in table.c:
+        return _some_bytes(conn, table, version_id=version_id, limit=limit)
     key = tuple(table.primary_key.columns)
     found = select(*key).where(table.c.version_id == version_id).limit(limit)
     return conn.execute(delete(table).where((tuple_(*key) if len(key) > 1 else key[0]).in_(found))).rowcount
+
+
+def _some_bytes(conn: Connection, table: Table, *, version_id: int, limit: int) -> int:
+    """Removes rows until their payloads reach ``STEP_BYTES``: a batch has from one record to 64,000."""
+    c = table.c
+    size = 0
+    ids: list[int] = []
+    for id, bytes_ in conn.execute(select(c.id, c.bytes).where(c.version_id == version_id).limit(limit)):
+        if ids and size + bytes_ > STEP_BYTES:
+            break
+        ids.append(id)
+        size += bytes_
+    return sum(conn.execute(delete(table).where(c.id.in_(some))).rowcount for some in dialect.slices(ids))
 
 
 def _references(conn: Connection, *, version_id: int, chunks: int = 16) -> int:

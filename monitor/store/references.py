@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from monitor.model.entities import Reference
 from monitor.model.errors import NotFound
-from monitor.store import jsontext, tables
+from monitor.store import dialect, jsontext, tables
 
 _r = tables.reference.c
 _c = tables.reference_chunk.c
@@ -107,7 +107,7 @@ def get_reference(conn: Connection, *, version_id: int, number: int | None = Non
     """The version's reference of that number, or its active one; ``NotFound`` says how to set one."""
     query = select(*_META).where(_r.version_id == version_id, _r.ready.is_(True))
     if number is not None:
-        row = conn.execute(query.where(_r.number == number)).first()
+        row = conn.execute(query.where(_r.number == number)).first() if dialect.is_id(number) else None
         missing = f"there is no reference {number}"
     else:
         v = tables.version.c

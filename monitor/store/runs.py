@@ -150,7 +150,7 @@ def list_open(conn: Connection, *, jobs: Sequence[str] | None = None, limit: int
 
 def get_job(conn: Connection, *, id: int) -> JobRun:
     """The run of that id, or ``NotFound``."""
-    row = conn.execute(select(_t).where(_r.id == id)).first()
+    row = conn.execute(select(_t).where(_r.id == id)).first() if dialect.is_id(id) else None
     if row is None:
         raise NotFound(f"job {id} does not exist")
     return _run(row)

@@ -16,11 +16,14 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import QueuePool
 
+from monitor.model.errors import ConfigurationError
+
 _log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 5.0
 READERS, MORE_READERS = 8, 24
 _told: set[str] = set()
+_PRAGMAS = ("foreign_keys=ON", "cache_size=-16000", "journal_size_limit=67108864")
 
 
 def library() -> Any:
@@ -70,13 +73,13 @@ def make_engines(path: Path) -> tuple[Engine, Engine]:
     }
     reading = create_engine(url, pool_size=READERS, max_overflow=MORE_READERS, **shared)
     writing = create_engine(url, pool_size=1, max_overflow=0, **shared)
-    _begin_with(reading, "BEGIN", pragmas=("query_only=ON",))
-    _begin_with(writing, "BEGIN IMMEDIATE", pragmas=(f"journal_mode={journal}", "synchronous=FULL"))
+    _begin_with(reading, "BEGIN", pragmas=(*_PRAGMAS, "query_only=ON"), journal=None)
+    _begin_with(writing, "BEGIN IMMEDIATE", pragmas=(*_PRAGMAS, "synchronous=FULL"), journal=journal)
     return reading, writing
 
 
-def _begin_with(engine: Engine, statement: str, *, pragmas: tuple[str, ...]) -> None:
-    """Every connection of the engine begins its transactions by that statement.
+def _begin_with(engine: Engine, statement: str, *, pragmas: tuple[str, ...], journal: str | None) -> None:
+    """Every connection of the engine begins its transactions by that statement, in that journal mode.
 
     The driver's own way emits no BEGIN before a SELECT, and a deferred transaction that reads first and then
     writes fails at once with SQLITE_BUSY_SNAPSHOT, whatever the time-out.
@@ -85,11 +88,26 @@ def _begin_with(engine: Engine, statement: str, *, pragmas: tuple[str, ...]) -> 
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, record: Any) -> None:
         connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in ("foreign_keys=ON", "cache_size=-16000", "journal_size_limit=67108864", *pragmas):
-            cursor.execute(f"PRAGMA {pragma}").fetchall()
-        cursor.close()
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        if journal is not None:
+            _set_journal(connection, journal)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
+
+
+def _set_journal(connection: Any, journal: str) -> None:
+    """Puts the file into that journal mode; to stay in WAL with a library that loses commits in it is refused."""
+    mode = connection.execute(f"PRAGMA journal_mode={journal}").fetchone()[0]
+    if mode == journal:
+        return
+    if mode == "wal":
+        raise ConfigurationError(
+            "the database file is in WAL mode, in use by another process, and this Python's SQLite can lose commits "
+            "in that mode: stop the other process, or install pysqlite3"
+        )
+    if mode not in _told:
+        _told.add(mode)
+        _log.warning("SQLite keeps journal_mode=%s instead of %s on this file system", mode, journal)

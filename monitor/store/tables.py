@@ -25,6 +25,7 @@ from sqlalchemy import (
     text,
 )  # fmt: skip
 from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData(
     naming_convention={
@@ -49,7 +50,17 @@ class ForeignText(TypeDecorator[str]):
         return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\u0000")
 
 
-NAME = Text().with_variant(Text(collation="C"), "postgresql")
+class NameText(ForeignText):
+    """Text that lists are sorted by: by code point on both databases."""
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text; PostgreSQL's own order is by the server's language."""
+        return dialect.type_descriptor(Text(collation="C") if dialect.name == "postgresql" else Text())
+
+
+NAME = NameText()
 ROW_ID = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER PRIMARY KEY counts by itself on SQLite
 _AUTO: dict[str, Any] = {"sqlite_autoincrement": True}  # an id is never given twice, not even after a delete
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, select, update
 
 from monitor.model.errors import NotFound
 from monitor.model.results import Transition
-from monitor.store import evidence, tables
+from monitor.store import dialect, evidence, tables
 
 _t = tables.transition.c
 FAILING = ("warning", "alert")
@@ -70,7 +70,7 @@ def list_transitions(
 
 def get_transition(conn: Connection, *, id: int) -> StoredTransition:
     """The transition of that id, or ``NotFound``."""
-    row = conn.execute(_select().where(_t.id == id)).first()
+    row = conn.execute(_select().where(_t.id == id)).first() if dialect.is_id(id) else None
     if row is None:
         raise NotFound(f"alert {id} does not exist")
     return _stored(row)
