@@ -185,4 +185,5 @@ def _floats(batch: pa.RecordBatch, stored_name: str, rows: pa.Array | None, leng
     if position < 0:
         return np.full(length, np.nan)
     array = batch.column(position)
-    return (array if rows is None else array.take(rows)).to_numpy(zero_copy_only=False)
+    floats: NDArray[np.float64] = (array if rows is None else array.take(rows)).to_numpy(zero_copy_only=False)
+    return floats

@@ -2,8 +2,8 @@
 
 A bucket table cuts the range of the edges into 2^16 buckets by a monotone key. A bucket that holds no edge lies
 inside one cell, so its values are counted by bucket; one that holds one or two edges is settled by comparing
-with them; only in buckets with more are values searched. Monotone means: v ≤ w implies key(v) ≤ key(w), so every edge in an
-earlier bucket is below v and every edge in a later one above it, whatever the rounding of the key.
+with them; only in buckets with more are values searched. Monotone means: v ≤ w implies key(v) ≤ key(w), so every
+edge in an earlier bucket is below v and every edge in a later one above it, whatever the rounding of the key.
 """
 
 from __future__ import annotations

@@ -30,9 +30,10 @@ MAX_KNOWN_CATEGORIES = 1_000_000
 class ColumnLayout:
     """The cells of one column.
 
-    ``stored_name`` is its name in a stored batch (``f:<name>`` unless told), ``edges`` float64[k] (numeric), ``atoms`` bool[k + 1] says which cells hold one value only; ``categories`` are the
-    listed names, ``known_hashes`` uint64[u] the sorted hashes of *all* reference categories, or None where there
-    were more than 1,000,000: then unseen is unknown and counts as ``other``.
+    ``stored_name`` is its name in a stored batch (``f:<name>`` unless told). ``edges`` float64[k] (numeric),
+    ``atoms`` bool[k + 1] says which cells hold one value only. ``categories`` are the listed names, ``known_hashes``
+    uint64[u] the sorted hashes of *all* reference categories, or None where there were more than 1,000,000: then
+    unseen is unknown and counts as ``other``.
     """
 
     name: str
@@ -134,14 +135,16 @@ def _flat_bytes(layout: Layout) -> bytes:
     for c in layout.columns:
         edges = None if c.edges is None else len(c.edges)
         known = None if c.known_hashes is None else len(c.known_hashes)
-        header.append({"name": c.name, "stored": c.stored_name, "edges": edges, "categories": list(c.categories), "known": known})
+        header.append(
+            {"name": c.name, "stored": c.stored_name, "edges": edges, "categories": list(c.categories), "known": known}
+        )
         if c.edges is not None:
             atoms = c.atoms if c.atoms is not None else np.zeros(c.cells, bool)
             arrays += [c.edges.astype("<f8").tobytes(), np.packbits(atoms).tobytes()]
         if c.known_hashes is not None:
             arrays.append(c.known_hashes.astype("<u8").tobytes())
-    shape = json.dumps(header, separators=(",", ":"), ensure_ascii=True).encode()
-    return len(shape).to_bytes(8, "little") + shape + b"".join(arrays)
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=True).encode()
+    return len(text).to_bytes(8, "little") + text + b"".join(arrays)
 
 
 def _column(shape: dict[str, Any], flat: bytes, position: int) -> tuple[ColumnLayout, int]:

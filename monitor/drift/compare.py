@@ -1,0 +1,185 @@
+"""Two profiles of one layout held against each other: every metric asked for, all columns at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.drift.bins import Bins, Floats, Integers, column_sums, decile_groups
+from monitor.drift.chi2 import chi2
+from monitor.drift.hellinger import hellinger
+from monitor.drift.js import js
+from monitor.drift.ks import ks
+from monitor.drift.l_infinity import l_infinity
+from monitor.drift.measurement import Measurement
+from monitor.drift.psi import psi
+from monitor.drift.wasserstein import wasserstein
+from monitor.profile.layout import Layout
+from monitor.profile.profile import Profile
+
+DEFAULT = ("psi", "ks", "l_infinity")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What the metrics work on: both profiles, their layout and the reference's bins."""
+
+    layout: Layout
+    reference: Profile
+    current: Profile
+    bins: Bins
+
+    @cached_property
+    def binned(self) -> Integers:
+        """int64[b]: the current counts in the reference's bins."""
+        return self.bins.count(self.current)
+
+    @cached_property
+    def sizes(self) -> tuple[Integers, Integers]:
+        """int64[C] twice: the valid values of current and reference by column."""
+        offsets = self.bins.offsets
+        return (
+            column_sums(self.binned, offsets=offsets).astype(np.int64),
+            column_sums(self.bins.reference, offsets=offsets).astype(np.int64),
+        )
+
+    @cached_property
+    def reasons(self) -> list[str | None]:
+        """Why a column cannot be compared, or None; by column."""
+        n, m = self.sizes
+        held = np.add.reduceat(self.bins.reference > 0, self.bins.offsets[:-1]) if len(n) else np.empty(0)
+        also = np.add.reduceat(self.bins.reference + self.binned > 0, self.bins.offsets[:-1]) if len(n) else held
+        constant = (held < 2) & (also < 2)
+        return [
+            "all_missing" if a == 0 or b == 0 else "constant" if c else None
+            for a, b, c in zip(n.tolist(), m.tolist(), constant.tolist(), strict=True)
+        ]
+
+    @cached_property
+    def atoms(self) -> NDArray[np.bool_]:
+        """bool[cells]: the cells of the layout that hold one value only (every cell of a category)."""
+        parts = [np.ones(c.cells, bool) if c.atoms is None else c.atoms for c in self.layout.columns]
+        return np.concatenate(parts) if parts else np.empty(0, bool)
+
+    def reference_sd(self, column: int) -> float:
+        """The reference's standard deviation of a number column (population), 0 for a constant."""
+        m = int(self.sizes[1][column])
+        mean = self.reference.total[column] / m
+        return float(np.sqrt(max(self.reference.total_squares[column] / m - mean**2, 0.0)))
+
+
+Measured = dict[int, dict[str, Any]]  # column position → value, bounds, p-value, method
+
+
+def _on_bins(
+    metric: Callable[..., Floats], *, smoothing: float | None
+) -> Callable[[Comparison, NDArray[np.bool_]], Measured]:
+    def measure(c: Comparison, chosen: NDArray[np.bool_]) -> Measured:
+        values = metric(c.binned, c.bins.reference, offsets=c.bins.offsets).tolist()
+        widths = np.diff(c.bins.offsets).tolist()
+        methods = {
+            (w, numeric): {
+                "bins": w,
+                "binning": "reference deciles" if numeric else "categories",
+                "smoothing": smoothing,
+            }
+            for w, numeric in set(zip(widths, c.bins.numeric.tolist(), strict=True))
+        }
+        return {
+            d: {"value": values[d], "method": methods[widths[d], bool(c.bins.numeric[d])]}
+            for d in np.flatnonzero(chosen).tolist()
+        }
+
+    return measure
+
+
+def _measure_ks(c: Comparison, chosen: NDArray[np.bool_]) -> Measured:
+    found = ks(c.current.counts, c.reference.counts, offsets=c.layout.offsets, atoms=c.atoms)
+    distance, upper, p = found.distance.tolist(), found.upper.tolist(), found.p_value.tolist()
+    method = {"cells": "layout edges", "p_value": "asymptotic two-sample"}
+    return {
+        d: {"value": distance[d], "lower": distance[d], "upper": upper[d], "p_value": p[d], "method": method}
+        for d in np.flatnonzero(chosen & c.bins.numeric).tolist()
+    }
+
+
+def _measure_chi2(c: Comparison, chosen: NDArray[np.bool_]) -> Measured:
+    measured: Measured = {}
+    for d in np.flatnonzero(chosen).tolist():
+        part = slice(int(c.bins.offsets[d]), int(c.bins.offsets[d + 1]))
+        found = chi2(c.binned[part], c.bins.reference[part])
+        if found is None:
+            measured[d] = {"value": None, "reason": "few_rows"}
+        else:
+            method = {"bins": found.freedom + 1, "pooled": found.pooled, "correction": None}
+            measured[d] = {"value": found.statistic, "p_value": found.p_value, "method": method}
+    return measured
+
+
+def _wasserstein_in(unit: str) -> Callable[[Comparison, NDArray[np.bool_]], Measured]:
+    def measure(c: Comparison, chosen: NDArray[np.bool_]) -> Measured:
+        measured: Measured = {}
+        for d in np.flatnonzero(chosen & c.bins.numeric).tolist():
+            cells, edges = slice(*c.layout.offsets[d : d + 2].tolist()), c.layout.columns[d].edges
+            scale = 1.0 if unit == "column" else c.reference_sd(d)
+            if edges is None or not len(edges) or scale == 0:
+                measured[d] = {"value": None, "reason": "constant"}
+                continue
+            low, high = (float(np.fmin(c.reference.minimum[d], c.current.minimum[d])),
+                         float(np.fmax(c.reference.maximum[d], c.current.maximum[d])))  # fmt: skip
+            found = wasserstein(c.current.counts[cells], c.reference.counts[cells], edges=edges, low=low, high=high)
+            value, error = found.distance / scale, found.error / scale
+            method = {"cells": "layout edges", "unit": unit, "error": error}
+            measured[d] = {"value": value, "lower": max(value - error, 0.0), "upper": value + error, "method": method}
+        return measured
+
+    return measure
+
+
+METRICS: Mapping[str, Callable[[Comparison, NDArray[np.bool_]], Measured]] = {
+    "psi": _on_bins(psi, smoothing=0.5),
+    "ks": _measure_ks,
+    "js": _on_bins(js, smoothing=None),
+    "hellinger": _on_bins(hellinger, smoothing=None),
+    "l_infinity": _on_bins(l_infinity, smoothing=None),
+    "chi2": _measure_chi2,
+    "wasserstein": _wasserstein_in("column"),
+    "wasserstein_normalised": _wasserstein_in("reference standard deviation"),
+}
+NUMERIC_ONLY = frozenset({"ks", "wasserstein", "wasserstein_normalised"})
+CATEGORICAL_ONLY = frozenset({"l_infinity", "chi2"})
+
+
+def compare(
+    layout: Layout, reference: Profile, current: Profile, *, bins: Bins | None = None, metrics: Iterable[str] = DEFAULT
+) -> tuple[Measurement, ...]:
+    """Every metric of every column it is defined for, in the order of the metrics, then of the layout.
+
+    A column without values on one side, or constant on both, has value None and the reason. Unknown metric: KeyError.
+    """
+    comparison = Comparison(
+        layout=layout, reference=reference, current=current, bins=bins or decile_groups(layout, reference)
+    )
+    n, m = (sizes.tolist() for sizes in comparison.sizes)
+    usable = np.array([reason is None for reason in comparison.reasons], dtype=bool)
+    found: list[Measurement] = []
+    for metric in metrics:
+        measured = METRICS[metric](comparison, usable) if len(layout.columns) else {}
+        for d, column in enumerate(layout.columns):
+            if column.kind in _kinds(metric):
+                how = measured.get(d) or {"value": None, "reason": comparison.reasons[d]}
+                found.append(
+                    Measurement(column=column.name, metric=metric, rows=n[d], reference_rows=m[d], **how)
+                )  # fmt: skip
+    return tuple(found)
+
+
+def _kinds(metric: str) -> tuple[str, ...]:
+    if metric in NUMERIC_ONLY:
+        return ("numeric",)
+    return ("categorical",) if metric in CATEGORICAL_ONLY else ("numeric", "categorical")
