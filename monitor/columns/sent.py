@@ -73,17 +73,14 @@ def typed_as_sent(array: pa.Array) -> tuple[pa.Array, str]:
 
 
 def _numbers(values: Sequence[Any], kinds: set[type]) -> tuple[pa.Array, str]:
-    if kinds == {int}:
-        try:
+    if kinds == {float}:
+        return pa.array(values, pa.float64()), "typed"
+    try:
+        if kinds == {int}:
             return pa.array(values, pa.int64()), "typed"
-        except (OverflowError, pa.ArrowInvalid):
-            pass
-    if int in kinds:
-        try:
-            values = [None if v is None else float(v) for v in values]
-        except OverflowError:  # an integer beyond every float
-            return _texts(values), "json"
-    return pa.array(values, pa.float64()), "typed"
+        return pa.array(values, pa.float64()), "typed"
+    except (OverflowError, pa.ArrowInvalid):  # an integer that neither holds exactly, which a category must
+        return _texts(values), "json"
 
 
 def _texts(values: Sequence[Any]) -> pa.Array:

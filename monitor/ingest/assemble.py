@@ -1,0 +1,226 @@
+"""A decoded body as what will be stored: canonical batches, quarantined records, counts, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from monitor.columns.batch import ID, TIMESTAMP
+from monitor.columns.quarantine import FUTURE_US, Quarantined, reason_message
+from monitor.columns.roles import Roles
+from monitor.columns.table import Canonical, canonical_batch, canonical_columns
+from monitor.columns.text import json_text
+from monitor.ingest.decode_json import Slice, json_slices, ndjson_slices, nothing_readable
+from monitor.ingest.limits import MAX_ERRORS_SHOWN, Limits
+from monitor.ingest.loose import loose_columns
+from monitor.ingest.parse_json import UNREADABLE
+from monitor.ingest.plan import RecordPlan
+from monitor.ingest.tables import READERS, Table
+from monitor.ingest.typed import as_sent_record, typed_canonical
+from monitor.ingest.uuid7 import make_ids
+from monitor.model.schema import Schema
+from monitor.model.window import WindowSpec
+
+JSON_TYPES = ("application/json", "application/x-ndjson")
+MEDIA_TYPES = (*JSON_TYPES, *READERS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a body is read with: the version's schema and plan, the request's roles, the clock, the bounds."""
+
+    schema: Schema | None
+    plan: RecordPlan | None
+    roles: Roles
+    window: WindowSpec
+    received_us: int
+    limits: Limits
+
+
+@dataclass(slots=True)
+class Received:
+    """A whole request, decoded: what to store and what to answer."""
+
+    records: int = 0
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    duplicates: int = 0
+    ids: list[str | None] | None = None
+    unknown: dict[str, int] = field(default_factory=dict)
+    invalid: dict[str, int] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    naive_timestamps: int = 0
+    matched: bool = False
+
+    @property
+    def stored(self) -> int:
+        """Rows that the batches hold."""
+        return sum(batch.num_rows for batch in self.batches)
+
+    def errors(self) -> list[dict[str, object]]:
+        """The first hundred records at fault."""
+        return [q.error() for q in self.quarantined[:MAX_ERRORS_SHOWN]]
+
+    def answer(self) -> bytes:
+        """The body of the 200 answer."""
+        shape: dict[str, Any] = {
+            "stored": self.stored, "quarantined": len(self.quarantined), "duplicate": self.duplicates,
+        }  # fmt: skip
+        if self.ids is not None:
+            shape["ids"] = self.ids
+        shape["columns"] = {"unknown": self.unknown, "missing": self.missing, "invalid": self.invalid}
+        if self.naive_timestamps:
+            shape["naive_timestamps"] = self.naive_timestamps
+        shape["errors"] = self.errors()
+        return msgspec.json.encode(shape)
+
+
+def read_body(body: bytes, *, media_type: str, reading: Reading) -> Received:
+    """The decoded body; client errors (400, 413, 422) as exceptions, unusable records as quarantined."""
+    if media_type in JSON_TYPES:
+        slices = json_slices if media_type == JSON_TYPES[0] else ndjson_slices
+        cut = slices(body, plan=reading.plan, limits=reading.limits)
+        received = assembled((_json_part(s, reading) for s in cut), reading)
+        if received.quarantined and all(q.code == "malformed" for q in received.quarantined) and not received.stored:
+            raise nothing_readable()
+        return received
+    return assembled([_table_part(READERS[media_type](body, limits=reading.limits), reading)], reading)
+
+
+def read_records(records: list[Any], *, reading: Reading) -> Received:
+    """Records that are Python values already (the replay of quarantined ones)."""
+    return assembled([_loose_part(Slice(0, values=records), reading)], reading)
+
+
+@dataclass(slots=True)
+class Part:
+    """A canonical slice, the positions of its sent rows in the request, and what was no record at all."""
+
+    canonical: Canonical
+    positions: np.ndarray[Any, np.dtype[np.int64]]
+    quarantined: list[Quarantined]
+    records: int
+
+
+def _json_part(cut: Slice, reading: Reading) -> Part:
+    if cut.structs is None or reading.plan is None:
+        return _loose_part(cut, reading)
+    canonical = typed_canonical(
+        cut.structs, plan=reading.plan, received_us=reading.received_us, latest_us=reading.received_us + FUTURE_US,
+        make_ids=partial(make_ids, now_us=reading.received_us),
+    )  # fmt: skip
+    structs = cut.structs
+    canonical = replace(
+        canonical,
+        quarantined=tuple(replace(q, raw=json_text(as_sent_record(structs[q.index]))) for q in canonical.quarantined),
+    )
+    positions = np.arange(cut.first, cut.first + len(structs), dtype=np.int64)
+    return Part(canonical, positions, [], len(structs))
+
+
+def _loose_part(cut: Slice, reading: Reading) -> Part:
+    values = list(cut.values or ())
+    lines = cut.lines
+    unreadable = [
+        _unreadable(i, lines[i].decode("utf-8", "backslashreplace") if lines else "")
+        for i, v in enumerate(values) if v is UNREADABLE
+    ]  # fmt: skip
+    readable = [i for i, v in enumerate(values) if v is not UNREADABLE]
+    records = values if len(readable) == len(values) else [values[i] for i in readable]
+    loose = loose_columns(records, schema=reading.schema, roles=reading.roles, limits=reading.limits)
+    canonical = canonical_columns(
+        loose.columns, rows=len(loose.positions), schema=reading.schema, received_us=reading.received_us,
+        latest_us=reading.received_us + FUTURE_US, make_ids=partial(make_ids, now_us=reading.received_us),
+    )  # fmt: skip
+    within = np.array(readable, np.int64)
+    positions = within[np.array(loose.positions, np.int64)]
+    canonical = replace(
+        canonical,
+        quarantined=tuple(replace(q, raw=json_text(records[loose.positions[q.index]])) for q in canonical.quarantined),
+    )
+    faulty = [replace(q, index=cut.first + int(within[q.index])) for q in loose.quarantined]
+    faulty += [replace(q, index=cut.first + q.index) for q in unreadable]
+    return Part(canonical, positions + cut.first, faulty, len(values))
+
+
+def _unreadable(position: int, line: str) -> Quarantined:
+    return Quarantined(index=position, code="malformed", field="line", raw=json_text(line),
+                       message=reason_message("malformed", field="line", found=line))  # fmt: skip
+
+
+def _table_part(table: Table, reading: Reading) -> Part:
+    canonical = canonical_batch(
+        table.batch, schema=reading.schema, roles=reading.roles, received_us=reading.received_us,
+        latest_us=reading.received_us + FUTURE_US, make_ids=partial(make_ids, now_us=reading.received_us),
+    )  # fmt: skip
+    return Part(canonical, table.positions, table.quarantined, table.batch.num_rows + len(table.quarantined))
+
+
+def assembled(parts: Iterator[Part] | list[Part], reading: Reading) -> Received:
+    """The parts of one request together; repeats of an id within a window are left out and counted."""
+    received = Received()
+    owned: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], pa.Array]] = []
+    missing: list[str] | None = None
+    for part in parts:
+        canonical = part.canonical
+        received.records += part.records
+        received.quarantined += part.quarantined
+        received.quarantined += [
+            replace(q, index=int(part.positions[q.index])) for q in canonical.quarantined
+        ]  # fmt: skip
+        for name, count in canonical.unknown.items():
+            received.unknown[name] = received.unknown.get(name, 0) + count
+        for name, count in canonical.invalid.items():
+            received.invalid[name] = received.invalid.get(name, 0) + count
+        received.naive_timestamps += canonical.naive_timestamps
+        received.matched |= canonical.matched
+        if canonical.batch.num_rows == 0:
+            continue
+        missing = list(canonical.missing) if missing is None else [m for m in missing if m in canonical.missing]
+        owned.append((part.positions[canonical.kept], canonical.own_ids, canonical.batch.column(ID)))
+        received.batches.append(canonical.batch)
+    received.missing = missing or []
+    received.quarantined.sort(key=lambda q: q.index)
+    _give_ids(received, owned)
+    _drop_repeats(received, reading.window)
+    return received
+
+
+def _give_ids(
+    received: Received, owned: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], pa.Array]]
+) -> None:  # fmt: skip
+    """``ids`` of the answer: one a record, None where the client gave one; absent if all did."""
+    if all(own.all() for _, own, _ in owned):
+        return
+    ids: list[str | None] = [None] * received.records
+    for positions, own, texts in owned:
+        made = np.flatnonzero(~own)
+        for position, text in zip(positions[made].tolist(), texts.take(pa.array(made)).to_pylist(), strict=True):
+            ids[position] = text
+    received.ids = ids
+
+
+def _drop_repeats(received: Received, window: WindowSpec) -> None:
+    """The first record of an id in a window stays."""
+    ids = pa.chunked_array([b.column(ID) for b in received.batches], pa.string())
+    if len(ids.unique()) == len(ids):
+        return
+    seen: set[tuple[int, str]] = set()
+    kept: list[pa.RecordBatch] = []
+    for batch in received.batches:
+        starts = window.starts_of(batch.column(TIMESTAMP).cast(pa.int64()).to_numpy()).tolist()
+        first = []
+        for row, key in enumerate(zip(starts, batch.column(ID).to_pylist(), strict=True)):
+            if key not in seen:
+                seen.add(key)
+                first.append(row)
+        received.duplicates += batch.num_rows - len(first)
+        if first:
+            kept.append(batch if len(first) == batch.num_rows else batch.take(pa.array(first)))
+    received.batches = kept

@@ -1,0 +1,78 @@
+"""The request's body: read under the byte budget, the size caps and a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from monitor.ingest.budget import Lease
+from monitor.ingest.limits import Limits
+from monitor.model.errors import Malformed, TooLarge, Unavailable
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+class ClientGone(Malformed):
+    """The client went away before its body was whole; nobody reads the answer."""
+
+
+async def read_body(
+    receive: Receive, *, declared: str | None, lease: Lease, weight: int, limits: Limits
+) -> bytes:  # fmt: skip
+    """The whole body as sent; every byte is in the budget before it is read where its size is declared.
+
+    ``receive`` is the ASGI callable, ``declared`` the ``Content-Length``, ``weight`` how many bytes of memory a
+    byte of body stands for.
+    """
+    size = _declared(declared, limits)
+    if size is not None:
+        lease.grow(size * weight)
+    message = await receive()
+    if not message.get("more_body", False) and message["type"] == "http.request":
+        body: bytes = message.get("body", b"")
+        if size is None:
+            lease.grow(_checked(len(body), limits) * weight)
+        return body
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            return await _rest(receive, message, granted=size, lease=lease, weight=weight, limits=limits)
+    except TimeoutError:
+        raise Unavailable(
+            f"the body did not arrive within {limits.body_seconds:g} seconds: send again, in smaller requests"
+        ) from None
+
+
+async def _rest(
+    receive: Receive, message: MutableMapping[str, Any], *, granted: int | None,
+    lease: Lease, weight: int, limits: Limits,
+) -> bytes:  # fmt: skip
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise ClientGone("the client went away before its body was whole")
+        piece = message.get("body", b"")
+        size = _checked(size + len(piece), limits)
+        if granted is None:
+            lease.grow(len(piece) * weight)
+        pieces.append(piece)
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+        message = await receive()
+
+
+def _declared(text: str | None, limits: Limits) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal():
+        raise Malformed(f"Content-Length {text[:20]!r} is no number")
+    return _checked(int(text), limits)
+
+
+def _checked(size: int, limits: Limits) -> int:
+    if size > limits.max_body_bytes:
+        raise TooLarge(
+            f"the body is over {limits.max_body_bytes} bytes (MAX_BODY_BYTES): send smaller or compressed ones"
+        )
+    return size

@@ -1,0 +1,132 @@
+"""JSON and NDJSON bodies as slices of decoded records, by the schema's structs where they fit.
+
+Slices hold 1,000 records, so that a large body is never all Python objects at once, and a record that does
+not fit sends only its own slice the general way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from monitor.ingest.limits import Limits
+from monitor.ingest.parse_json import parse_body, parse_lines
+from monitor.ingest.plan import RecordPlan
+from monitor.model.errors import InvalidInput, Malformed, TooLarge
+
+SLICE_RECORDS = 1_000
+_WHOLE_BYTES = 2 << 20  # bodies up to this are decoded in one go: their objects fit
+
+
+class _RawBody(msgspec.Struct):
+    records: list[msgspec.Raw]
+
+
+_RAW_BODY = msgspec.json.Decoder(_RawBody)
+_NOT_JSON = (msgspec.DecodeError, RecursionError, ValueError)
+
+
+@dataclass(slots=True)
+class Slice:
+    """Records from ``first`` on: ``structs`` of the plan, or ``values`` of any shape; one of them is None.
+
+    ``lines`` are the records' own texts where the body had one a line (for what turns out unreadable).
+    """
+
+    first: int
+    structs: Sequence[Any] | None = None
+    values: Sequence[Any] | None = None
+    lines: Sequence[bytes] | None = None
+
+
+def json_slices(body: bytes, *, plan: RecordPlan | None, limits: Limits) -> Iterator[Slice]:
+    """The slices of an ``application/json`` body."""
+    if len(body) <= _WHOLE_BYTES:
+        structs = None if plan is None else _structs(body, plan, whole=True)
+        if structs is not None:
+            _check_count(len(structs), limits)
+            yield from _cut(structs, typed=True)
+            return
+        values = parse_body(body)
+        _check_count(len(values), limits)
+        yield from _cut(values, typed=False)
+        return
+    try:
+        raws = _RAW_BODY.decode(body).records
+    except _NOT_JSON:
+        values = parse_body(body)
+        _check_count(len(values), limits)
+        yield from _cut(values, typed=False)
+        return
+    _check_count(len(raws), limits)
+    for first in range(0, len(raws), SLICE_RECORDS):
+        part = raws[first : first + SLICE_RECORDS]
+        joined = b"[" + b",".join(part) + b"]"
+        structs = None if plan is None else _structs(joined, plan, whole=False)
+        if structs is not None:
+            yield Slice(first, structs=structs)
+        else:
+            yield Slice(first, values=parse_body(b'{"records":' + joined + b"}"))
+
+
+def ndjson_slices(body: bytes, *, plan: RecordPlan | None, limits: Limits) -> Iterator[Slice]:
+    """The slices of an ``application/x-ndjson`` body; blank lines are nothing."""
+    lines = [line for line in body.split(b"\n") if line and not line.isspace()]
+    _check_count(len(lines), limits)
+    for first in range(0, len(lines), SLICE_RECORDS):
+        part = lines[first : first + SLICE_RECORDS]
+        structs = None if plan is None else _line_structs(part, plan)
+        if structs is not None:
+            yield Slice(first, structs=structs, lines=part)
+        else:
+            yield Slice(first, values=parse_lines(part), lines=part)
+
+
+def _check_count(count: int, limits: Limits) -> None:
+    if count == 0:
+        raise InvalidInput("the body holds no record: expected at least one", code="empty")
+    if count > limits.max_records:
+        raise TooLarge(f"{count} records: expected at most {limits.max_records} a request (MAX_RECORDS)")
+
+
+def _cut(records: Sequence[Any], *, typed: bool) -> Iterator[Slice]:
+    for first in range(0, len(records), SLICE_RECORDS):
+        part = records if len(records) <= SLICE_RECORDS else records[first : first + SLICE_RECORDS]
+        yield Slice(first, structs=part) if typed else Slice(first, values=part)
+
+
+def _structs(text: bytes, plan: RecordPlan, *, whole: bool) -> Sequence[Any] | None:
+    """The records by the plan's structs, the shape that fitted last tried first; None when neither fits."""
+    for flat in (plan.flat_first, not plan.flat_first):
+        try:
+            if whole:
+                body: Any = (plan.flat_body if flat else plan.nested_body).decode(text)
+                records: Sequence[Any] = body.records
+            else:
+                records = (plan.flat_list if flat else plan.nested_list).decode(text)
+        except _NOT_JSON:
+            continue
+        plan.flat_first = flat
+        return records
+    return None
+
+
+def _line_structs(lines: Sequence[bytes], plan: RecordPlan) -> Sequence[Any] | None:
+    text = b"\n".join(lines)
+    for flat in (plan.flat_first, not plan.flat_first):
+        try:
+            records: Sequence[Any] = (plan.flat_line if flat else plan.nested_line).decode_lines(text)
+        except _NOT_JSON:
+            continue
+        if len(records) == len(lines):
+            plan.flat_first = flat
+            return records
+    return None
+
+
+def nothing_readable() -> Malformed:
+    """The error of a body of which no line is JSON."""
+    return Malformed("no line of the body is JSON: expected one Record a line")

@@ -1,0 +1,178 @@
+"""Group commit: one writer thread stores whatever requests have gathered, in one durable transaction.
+
+Keys are inserted first and only the winners' records join; a conflict, or a version deleted meanwhile, costs
+nobody else anything. An answer leaves only after the commit has returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from monitor.ingest.work import ROUTE, Committed, Work, merged
+from monitor.model.errors import DriftlineError, InvalidInput, NotFound, Unavailable
+from monitor.store import Store, batches, keys, models, quarantine
+from monitor.store.keys import KeyAnswer
+from monitor.telemetry import Telemetry
+
+_log = logging.getLogger(__name__)
+_GROUP_BYTES = 32 << 20
+_GROUP_REQUESTS = 5_000
+Outcome = Committed | DriftlineError
+
+
+class GroupCommitter:
+    """The writer thread and its queue. ``stop`` commits what waits, then refuses with ``Unavailable``."""
+
+    def __init__(self, store: Store, telemetry: Telemetry, *, clock: Callable[[], int]) -> None:
+        self._store = store
+        self._telemetry = telemetry
+        self._clock = clock
+        self._waiting: deque[Work] = deque()
+        self._wake = threading.Condition(threading.Lock())
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="driftline-commit", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Work) -> None:
+        """Queue the work; its future resolves after the commit it rides on."""
+        with self._wake:
+            if self._stopped:
+                raise Unavailable("the server is shutting down: send again", retry_after_seconds=2)
+            self._waiting.append(work)
+            self._wake.notify()
+
+    def stop(self) -> None:
+        """Commit what waits and end the thread."""
+        with self._wake:
+            self._stopped = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._waiting and not self._stopped:
+                    self._wake.wait()
+                if not self._waiting:
+                    return
+                group = self._gathered()
+            resolve(zip(group, self._outcomes(group), strict=True))
+
+    def _gathered(self) -> list[Work]:
+        group: list[Work] = []
+        size = 0
+        while self._waiting and len(group) < _GROUP_REQUESTS and size < _GROUP_BYTES:
+            work = self._waiting.popleft()
+            size += work.size
+            group.append(work)
+        return group
+
+    def _outcomes(self, group: list[Work]) -> list[Outcome]:
+        """What each request is told. A failure that is not the database's absence is narrowed to its request."""
+        began = time.perf_counter()
+        try:
+            outcomes = self._commit(group)
+        except Unavailable as error:
+            return [error] * len(group)
+        except Exception:
+            if len(group) > 1:
+                return [outcome for work in group for outcome in self._outcomes([work])]
+            _log.exception("a request of version %s could not be stored", group[0].target.version.id)
+            return [Unavailable("the records could not be stored: the server's log says why", retry_after_seconds=5)]
+        self._telemetry.commit_seconds.observe(time.perf_counter() - began)
+        return outcomes
+
+    def _commit(self, group: list[Work]) -> list[Outcome]:
+        free = merged([w for w in group if w.key is None])
+        with self._store.write() as conn:
+            live = models.live_version_ids(conn, ids={w.target.version.id for w in group})
+            keyed = [w for w in group if w.key is not None and w.target.version.id in live]
+            claims = [(w.target.version.id, ROUTE, w.key or "", w.digest) for w in keyed]
+            won = keys.claim_keys(conn, claims, now_us=self._clock()) if claims else set()
+            outcomes: list[Outcome] = []
+            winners: list[Work] = []
+            for work in group:
+                claim = (work.target.version.id, ROUTE, work.key or "")
+                if work.target.version.id not in live:
+                    outcomes.append(_gone(work))
+                elif work.key is None or claim in won:
+                    won.discard(claim)  # of two in one group the first is the winner
+                    winners.append(work)
+                    outcomes.append(Committed(work.answer))
+                else:
+                    stored = keys.find_key(conn, version_id=claim[0], route=ROUTE, key=claim[2])
+                    outcomes.append(_replayed(stored, work))
+            new = [b for b in free if b.version_id in live] + merged([w for w in winners if w.key is not None])
+            new += [b for w in winners for b in w.batches]
+            batches.insert_batches(conn, new)
+            quarantine.insert_quarantine(conn, [q for w in winners for q in w.quarantine])
+            keys.save_answers(conn, [_key_answer(w) for w in winners if w.key is not None])
+        self._count(winners)
+        return outcomes
+
+    def _count(self, stored: list[Work]) -> None:
+        counts: dict[tuple[str, str], list[int]] = {}
+        for work in stored:
+            sums = counts.setdefault((work.target.model.name, work.target.version.name), [0, 0, 0])
+            sums[0] += work.stored
+            sums[1] += len(work.quarantine)
+            sums[2] += work.duplicates
+        for (model, version), sums in counts.items():
+            for result, count in zip(("stored", "quarantined", "duplicate"), sums, strict=True):
+                if count:
+                    self._telemetry.records.labels(model, version, result).inc(count)
+
+
+def replay(stored: keys.StoredAnswer, *, digest: str, key: str) -> Committed:
+    """The first answer to the key, or ``InvalidInput`` where another body had it."""
+    if stored.digest != digest:
+        raise InvalidInput(
+            f"Idempotency-Key {key[:60]!r} was used with another body: expected the same body or a new key",
+            code="key_reused",
+        )
+    return Committed(stored.answer, replayed=True)
+
+
+def resolve(outcomes: Iterable[tuple[Work, Outcome]]) -> None:
+    """Set every future, with one call into each event loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Work, Outcome]]] = {}
+    for work, outcome in outcomes:
+        by_loop.setdefault(work.future.get_loop(), []).append((work, outcome))
+    for loop, told in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_tell, told)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            continue
+
+
+def _tell(told: list[tuple[Work, Outcome]]) -> None:
+    for work, outcome in told:
+        if work.future.done():  # the client went away
+            continue
+        if isinstance(outcome, Committed):
+            work.future.set_result(outcome)
+        else:
+            work.future.set_exception(outcome)
+
+
+def _replayed(stored: keys.StoredAnswer | None, work: Work) -> Outcome:
+    if stored is None:  # the rival's transaction was rolled back after it had blocked ours
+        return Unavailable("the first request with this key failed meanwhile: send again")
+    try:
+        return replay(stored, digest=work.digest, key=work.key or "")
+    except InvalidInput as error:
+        return error
+
+
+def _gone(work: Work) -> NotFound:
+    target = work.target
+    return NotFound(f"version {target.version.name!r} of model {target.model.name!r} was deleted meanwhile")
+
+
+def _key_answer(work: Work) -> KeyAnswer:
+    return KeyAnswer(version_id=work.target.version.id, route=ROUTE, key=work.key or "", status=200, answer=work.answer)

@@ -1,0 +1,43 @@
+"""Records decoded by a plan's structs, as one canonical slice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from monitor.columns.sent import as_sent
+from monitor.columns.table import Canonical, canonical_columns
+from monitor.ingest.plan import RecordPlan
+
+
+def typed_canonical(
+    records: Sequence[Any], *, plan: RecordPlan, received_us: int, latest_us: int,
+    make_ids: Callable[[int], list[str]],
+) -> Canonical:  # fmt: skip
+    """The canonical form of a slice of structs."""
+    rows = [plan.row(r) for r in records]
+    sent = {
+        column.stored_name: plan.sent(position, values)
+        for position, (column, values) in enumerate(zip(plan.columns, zip(*rows, strict=True), strict=True))
+    }
+    identities = [identity(r, plan) for r in records]
+    sent["id"] = as_sent([i for i, _ in identities])
+    sent["timestamp"] = as_sent([t for _, t in identities])
+    return canonical_columns(
+        sent, rows=len(records), schema=plan.schema, received_us=received_us, latest_us=latest_us, make_ids=make_ids
+    )
+
+
+def identity(record: Any, plan: RecordPlan) -> tuple[Any, Any]:
+    """``(id, timestamp)`` as sent."""
+    if type(record) is plan.flat:
+        return record.v0, record.v1
+    return record.id, record.timestamp
+
+
+def as_sent_record(record: Any) -> dict[str, Any]:
+    """A struct as the JSON object it was decoded from, without what was missing."""
+    shape = msgspec.to_builtins(record)
+    return {k: v for k, v in shape.items() if v is not None}
