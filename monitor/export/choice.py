@@ -3,119 +3,134 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from monitor.export.facts import Column, VersionFacts
+from monitor.export.columns import Column, rank
+from monitor.export.facts import VersionFacts
 from monitor.model.errors import ConfigurationError
 from monitor.model.time import DAY_US
 
 Key = tuple[int, str, str]  # (version id, segment, column)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnChoice:
-    """``EXPORT_COLUMNS`` parsed: ``limit`` columns a version (None: all of them; 0: only those failing)."""
+def parse_columns(text: str) -> int | None:
+    """How many columns a version may show: ``top:N`` names a number, ``failing`` is 0, ``all`` is None.
 
-    limit: int | None = 20
-
-
-def parse_columns(text: str) -> ColumnChoice:
-    """The choice that ``all``, ``failing`` or ``top:N`` names.
-
-    >>> parse_columns("top:5").limit, parse_columns("failing").limit, parse_columns("all").limit
+    >>> parse_columns("top:5"), parse_columns("failing"), parse_columns("all")
     (5, 0, None)
     """
-    if text == "all":
-        return ColumnChoice(limit=None)
-    if text == "failing":
-        return ColumnChoice(limit=0)
+    if text in ("all", "failing"):
+        return None if text == "all" else 0
     match = re.fullmatch(r"top:([1-9][0-9]{0,5})", text)
     if match is None:
         raise ConfigurationError(
             f"DRIFTLINE_EXPORT_COLUMNS is {text[:40]!r}: expected all, failing or top:N, such as top:20"
         )
-    return ColumnChoice(limit=int(match[1]))
+    return int(match[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A column that could be on the page, and what decides whether it is."""
+class Chosen:
+    """A column that is on the page."""
 
     facts: VersionFacts
     column: Column
-    importance: float
 
     @property
     def key(self) -> Key:
         """What the memory knows it by."""
         return self.facts.version.id, self.column.segment, self.column.column
 
-    @property
-    def rank(self) -> tuple[int, float, str, str, str, str]:
-        """Sorts alert before warning before the rest, then by importance, then by name."""
-        column = self.column
-        return (-column.failing, -self.importance, self.facts.model.name, self.facts.version.name,
-                column.segment, column.column)  # fmt: skip
-
-
-def candidates(facts: VersionFacts) -> list[Candidate]:
-    """A version's columns, best rank first."""
-    found = [
-        Candidate(facts=facts, column=column, importance=facts.importance.get(column.column, 0.0))
-        for column in facts.columns
-        if column.column
-    ]
-    return sorted(found, key=lambda candidate: candidate.rank)
-
 
 class Choice:
     """Chooses columns refresh after refresh; remembers for a day what it once chose on merit."""
 
-    def __init__(self, *, columns: ColumnChoice, max_series: int) -> None:
-        self._columns = columns
+    def __init__(self, *, limit: int | None, max_series: int) -> None:
+        self._limit = limit
         self._max_series = max_series
         self._merited_us: dict[Key, int] = {}
 
-    def choose(self, fleet: Iterable[VersionFacts], *, taken: int, now_us: int) -> tuple[list[Candidate], int]:
+    def choose(self, fleet: Sequence[VersionFacts], *, taken: int, now_us: int) -> tuple[list[Chosen], int]:
         """The columns that fit beside ``taken`` series, and how many series of others were left out.
 
-        Kept in this order: columns in alert or warning, columns exported within the last day, the rest by
-        importance, then name. Staying by memory does not renew the memory.
+        ``fleet`` is in order of names. Kept in this order: columns in alert or warning, columns exported within the
+        last day, the rest by importance, then name. Staying by memory does not renew the memory. Costs what is
+        chosen, not what there is.
         """
-        self._forget(now_us=now_us)
-        merited, remembered = self._split(fleet)
-        merited.sort(key=lambda candidate: candidate.rank)
-        failing = [c for c in merited if c.column.failing]
-        rest = [c for c in merited if not c.column.failing]
-        stayed = [c for c in rest if c.key in self._merited_us]
-        fresh = [c for c in rest if c.key not in self._merited_us]
-        chosen, dropped = self._fit([*failing, *stayed, *remembered, *fresh], room=self._max_series - taken)
-        by_memory = {candidate.key for candidate in remembered}
-        for candidate in chosen:
-            if candidate.key not in by_memory:
-                self._merited_us[candidate.key] = now_us
-        return chosen, dropped
-
-    def _split(self, fleet: Iterable[VersionFacts]) -> tuple[list[Candidate], list[Candidate]]:
-        """Columns that ``EXPORT_COLUMNS`` asks for, and others that were on the page within the day."""
-        merited: list[Candidate] = []
-        remembered: list[Candidate] = []
-        for facts in fleet:
-            ranked = candidates(facts)
-            limit = self._columns.limit
-            count = len(ranked) if limit is None else limit or sum(c.column.failing > 0 for c in ranked)
-            merited += ranked[:count]
-            remembered += [c for c in ranked[count:] if c.key in self._merited_us]
-        return merited, sorted(remembered, key=lambda candidate: candidate.rank)
-
-    def _fit(self, ordered: Sequence[Candidate], *, room: int) -> tuple[list[Candidate], int]:
-        """The longest beginning that fits into ``room`` series, and the series of the rest."""
-        for position, candidate in enumerate(ordered):
-            room -= candidate.column.series
-            if room < 0:
-                return list(ordered[:position]), sum(c.column.series for c in ordered[position:])
-        return list(ordered), 0
-
-    def _forget(self, *, now_us: int) -> None:
         self._merited_us = {key: at_us for key, at_us in self._merited_us.items() if now_us - at_us < DAY_US}
+        room = self._max_series - taken
+        chosen: dict[Key, Chosen] = {}
+        for one in self._in_order(fleet):
+            if one.key in chosen:
+                continue
+            room -= len(one.column.shape)
+            if room < 0:
+                break
+            chosen[one.key] = one
+        shown = sum(len(one.column.shape) for one in chosen.values())
+        wanted = self._wanted(fleet)
+        for key, one in chosen.items():
+            if self._merits(one):
+                self._merited_us[key] = now_us
+        return list(chosen.values()), wanted - shown
+
+    def _in_order(self, fleet: Sequence[VersionFacts]) -> Iterator[Chosen]:
+        """Candidates, best first; a remembered one may come again as one of the rest."""
+        yield from self._merited(fleet, failing=True)
+        yield from self._remembered(fleet)
+        yield from self._merited(fleet, failing=False)
+
+    def _merited(self, fleet: Sequence[VersionFacts], *, failing: bool) -> Iterator[Chosen]:
+        """What ``EXPORT_COLUMNS`` asks for, run by run of equal rank, in order of names within one."""
+        runs: dict[tuple[int, float], list[tuple[VersionFacts, int, int]]] = {}
+        for facts in fleet:
+            count = self._count(facts)
+            for run in facts.columns.runs:
+                if bool(run.failing) is failing and run.start < count:
+                    place = (facts, run.start, min(run.stop, count))
+                    runs.setdefault((-run.failing, -run.importance), []).append(place)
+        for rank_of_run in sorted(runs):
+            for facts, start, stop in runs[rank_of_run]:
+                for column in facts.columns.ranked[start:stop]:
+                    yield Chosen(facts=facts, column=column)
+
+    def _remembered(self, fleet: Sequence[VersionFacts]) -> Iterator[Chosen]:
+        """What was on the page within the day and still exists, by rank."""
+        by_id = {facts.version.id: facts for facts in fleet}
+        found: list[Chosen] = []
+        for version_id, segment, name in self._merited_us:
+            facts = by_id.get(version_id)
+            column = facts.columns.by_name.get((segment, name)) if facts is not None else None
+            if facts is not None and column is not None:
+                found.append(Chosen(facts=facts, column=column))
+        yield from sorted(
+            found,
+            key=lambda one: (-one.column.importance, one.facts.model.name, one.facts.version.name,
+                             one.column.segment, one.column.column),
+        )  # fmt: skip
+
+    def _count(self, facts: VersionFacts) -> int:
+        """How many of the version's ranked columns ``EXPORT_COLUMNS`` asks for."""
+        if self._limit is None:
+            return len(facts.columns.ranked)
+        return self._limit or sum(run.stop - run.start for run in facts.columns.runs if run.failing)
+
+    def _merits(self, one: Chosen) -> bool:
+        """Whether ``EXPORT_COLUMNS`` asks for it, memory apart."""
+        count = self._count(one.facts)
+        ranked = one.facts.columns.ranked
+        if count >= len(ranked):
+            return True
+        last = ranked[count - 1] if count else None
+        return last is not None and rank(one.column) <= rank(last)
+
+    def _wanted(self, fleet: Sequence[VersionFacts]) -> int:
+        """The series there would be without ``MAX_SERIES``."""
+        wanted = 0
+        for facts in fleet:
+            asked = facts.columns.ranked[: self._count(facts)]
+            every = len(asked) == len(facts.columns.ranked)
+            wanted += facts.columns.series if every else sum(len(column.shape) for column in asked)
+        remembered = (one for one in self._remembered(fleet) if not self._merits(one))
+        return wanted + sum(len(one.column.shape) for one in remembered)

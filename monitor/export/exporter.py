@@ -32,7 +32,7 @@ class FleetReader(Protocol):
 
 
 class Exporter:
-    """Serves the page. ``start`` reads the database once, then every ``refresh_seconds`` in a thread of its own.
+    """Serves the page. ``start`` begins a thread that reads the database at once, then every ``refresh_seconds``.
 
     A scrape costs no query. When the cache is older than three refreshes (the database is away, say) the model series
     are dropped: another replica has them, and old numbers would look healthy.
@@ -52,7 +52,7 @@ class Exporter:
     ) -> None:
         self._reader, self._registry, self._now_us = reader, registry, now_us
         self._composer = Composer(
-            choice=Choice(columns=parse_columns(columns), max_series=max_series), max_series=max_series
+            choice=Choice(limit=parse_columns(columns), max_series=max_series), max_series=max_series
         )
         self._build, self._data_dir = build, data_dir
         self._refresh_us = round(refresh_seconds * SECOND_US)
@@ -87,8 +87,7 @@ class Exporter:
         return [("driftline_disk_free_bytes", f"driftline_disk_free_bytes {free}"), *lines]
 
     def start(self) -> None:
-        """Fill the cache, then keep it fresh in a daemon thread."""
-        self._refresh_or_log()
+        """Fill the cache and keep it fresh, in a daemon thread: nobody waits for the first refresh of a large fleet."""
         self._thread = threading.Thread(target=self._run, name="export", daemon=True)
         self._thread.start()
 
@@ -99,11 +98,9 @@ class Exporter:
             self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        while not self._halt.wait(self._refresh_us / SECOND_US):
-            self._refresh_or_log()
-
-    def _refresh_or_log(self) -> None:
-        try:
-            self.refresh()
-        except Exception:
-            log.exception("the model series could not be refreshed; they are dropped after three refreshes")
+        while not self._halt.is_set():
+            try:
+                self.refresh()
+            except Exception:
+                log.exception("the model series could not be refreshed; they are dropped after three refreshes")
+            self._halt.wait(self._refresh_us / SECOND_US)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from monitor.export.choice import Choice
-from monitor.export.facts import Column, VersionFacts
+from monitor.export.columns import Column
+from monitor.export.facts import VersionFacts
 from monitor.export.families import FAMILIES
 from monitor.export.series import (
     Line,
@@ -66,11 +67,11 @@ class Composer:
         fresh = [facts for facts in running if not facts.stale(now_us=now_us)]
         chosen, columns_dropped = self.choice.choose(fresh, taken=len(lines), now_us=now_us)
         written: dict[tuple[int, str, str], tuple[Column, list[Line]]] = {}
-        for candidate in chosen:
-            known = self._written.get(candidate.key)
-            if known is None or known[0] is not candidate.column:
-                known = candidate.column, column_series(candidate.column, known=version_labels(candidate.facts))
-            written[candidate.key] = known
+        for one in chosen:
+            known = self._written.get(one.key)
+            if known is None or known[0] is not one.column:
+                known = one.column, column_series(one.column, known=version_labels(one.facts))
+            written[one.key] = known
             lines += known[1]
         self._written = written
         return lines, dropped + columns_dropped

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.export.facts import Column, VersionFacts, Window, columns_of
+from monitor.export.columns import Columns, columns_of
+from monitor.export.facts import VersionFacts, Window
 from monitor.model.errors import NotFound
 from monitor.store import Store
 from monitor.store.results import get_result, unpack_rows
 from monitor.store.schemas import get_schema
 from monitor.store.snapshot import FleetRow, ResultHead, fleet_rows, gap_windows, unfolded_rows
 
+Source = tuple[tuple[ResultHead, ...], int | None]  # the newest results of a version, and its schema
 _RESULTS_A_READ = 25  # one read transaction stays short, also after a start with a thousand models
 
 
@@ -19,7 +21,7 @@ class StoreReader:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._columns: dict[ResultHead, tuple[Column, ...]] = {}
+        self._columns: dict[Source, Columns] = {}
         self._importance: dict[int, Mapping[str, float]] = {}
 
     def read(self) -> tuple[list[VersionFacts], dict[str, float]]:
@@ -31,16 +33,19 @@ class StoreReader:
                 "driftline_unfolded_rows": unfolded_rows(conn),
                 "driftline_windows_missed": gap_windows(conn),
             }
-        self._read_results([head for row in fleet for head in row.results])
         self._read_importance({row.version.schema_id for row in fleet if row.version.schema_id is not None})
+        self._read_results([_source(row) for row in fleet])
         return [self._facts(row) for row in fleet], gauges
 
-    def _read_results(self, heads: list[ResultHead]) -> None:
-        known = {head: self._columns[head] for head in heads if head in self._columns}
-        missing = [head for head in heads if head not in known]
+    def _read_results(self, sources: list[Source]) -> None:
+        known = {source: self._columns[source] for source in sources if source in self._columns}
+        missing = [source for source in sources if source not in known]
         for start in range(0, len(missing), _RESULTS_A_READ):
-            for head, payload in self._payloads(missing[start : start + _RESULTS_A_READ]).items():
-                known[head] = columns_of(unpack_rows(payload))
+            some = missing[start : start + _RESULTS_A_READ]
+            payloads = self._payloads([head for heads, _ in some for head in heads])
+            for heads, schema_id in some:
+                rows = [row for head in heads if head in payloads for row in unpack_rows(payloads[head])]
+                known[heads, schema_id] = columns_of(rows, importance=self._importance.get(schema_id or 0))
         self._columns = known
 
     def _payloads(self, heads: list[ResultHead]) -> dict[ResultHead, bytes]:
@@ -76,9 +81,12 @@ class StoreReader:
             states=row.states,
             window=None if whole is None else _window(whole),
             newest_end_us=row.window.end_us if row.window is not None else None,
-            columns=tuple(column for head in row.results for column in self._columns.get(head, ())),
-            importance=self._importance.get(row.version.schema_id or 0, {}),
+            columns=self._columns[_source(row)],
         )
+
+
+def _source(row: FleetRow) -> Source:
+    return row.results, row.version.schema_id
 
 
 def _window(head: ResultHead) -> Window:

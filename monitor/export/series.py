@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monitor.export.facts import Column, VersionFacts
-from monitor.export.families import STATUS_VALUE, labels, number
+from monitor.export.columns import Column
+from monitor.export.facts import VersionFacts
+from monitor.export.families import labels, number
 from monitor.model.results import CheckState
 from monitor.model.time import SECOND_US
 
@@ -43,17 +44,16 @@ def model_series(facts: VersionFacts, *, now_us: int) -> list[Line]:
         ]
     if not stale:
         lines += _drifted_ratio(facts, known)
-        for column in facts.columns:
-            if column.column == "":
-                lines += column_series(column, known=known)
+        for column in facts.columns.whole:
+            lines += column_series(column, known=known)
     return lines
 
 
 def _drifted_ratio(facts: VersionFacts, known: str) -> Iterator[Line]:
     """Per segment, the share in alert of the columns whose drift was decided."""
     decided: dict[str, list[bool]] = {}
-    for column in facts.columns:
-        if column.column and column.drift in ("ok", "warning", "alert"):
+    for column in facts.columns.ranked:
+        if column.drift in ("ok", "warning", "alert"):
             decided.setdefault(column.segment, []).append(column.drift == "alert")
     for segment, alerts in decided.items():
         ratio = sum(alerts) / len(alerts)
@@ -97,15 +97,4 @@ def _check(facts: VersionFacts, state: CheckState) -> str:
 def column_series(column: Column, *, known: str) -> list[Line]:
     """The series of one column; ``known`` are the version's labels."""
     text = f"{known},{labels(segment=column.segment, column=column.column)}"
-    by_metric = (
-        ("driftline_drift_score", column.scores),
-        ("driftline_drift_threshold", column.thresholds),
-        ("driftline_quality_ratio", column.ratios),
-    )
-    lines = [
-        line("driftline_column_status", f"{text},{labels(check=check)}", STATUS_VALUE[status])
-        for check, status in column.statuses.items()
-    ]
-    for family, values in by_metric:
-        lines += [line(family, f"{text},{labels(metric=metric)}", value) for metric, value in values.items()]
-    return lines
+    return [line(family, f"{text},{last}", value) for family, last, value in column.items()]

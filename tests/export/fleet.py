@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from monitor.export.facts import Column, VersionFacts, Window, columns_of
+from monitor.export.columns import Columns, columns_of
+from monitor.export.facts import VersionFacts, Window
 from monitor.model.entities import Model, Version
 from monitor.model.results import CheckState, ResultRow
 from monitor.model.time import HOUR_US
@@ -41,7 +42,7 @@ def facts(
     )
 
 
-def plain_columns(count: int, *, failing: int = 0) -> tuple[Column, ...]:
+def plain_columns(count: int, *, failing: int = 0, importance: dict[str, float] | None = None) -> Columns:
     """``count`` columns c000, c001, …, the last ``failing`` of them in alert; six series each."""
     rows = []
     for n in range(count):
@@ -51,4 +52,4 @@ def plain_columns(count: int, *, failing: int = 0) -> tuple[Column, ...]:
             row(f"c{n:03}", "psi", 0.1),
             row(f"c{n:03}", "missing", 0.0, check="missing", kind="quality"),
         ]
-    return columns_of(rows)
+    return columns_of(rows, importance=importance)

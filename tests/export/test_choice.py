@@ -23,11 +23,11 @@ def chosen(made_by: Choice, *fleet, taken: int = 0, now_us: int = NOW) -> list[s
 
 
 def choice(columns: str = "all", max_series: int = 50_000) -> Choice:
-    return Choice(columns=parse_columns(columns), max_series=max_series)
+    return Choice(limit=parse_columns(columns), max_series=max_series)
 
 
-def version(count: int, *, failing: int = 0, **more):
-    return replace(facts(), columns=plain_columns(count, failing=failing), **more)
+def version(count: int, *, failing: int = 0, importance=None, **more):
+    return replace(facts(), columns=plain_columns(count, failing=failing, importance=importance), **more)
 
 
 def test_columns_in_alert_come_first_then_the_important_then_by_name():

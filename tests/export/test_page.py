@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from monitor.export.choice import Choice, parse_columns
-from monitor.export.facts import columns_of
+from monitor.export.columns import columns_of
 from monitor.export.page import Composer, render
 from monitor.model.time import DAY_US, HOUR_US
 from tests.export.fleet import NOW, facts, row, state
@@ -21,7 +21,7 @@ from tests.export.test_rules import promtool  # noqa: F401 -- a fixture
 
 
 def composer(columns: str = "all", max_series: int = 50_000) -> Composer:
-    return Composer(choice=Choice(columns=parse_columns(columns), max_series=max_series), max_series=max_series)
+    return Composer(choice=Choice(limit=parse_columns(columns), max_series=max_series), max_series=max_series)
 
 
 def page(*fleet, now_us: int = NOW, made_by: Composer | None = None) -> str:
@@ -132,14 +132,17 @@ def test_of_a_retired_version_only_its_existence_is_shown():
     ]
 
 
-def test_two_checks_on_one_column_make_one_score_the_decided_one():
-    (column,) = columns_of(
-        [row("age", "psi", 0.9), row("age", "psi", 0.3, check="fixed", threshold=0.2, status="alert")]
-    )
-    assert (column.scores, column.thresholds) == ({"psi": 0.3}, {"psi": 0.2})
-    assert column.statuses == {"drift": "ok", "fixed": "alert"}
-    (again,) = columns_of([row("age", "psi", 0.3, check="fixed", threshold=0.2), row("age", "psi", 0.9)])
-    assert (again.scores, again.thresholds) == ({"psi": 0.3}, {"psi": 0.2})
+@pytest.mark.parametrize("turned", [False, True])
+def test_two_checks_on_one_column_make_one_score_the_decided_one(turned):
+    rows = [row("age", "psi", 0.9), row("age", "psi", 0.3, check="fixed", threshold=0.2, status="alert")]
+    (column,) = columns_of(reversed(rows) if turned else rows).ranked
+    assert {(family, last): value for family, last, value in column.items()} == {
+        ("driftline_column_status", 'check="drift"'): 0,
+        ("driftline_column_status", 'check="fixed"'): 2,
+        ("driftline_drift_score", 'metric="psi"'): 0.3,
+        ("driftline_drift_threshold", 'metric="psi"'): 0.2,
+    }
+    assert (column.failing, column.drift) == (2, "alert")
 
 
 AWKWARD = [
