@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 
 import pytest
@@ -188,13 +189,14 @@ def test_a_database_that_is_away_stops_neither_the_page_nor_the_refreshing(clock
     assert "could not be refreshed" in caplog.text
 
 
-def test_both_formats_are_read_by_their_parsers_and_say_the_same(clock, tmp_path):
+def test_both_formats_are_read_by_their_parsers_and_say_the_same(clock, tmp_path, monkeypatch):
     telemetry = Telemetry()
     telemetry.records.labels("churn", "1", "stored").inc(5)
     telemetry.ingest_seconds.observe(0.02)
     telemetry.step_last_success.labels("fold").set(NOW / 1e6)
     made = exporter(Fleet(facts(rows=DRIFTED)), clock, tmp_path, telemetry=telemetry)
     made.refresh()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(3, 1, 2))
     text, openmetrics = made.page(openmetrics=False).decode(), made.page(openmetrics=True).decode()
     assert openmetrics.endswith("\n# EOF\n")
     assert openmetrics.count("# EOF") == 1
@@ -205,6 +207,7 @@ def test_both_formats_are_read_by_their_parsers_and_say_the_same(clock, tmp_path
     from_text, from_openmetrics = samples(read_text(text)), samples(read_openmetrics(openmetrics))
     assert from_text == from_openmetrics
     assert len(from_text) == len(series(text))
+    assert from_text["driftline_disk_free_bytes", ()] == 2
     assert from_text["driftline_records_total", (("model", "churn"), ("result", "stored"), ("version", "1"))] == 5
     assert not any(name.endswith("_created") for name, _ in from_text)
     declared = [line for line in text.splitlines() if line.startswith("# TYPE")]
