@@ -38,9 +38,13 @@ def test_what_a_write_leaves_is_read_by_another_store(store, store_url, tmp_path
 
 
 def test_an_error_inside_a_write_leaves_nothing(store):
-    with pytest.raises(ZeroDivisionError), store.write() as conn:
-        models.insert_model(conn, Model(name="churn"))
-        1 / 0  # noqa: B018
+    def write_and_stop():
+        with store.write() as conn:
+            models.insert_model(conn, Model(name="churn"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_stop()
     assert names(store) == []
 
 
@@ -74,11 +78,12 @@ def test_reads_do_not_wait_for_a_write(store):
 
 
 def test_two_writers_take_turns_and_lose_nothing(store):
+    counter = sa.select(tables.meta.c.value).where(tables.meta.c.key == "n")
+
     def count_up():
         for _ in range(25):
             with store.write() as conn:
-                value = int(conn.execute(sa.select(tables.meta.c.value).where(tables.meta.c.key == "n").with_for_update())
-                            .scalar_one())  # fmt: skip
+                value = int(conn.execute(counter.with_for_update()).scalar_one())
                 conn.execute(sa.update(tables.meta).where(tables.meta.c.key == "n").values(value=str(value + 1)))
 
     with store.write() as conn:
@@ -89,7 +94,7 @@ def test_two_writers_take_turns_and_lose_nothing(store):
     for thread in threads:
         thread.join()
     with store.read() as conn:
-        assert conn.execute(sa.select(tables.meta.c.value).where(tables.meta.c.key == "n")).scalar_one() == "100"
+        assert conn.execute(counter).scalar_one() == "100"
 
 
 def test_a_write_inside_a_write_is_a_mistake_that_says_so(tmp_path):
@@ -244,9 +249,9 @@ def test_a_full_disk_is_unavailable_and_heals_by_itself(tmp_path):
     with store._writer.connect() as conn:
         pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
         conn.exec_driver_sql(f"PRAGMA max_page_count={pages + 2}")
+    much = [{"key": str(key), "value": "x" * 4000} for key in range(100)]
     with pytest.raises(Unavailable, match="full") as caught, store.write() as conn:
-        for key in range(100):
-            conn.execute(sa.insert(tables.meta).values(key=str(key), value="x" * 4000))
+        conn.execute(sa.insert(tables.meta), much)
     assert caught.value.retry_after_seconds == 10
     with store._writer.connect() as conn:
         conn.exec_driver_sql("PRAGMA max_page_count=1000000")
@@ -318,12 +323,18 @@ def test_a_table_lock_makes_a_bounded_wait(store_url, tmp_path, monkeypatch):
 def test_connections_that_the_server_ends_are_made_anew(store, store_url):
     add(store, "churn")
     engine = sa.create_engine(store_url, isolation_level="AUTOCOMMIT")
-    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    with engine.connect() as other:
-        with pytest.raises(Unavailable), store.write() as conn:
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    kill = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
+
+    def write_while_it_ends():
+        with store.write() as conn:
             models.insert_model(conn, Model(name="fraud"))
             other.exec_driver_sql(kill)
             models.insert_model(conn, Model(name="spam"))
+
+    with engine.connect() as other:
+        with pytest.raises(Unavailable):
+            write_while_it_ends()
         other.exec_driver_sql(kill)
         assert names(store) == ["churn"]
     engine.dispose()

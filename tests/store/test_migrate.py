@@ -1,0 +1,135 @@
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from setuptools import find_packages
+
+import monitor
+from monitor.model.errors import ConfigurationError
+from monitor.store import engine as engine_module
+from monitor.store import migrate, open_store, tables
+from monitor.store.migrations import REVISIONS
+
+
+def scripts():
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    return ScriptDirectory.from_config(config)
+
+
+def table_names(store):
+    with store.read() as conn:
+        return set(sa.inspect(conn).get_table_names())
+
+
+def test_migrations_make_exactly_the_tables_that_the_code_uses(store):
+    def differ(context, stored_column, column, stored, declared):
+        # To PostgreSQL VARCHAR without a length and TEXT are the same thing.
+        name = declared.compile(context.dialect).replace("VARCHAR", "TEXT")
+        return stored.compile(context.dialect) != name
+
+    with store.read() as conn:
+        context = MigrationContext.configure(conn, opts={"compare_type": differ, "compare_server_default": True})
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def test_migrations_make_the_partial_indexes_and_constraints_too(store):
+    """What the comparison leaves out: indexes' conditions, and names on either side."""
+    with store.read() as conn:
+        inspector = sa.inspect(conn)
+        for table in tables.metadata.tables.values():
+            stored = {index["name"]: index for index in inspector.get_indexes(table.name)}
+            for index in table.indexes:
+                condition = stored[index.name].get("dialect_options", {}).get(f"{conn.dialect.name}_where")
+                declared = index.dialect_options[conn.dialect.name]["where"]
+                assert (condition is None) == (declared is None), index.name
+
+
+def test_the_list_of_revisions_is_the_files(store):
+    assert tuple(reversed([script.revision for script in scripts().walk_revisions()])) == REVISIONS
+    with store.read() as conn:
+        assert conn.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all() == [REVISIONS[-1]]
+
+
+def test_migrations_are_packaged_with_the_code():
+    found = find_packages(str(Path(monitor.__file__).parent.parent), include=["monitor*"])
+    assert {"monitor.store.migrations", "monitor.store.migrations.versions"} <= set(found)
+
+
+def test_migrating_a_current_database_does_nothing(store):
+    assert store.migrate() == ()
+
+
+@pytest.mark.parametrize("released", REVISIONS)
+def test_every_released_schema_upgrades_to_the_current_one(released, empty_url, tmp_path):
+    store = open_store(empty_url, data_dir=tmp_path)
+    with store.write() as conn:
+        migrate.upgrade(conn, to=released)
+    assert store.migrate() == REVISIONS[REVISIONS.index(released) + 1 :]
+    assert store.schema_current()
+    assert table_names(store) == {*tables.metadata.tables, "alembic_version"} | (
+        {"sqlite_sequence"} & table_names(store)
+    )
+    store.close()
+
+
+def test_an_interrupted_migration_leaves_nothing_and_is_done_the_next_time(empty_url, tmp_path, monkeypatch):
+    store = open_store(empty_url, data_dir=tmp_path)
+    original = migrate._run
+
+    def interrupted(conn, *, to):
+        original(conn, to=to)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(migrate, "_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.migrate()
+    monkeypatch.setattr(migrate, "_run", original)
+    assert table_names(store) <= {"sqlite_sequence"}
+    assert store.migrate() == REVISIONS
+    store.check_writable()
+    store.close()
+
+
+def test_processes_that_migrate_at_once_apply_each_migration_once(empty_url, tmp_path, monkeypatch):
+    # As processes do, each with a lock of its own: only the database's lock holds them apart.
+    monkeypatch.setattr(engine_module, "_locks", type("Forgetful", (dict,), {"setdefault": lambda _, __, new: new})())
+    applied = []
+
+    def start():
+        store = open_store(empty_url, data_dir=tmp_path)
+        barrier.wait(10)
+        applied.append(store.migrate())
+        store.close()
+
+    barrier = threading.Barrier(4)
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(applied) == [(), (), (), REVISIONS]
+
+
+@pytest.mark.parametrize("migrated", [True, False])
+def test_a_schema_of_a_later_release_is_refused_with_the_remedy(migrated, store, store_url, tmp_path):
+    with store.write() as conn:
+        conn.exec_driver_sql("UPDATE alembic_version SET version_num = 'v9999'")
+    with pytest.raises(ConfigurationError, match=r"v9999.*newer release.*restore a backup"):
+        open_store(store_url, data_dir=tmp_path, migrate=migrated)
+    with pytest.raises(ConfigurationError):
+        store.schema_current()
+
+
+def test_a_database_of_other_software_is_refused(empty_url, tmp_path):
+    engine = sa.create_engine(empty_url)
+    with engine.begin() as conn:
+        conn.exec_driver_sql("CREATE TABLE model (name TEXT)")
+    engine.dispose()
+    with pytest.raises(ConfigurationError, match="other software"):
+        open_store(empty_url, data_dir=tmp_path, migrate=True)
