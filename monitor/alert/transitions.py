@@ -60,12 +60,11 @@ def advance(
     """
     if not counts:
         return state, None
-    before = state if state is not None else _state(verdict, status="unknown", streak=0)
+    before = state or replace(_state(verdict, status="unknown", streak=0), since_us=now_us)
     effect = TABLE[before.status, verdict.status]
     if effect == "keep":
         reason = verdict.reason or "failed"
-        since_us = now_us if state is None else before.since_us
-        kept = replace(before, since_us=since_us, unknown_reason=reason, needs=verdict.needs)
+        kept = replace(before, unknown_reason=reason, needs=verdict.needs)
         return replace(kept, window_start_us=window_start_us, window_end_us=window_end_us), None
     streak = _streak(before, verdict=verdict, window_start_us=window_start_us)
     held_back = effect == "raise" and streak < verdict.hold

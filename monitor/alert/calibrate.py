@@ -1,0 +1,117 @@
+"""The replay: healthy history judged as if it were new, and the threshold that keeps the promised rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from monitor.alert.cells import Cells, Flags, Integers
+from monitor.alert.history import FOLDS, History
+from monitor.alert.replay import replay
+from monitor.alert.scoring import Usual
+from monitor.alert.tail import Tail, fit_tail
+from monitor.alert.threshold import Peaks, find_peaks, model_score
+
+State = Literal["learning", "extrapolated", "calibrated"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """What one scale (sums of ``windows`` windows, looked at every ``stride``) knows of each test."""
+
+    windows: int
+    usual: Usual
+    tail: Tail
+
+    @property
+    def stride(self) -> int:
+        """How many windows pass between two looks."""
+        return max(1, self.windows // 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What healthy history taught: each column's usual movement and tail, and the peaks of the model score.
+
+    ``judged`` bool[5, D] are the tests that share the budget; ``known`` int64[5, D] in how many windows each
+    test could be judged.
+    """
+
+    layout_cells: Cells
+    scales: tuple[Scale, ...]
+    judged: Flags
+    known: Integers
+    peaks: Peaks
+    windows: int
+    windows_per_month: float
+    per_month: float
+
+    @property
+    def tests(self) -> int:
+        """C, the number of tests that share the budget."""
+        return int(self.judged.sum())
+
+    @property
+    def needed(self) -> int:
+        """Healthy windows before anything is judged: min(60, max(30, N/b))."""
+        return needed_windows(windows_per_month=self.windows_per_month, per_month=self.per_month)
+
+    @property
+    def factor(self) -> float:
+        """How far beyond the history the threshold reaches: N/(K b), at least 1."""
+        return max(1.0, self.windows_per_month / (max(self.windows, 1) * self.per_month))
+
+    @property
+    def state(self) -> State:
+        """``learning`` below ``needed`` windows, ``extrapolated`` below N/b, else ``calibrated``."""
+        if self.windows < self.needed:
+            return "learning"
+        return "extrapolated" if self.factor > 1.0 else "calibrated"
+
+    def threshold(self, *, per_month: float | None = None) -> float:
+        """h, the model score passed so often a month (the budget unless told) in healthy windows."""
+        rate = self.per_month if per_month is None else per_month
+        return self.peaks.threshold(per_month=rate, windows_per_month=self.windows_per_month)
+
+
+def needed_windows(*, windows_per_month: float, per_month: float) -> int:
+    """How many healthy windows a verdict needs.
+
+    >>> needed_windows(windows_per_month=720.0, per_month=1.0), needed_windows(windows_per_month=30.0, per_month=1.0)
+    (60, 30)
+    """
+    return int(min(60, max(30, np.ceil(windows_per_month / per_month))))
+
+
+def calibrate(
+    history: History, *, windows_per_month: float, per_month: float, judged: Flags | None = None
+) -> Calibration:
+    """The calibration from a history: N windows and b false alarms a month; ``judged`` bool[5, D] share the budget.
+
+    Each of five folds is scored with the movement, shares and reference of the others, and read on the tails
+    fitted to the others' scores; the threshold comes from the model scores that gives. (With tails fitted to
+    all windows the replay never sees a tail misjudged, and twenty columns that jump like Student's t with
+    three degrees alarm six times a month instead of once.) Without windows the state is ``learning`` and
+    scores are those of independent rows.
+    """
+    tests = history.tests
+    family = tests if judged is None else judged & tests
+    x, usual = replay(history)
+    log_p = np.full(x.shape, np.nan)
+    for fold in range(FOLDS):
+        inside = history.fold == fold
+        log_p[inside] = fit_tail(x[~inside]).surprise(x[inside])
+    judged_p = np.where(family, log_p, np.nan).reshape(history.windows, family.size)
+    scores = model_score(judged_p, tests=int(family.sum()), looks_per_month=windows_per_month)
+    return Calibration(
+        layout_cells=history.layout_cells,
+        scales=(Scale(windows=1, usual=usual, tail=fit_tail(x)),),
+        judged=family,
+        known=np.isfinite(x).sum(axis=0),
+        peaks=find_peaks(scores),
+        windows=history.windows,
+        windows_per_month=windows_per_month,
+        per_month=per_month,
+    )

@@ -1,0 +1,83 @@
+"""Healthy history scored as if it were new: each fold with what the other folds know."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.alert.cells import Flags, Floats
+from monitor.alert.history import FOLDS, History
+from monitor.alert.movement import share_variance, usual_movement
+from monitor.alert.pooling import Pooling, build_pooling
+from monitor.alert.roots import noise, share_root
+from monitor.alert.scoring import LEAST_ROWS, Usual, is_rare, roots_at, surprises
+
+# Rows to pool for where no history says how many a window brings.
+_NO_HISTORY = 500.0
+_SMALL = 100.0
+
+
+def replay(history: History) -> tuple[Floats, Usual]:
+    """The surprises x float64[K, 5, D] of every window by the other folds, and the movement by all of them."""
+    pooling = _pooling(history)
+    roots, noises, valid = _cell_roots(history, pooling=pooling)
+    share_roots, share_noises, share_valid = _share_roots(history)
+    fold, sizes = history.fold, history.sizes
+    x = np.full(sizes.shape, np.nan)
+
+    def usual_without(left_out: int) -> Usual:
+        counted = fold != left_out
+        baseline = history.reference if left_out < 0 else history.baseline(fold=left_out)
+        _, _, shares = roots_at(0, cells=history.cells[:0].transpose(1, 0, 2), baseline=baseline.cells, pooling=pooling)
+        return Usual(
+            pooling=pooling,
+            movement=usual_movement(roots, noise=noises, valid=valid & counted, shares=shares),
+            share_variance=share_variance(share_roots, noise=share_noises, valid=share_valid & counted[:, None, None]),
+        )
+
+    for each in range(FOLDS):
+        inside = fold == each
+        if inside.any():
+            x[inside] = surprises(
+                cells=history.cells[inside], hits=history.hits[inside], sizes=sizes[inside],
+                baseline=history.baseline(fold=each), usual=usual_without(each), ordered=history.layout_cells.numeric,
+            )  # fmt: skip
+    return x, usual_without(-1).rounded()
+
+
+def _pooling(history: History) -> Pooling:
+    """Pooled for most windows' rows, for the smaller ones' and for 100, each column by its own valid values."""
+    cells = history.layout_cells
+    shares = history.reference.cells / np.maximum(history.reference.cells.sum(axis=1, keepdims=True), 1.0)
+    if history.windows:
+        # A little below, so that a steady volume stays at one level.
+        rows = 0.8 * np.quantile(history.cells.sum(axis=2), (0.5, 0.1), axis=0)
+    else:
+        rows = np.full((1, len(shares)), _NO_HISTORY)
+    designs = np.concatenate([rows, np.full((1, len(shares)), _SMALL)])
+    return build_pooling(shares, width=cells.width, ordered=cells.numeric, designs=designs)
+
+
+def _cell_roots(history: History, *, pooling: Pooling) -> tuple[Floats, Floats, Flags]:
+    """Roots float64[D, K, B], noise [D, K] and validity [D, K] of each window against a reference without it."""
+    cells = history.cells.transpose(1, 0, 2)
+    rows = cells.sum(axis=2)
+    roots, noises = np.zeros(cells.shape), np.full(rows.shape, np.inf)
+    for fold in range(FOLDS):
+        inside = history.fold == fold
+        baseline = history.baseline(fold=fold).cells
+        roots[:, inside], noises[:, inside], _ = roots_at(0, cells=cells[:, inside], baseline=baseline, pooling=pooling)
+    return roots, noises, (pooling.level(rows) == 0) & (rows >= LEAST_ROWS) & np.isfinite(noises)
+
+
+def _share_roots(history: History) -> tuple[Floats, Floats, Flags]:
+    """The same for the two-cell tests, float64[K, 4, D]; windows where hits are rare do not count."""
+    sizes = history.sizes[:, 1:]
+    roots, noises, valid = np.zeros(sizes.shape), np.full(sizes.shape, np.inf), np.zeros(sizes.shape, dtype=bool)
+    for fold in range(FOLDS):
+        inside = history.fold == fold
+        baseline = history.baseline(fold=fold)
+        r, m, n = baseline.hits, baseline.sizes[1:], sizes[inside]
+        roots[inside] = share_root(history.hits[inside], n, reference_hits=r, reference_sizes=m)
+        noises[inside] = noise(n, m)
+        valid[inside] = (n >= LEAST_ROWS) & ~is_rare(n, reference_hits=np.minimum(r, m - r), reference_sizes=m)
+    return roots, noises, valid & np.isfinite(noises)

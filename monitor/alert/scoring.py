@@ -1,0 +1,125 @@
+"""The surprise of windows against a baseline: every test of every column, in nats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.alert.cells import GROUPS, Counts, Flags, Floats, Integers
+from monitor.alert.movement import Movement, pooled_movement
+from monitor.alert.pooling import EXPECTED, Pooling, pool
+from monitor.alert.rare import rare_surprise
+from monitor.alert.roots import noise, share_root, signed_roots, smoothed_shares
+from monitor.alert.surprise import column_surprise, share_surprise
+
+LEAST_ROWS = 50  # below it a column of a window is not judged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usual:
+    """How columns usually move: by cells at the finest pooling, and λ float64[4, D] of the two-cell tests."""
+
+    pooling: Pooling
+    movement: Movement
+    share_variance: Floats
+
+    def rounded(self) -> Usual:
+        """The same with directions and variances as they are stored, in single precision."""
+        turned, variance = self.movement.directions.astype(np.float32), self.movement.variance.astype(np.float32)
+        movement = Movement(directions=turned.astype(np.float64), variance=variance.astype(np.float64))
+        return Usual(pooling=self.pooling, movement=movement, share_variance=self.share_variance)
+
+
+def surprises(*, cells: Floats, hits: Floats, sizes: Floats, baseline: Counts, usual: Usual, ordered: Flags) -> Floats:
+    """x float64[W, 5, D] of windows with ``cells`` float64[W, D, GROUPS], ``hits`` [W, 4, D], ``sizes`` [W, 5, D].
+
+    nan where a column has fewer than 50 rows to judge, or nothing to be judged on.
+    """
+    by_cells = _cell_surprises(cells.transpose(1, 0, 2), baseline=baseline.cells, usual=usual, ordered=ordered)
+    by_share = _share_surprises(hits, sizes[:, 1:], baseline=baseline, variance=usual.share_variance)
+    x = np.concatenate([by_cells.T[:, None, :], by_share], axis=1)
+    return np.where(sizes >= LEAST_ROWS, x, np.nan)
+
+
+def roots_at(level: int, *, cells: Floats, baseline: Floats, pooling: Pooling) -> tuple[Floats, Floats, Floats]:
+    """Signed roots float64[D, W, B], noise float64[D, W] and reference shares float64[D, B] at a pooling level."""
+    member, width = pooling.member[level], pooling.width[level]
+    current, reference = pool(cells, member=member), pool(baseline[:, None, :], member=member)
+    shares = smoothed_shares(reference, width=width)
+    roots = signed_roots(smoothed_shares(current, width=width), shares)
+    return roots, noise(cells.sum(axis=2), baseline.sum(axis=1)[:, None]), shares[:, 0]
+
+
+def _cell_surprises(cells: Floats, *, baseline: Floats, usual: Usual, ordered: Flags) -> Floats:
+    """x float64[D, W] by cells float64[D, W, GROUPS], each column and window at the pooling its rows allow."""
+    level = usual.pooling.level(cells.sum(axis=2))
+    x = np.full(level.shape, np.nan)
+    for each in np.unique(level):
+        at = level == each
+        columns = np.flatnonzero(at.any(axis=1))
+        part = _at_level(
+            int(each), columns=columns, cells=cells[columns], baseline=baseline[columns], usual=usual, ordered=ordered
+        )
+        x[columns] = np.where(at[columns], part, x[columns])
+    return x
+
+
+def _at_level(
+    level: int, *, columns: Integers, cells: Floats, baseline: Floats, usual: Usual, ordered: Flags
+) -> Floats:
+    pooling = usual.pooling.take(columns)
+    movement = Movement(directions=usual.movement.directions[columns], variance=usual.movement.variance[columns])
+    roots, spread, shares = roots_at(level, cells=cells, baseline=baseline, pooling=pooling)
+    if level > 0:
+        finest = smoothed_shares(pool(baseline[:, None, :], member=pooling.member[0]), width=pooling.width[0])[:, 0]
+        movement = pooled_movement(
+            movement, onto=_onto(pooling.member[0], pooling.member[level]), shares=finest, pooled_shares=shares
+        )
+    width = pooling.width[level]
+    x = column_surprise(roots, noise=spread, movement=movement, shares=shares, width=width, ordered=ordered[columns])
+    two = np.flatnonzero(width == 2)
+    x[two] = _two_cells(x[two], cells=cells[two], baseline=baseline[two], member=pooling.member[level, two])
+    x[width < 2] = np.nan
+    return x
+
+
+def _two_cells(x: Floats, *, cells: Floats, baseline: Floats, member: NDArray[np.uint8]) -> Floats:
+    """x of columns of two cells, replaced by the rare cell's where too few rows are expected in it."""
+    counts, reference = pool(cells, member=member)[:, :, :2], pool(baseline[:, None, :], member=member)[:, :, :2]
+    rarer = reference.argmin(axis=2)
+    hits = np.take_along_axis(counts, np.broadcast_to(rarer[:, :, None], (*counts.shape[:2], 1)), axis=2)[:, :, 0]
+    reference_hits, reference_sizes = reference.min(axis=2), reference.sum(axis=2)
+    sizes = counts.sum(axis=2)
+    rare = sizes * reference_hits < EXPECTED * np.maximum(reference_sizes, 1.0)
+    surprise = rare_surprise(
+        np.where(rare, hits, 0.0), sizes, reference_hits=reference_hits, reference_sizes=reference_sizes
+    )
+    return np.where(rare, surprise, x)
+
+
+def _share_surprises(hits: Floats, sizes: Floats, *, baseline: Counts, variance: Floats) -> Floats:
+    """x float64[W, 4, D] of the two-cell tests: by signed roots, or as a rare count on the rarer side."""
+    m = baseline.sizes[1:]
+    rest = baseline.hits > m / 2
+    k, r = np.where(rest, sizes - hits, hits), np.where(rest, m - baseline.hits, baseline.hits)
+    rare = is_rare(sizes, reference_hits=r, reference_sizes=m)
+    by_root = share_surprise(
+        share_root(k, sizes, reference_hits=r, reference_sizes=m), noise=noise(sizes, m), variance=variance
+    )
+    return np.where(rare, rare_surprise(np.where(rare, k, 0.0), sizes, reference_hits=r, reference_sizes=m), by_root)
+
+
+def is_rare(sizes: Floats, *, reference_hits: Floats, reference_sizes: Floats) -> Flags:
+    """Where fewer than 20 hits are expected of so many rows."""
+    return sizes * reference_hits < EXPECTED * np.maximum(reference_sizes, 1.0)
+
+
+def _onto(fine: NDArray[np.uint8], coarse: NDArray[np.uint8]) -> Floats:
+    """0/1 float64[D, B, B]: which cell of a coarser pooling each cell of a finer one goes to."""
+    onto = np.zeros((*fine.shape, GROUPS))
+    columns = np.arange(len(fine))
+    for group in range(GROUPS):
+        onto[columns, fine[:, group], coarse[:, group]] = 1.0
+    return onto
