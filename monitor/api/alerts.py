@@ -1,0 +1,73 @@
+"""Alerts: the transitions of verdicts, as rows."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from fastapi import Query
+from starlette.responses import Response
+
+from monitor.api.access import API
+from monitor.api.params import Page
+from monitor.api.render import answer, page
+from monitor.api.routing import Operation
+from monitor.api.services import Parts
+from monitor.model.errors import NotFound
+from monitor.model.names import valid_name
+from monitor.model.time import rfc3339
+from monitor.store import transitions
+from monitor.store.transitions import StoredTransition
+
+_ID = re.compile(r"(?:al_)?([1-9]\d{0,17})")
+
+
+def list_alerts(
+    asked: Page,
+    services: Parts,
+    state: Annotated[Literal["firing", "resolved"] | None, Query(description="only those")] = None,
+    model: Annotated[str | None, Query(description="only this model's")] = None,
+) -> Response:
+    """Transitions, newest first."""
+    if model is not None:
+        valid_name(model, kind="model")
+    key = asked.after(int)
+    with services.store.read() as conn:
+        found = transitions.list_transitions(
+            conn, after=None if key is None else key[0], limit=asked.limit + 1, state=state, model=model
+        )
+    shown = found[: asked.limit]
+    return page([alert_shape(row) for row in shown], following=[shown[-1].id] if len(found) > asked.limit else None)
+
+
+def get_alert(alert: str, services: Parts) -> Response:
+    """One transition."""
+    match = _ID.fullmatch(alert)
+    if match is None:
+        raise NotFound(f"alert {alert[:40]!r} does not exist: expected an id such as al_12")
+    with services.store.read() as conn:
+        return answer(alert_shape(transitions.get_transition(conn, id=int(match[1]))))
+
+
+def alert_shape(stored: StoredTransition) -> dict[str, Any]:
+    """A transition as the API shows it."""
+    change = stored.transition
+    return {
+        "id": f"al_{stored.id}", "model": stored.model, "version": stored.version, "check": change.check,
+        "kind": change.kind, "severity": change.severity, "segment": change.segment,
+        "from_status": change.from_status, "status": change.status, "state": stored.state,
+        "at": rfc3339(change.at_us), "window_start": rfc3339(change.window_start_us),
+        "window_end": rfc3339(change.window_end_us), "value": change.value, "threshold": change.threshold,
+        "rows": change.rows, "columns": [
+            {"column": c.column, "metric": c.metric, "value": c.value, "threshold": c.threshold}
+            for c in change.columns
+        ],
+        "explanation": change.explanation,
+    }  # fmt: skip
+
+
+OPERATIONS = (
+    Operation(method="GET", path=f"{API}/alerts", endpoint=list_alerts, summary="Verdicts that changed, newest first",
+              tag="alerts", answers={200: "a page"}),
+    Operation(method="GET", path=f"{API}/alerts/{{alert}}", endpoint=get_alert, summary="One of them", tag="alerts"),
+)  # fmt: skip

@@ -1,0 +1,191 @@
+"""The outermost layer: counts bytes, sets deadlines, turns strangers away, counts requests, answers every error.
+
+uvicorn has neither a body limit nor a read deadline. Pure ASGI, one small object a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import Counter
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from monitor.api.access import Doorkeeper
+from monitor.api.problem import answer_error
+from monitor.model.errors import Malformed, TooLarge, TooSlow
+
+UNROUTED = ""
+_CLOSE = (b"connection", b"close")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeLimits:
+    """What one request may take: bytes, and seconds that grow with the bytes that have arrived."""
+
+    body_bytes: int
+    reference_bytes: int
+    read_seconds: float = 30.0
+    least_bytes_per_second: float = 32_768.0
+    write_seconds: float = 60.0
+    drain_bytes: int = 256 * 1024**2
+    drain_seconds: float = 10.0
+
+    def of(self, *, method: str, path: str) -> tuple[int, str]:
+        """The most bytes a request to this path may send, and the setting that says so."""
+        if method == "PUT" and path.endswith("/reference"):
+            return self.reference_bytes, "DRIFTLINE_MAX_REFERENCE_BYTES"
+        return self.body_bytes, "DRIFTLINE_MAX_BODY_BYTES"
+
+
+class Edge:
+    """The application behind its limits."""
+
+    def __init__(self, app: ASGIApp, *, limits: EdgeLimits, doorkeeper: Doorkeeper, requests: Counter) -> None:
+        self._app = app
+        self._limits = limits
+        self._doorkeeper = doorkeeper
+        self._requests = requests
+        self._counters: dict[tuple[str, int], Any] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the lifespan, passed on."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        exchange = Exchange(scope, receive=receive, send=send, limits=self._limits)
+        try:
+            exchange.open(self._doorkeeper)
+            await self._app(scope, exchange.receive, exchange.send)
+        except Exception as error:
+            if not exchange.answered:
+                await answer_error(error)(scope, exchange.receive, exchange.send)
+            elif exchange.status < 500:  # the answer broke off in its middle: the server hangs up
+                raise
+        finally:
+            self._count(scope, status=exchange.status)
+
+    def _count(self, scope: Scope, *, status: int) -> None:
+        if status == 0:  # cancelled before there was an answer
+            return
+        key = (getattr(scope.get("route"), "path", UNROUTED), status)
+        counter = self._counters.get(key)
+        if counter is None:
+            counter = self._counters[key] = self._requests.labels(route=key[0], code=str(status))
+        counter.inc()
+
+
+class Exchange:
+    """One request and its answer: its ``receive`` counts and hurries, its ``send`` notes the status."""
+
+    __slots__ = (
+        "_arrived", "_deadline", "_expects", "_limit", "_limits", "_receive", "_scope", "_send", "_setting",
+        "answered", "complete", "status",
+    )  # fmt: skip
+
+    def __init__(self, scope: Scope, *, receive: Receive, send: Send, limits: EdgeLimits) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._limits = limits
+        self._limit, self._setting = limits.of(method=scope["method"], path=scope["path"])
+        self._arrived = 0
+        self._deadline = 0.0
+        self._expects = False
+        self.complete = True  # the whole body has arrived
+        self.answered = False
+        self.status = 0
+
+    def open(self, doorkeeper: Doorkeeper) -> None:
+        """Nothing, or the error that the head of the request already deserves."""
+        host = origin = fetch_site = length = b""
+        for name, value in self._scope["headers"]:
+            if name == b"host":
+                host = value
+            elif name == b"content-length":
+                length = value
+                self.complete = value == b"0"
+            elif name == b"transfer-encoding":
+                self.complete = False
+            elif name == b"origin":
+                origin = value
+            elif name == b"sec-fetch-site":
+                fetch_site = value
+            elif name == b"expect":
+                self._expects = True
+        server = self._scope.get("server")
+        doorkeeper.check(
+            method=self._scope["method"], host=host, origin=origin, fetch_site=fetch_site,
+            server=server[0] if server is not None and server[1] is not None else None,
+        )  # fmt: skip
+        if b"%00" in self._scope["query_string"]:
+            raise Malformed("the query has a NUL character (%00): expected text without it")
+        if length.isdigit() and int(length) > self._limit:
+            raise self._too_large(f"the body has {int(length)} bytes")
+
+    async def receive(self) -> Message:
+        """The next piece of the body, within the limits of bytes and time."""
+        if self.complete:
+            return await self._receive()
+        now = time.monotonic()
+        if self._deadline == 0.0:
+            self._deadline = now + self._limits.read_seconds
+        try:
+            # the deadline moves with what has arrived, so that large and slow is fine and a drip is not
+            async with asyncio.timeout(self._deadline + self._arrived / self._limits.least_bytes_per_second - now):
+                message = await self._receive()
+        except TimeoutError:
+            raise TooSlow(
+                f"{self._arrived} bytes of the body arrived in time: expected the first within "
+                f"{self._limits.read_seconds:g} s and {self._limits.least_bytes_per_second:g} a second on the whole"
+            ) from None
+        if message["type"] == "http.request":
+            self._arrived += len(message.get("body", b""))
+            self.complete = not message.get("more_body", False)
+            if self._arrived > self._limit:
+                raise self._too_large("the body is larger")
+        else:
+            self.complete = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Passes the answer on; a client that stops reading a stream is given up after a while."""
+        if message["type"] == "http.response.start":
+            self.answered = True
+            self.status = message["status"]
+            if not self.complete:
+                await self._leave_politely(message)
+        elif message.get("more_body", False):
+            async with asyncio.timeout(self._limits.write_seconds):
+                await self._send(message)
+            return
+        await self._send(message)
+
+    async def _leave_politely(self, message: Message) -> None:
+        """Reads what the client still sends (within bounds), so that it sees the answer and not a broken pipe."""
+        waits_for_leave = self._expects and self._arrived == 0
+        if not waits_for_leave and self.status != TooSlow.status:
+            await self._drain()
+        if not self.complete:
+            message["headers"] = [*message.get("headers", []), _CLOSE]
+
+    async def _drain(self) -> None:
+        drained = 0
+        try:
+            async with asyncio.timeout(self._limits.drain_seconds):
+                while drained < self._limits.drain_bytes:
+                    piece = await self._receive()
+                    drained += len(piece.get("body", b""))
+                    if not piece.get("more_body", False):
+                        self.complete = True
+                        return
+        except TimeoutError:
+            return
+
+    def _too_large(self, found: str) -> TooLarge:
+        return TooLarge(f"{found}: expected at most {self._limit} bytes ({self._setting}); send it in parts")

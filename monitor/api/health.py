@@ -1,0 +1,64 @@
+"""``/livez``, ``/readyz``, ``/metrics``: what orchestrators and Prometheus ask."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from monitor.api.problem import problem
+from monitor.api.render import answer
+from monitor.api.routing import Operation
+from monitor.api.services import Parts, Services
+from monitor.export.process import OPENMETRICS, media_type
+from monitor.model.errors import DriftlineError
+
+logger = logging.getLogger(__name__)
+
+
+async def get_livez() -> Response:
+    """The process serves requests."""
+    return PlainTextResponse("ok\n")
+
+
+def get_readyz(services: Parts) -> Response:
+    """Whether this process can do its work now, and if not why."""
+    reasons = unready_reasons(services)
+    if not reasons:
+        return answer({"ready": True, "reasons": []})
+    return problem(503, code="not_ready", title="Not ready", detail="; ".join(reasons), headers={"Retry-After": "5"})
+
+
+def unready_reasons(services: Services) -> list[str]:
+    """What keeps this process from its work, in words; empty when nothing does."""
+    reasons = []
+    try:
+        if not services.store.schema_current():
+            reasons.append("the database's schema is older than this release: run driftline migrate")
+        services.store.check_writable()
+    except DriftlineError as error:
+        reasons.append(f"the database cannot be written now: {error.detail}")
+    if services.jobs is not None:
+        behind = services.jobs.behind()
+        if behind is not None:
+            reasons.append(f"the jobs are behind: {behind}")
+    return reasons
+
+
+async def get_metrics(request: Request, services: Parts) -> Response:
+    """The page that Prometheus scrapes, in the format its ``Accept`` asks for."""
+    content_type = media_type(request.headers.get("accept", ""))
+    body = await run_in_threadpool(services.exporter.page, openmetrics=content_type == OPENMETRICS)
+    return Response(body, headers={"Content-Type": content_type})
+
+
+OPERATIONS = (
+    Operation(method="GET", path="/livez", endpoint=get_livez, summary="The process is alive", tag="service",
+              answers={200: "alive"}),
+    Operation(method="GET", path="/readyz", endpoint=get_readyz, summary="The process can do its work", tag="service",
+              answers={200: "ready", 503: "not ready, with the reasons"}),
+    Operation(method="GET", path="/metrics", endpoint=get_metrics, summary="Metrics for Prometheus", tag="service",
+              answers={200: "text or OpenMetrics, by Accept"}),
+)  # fmt: skip

@@ -1,0 +1,47 @@
+"""Routes of the contract that a later release brings: each answers 501 with its name, none is accepted and ignored."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from monitor.api.access import API
+from monitor.api.routing import M, Operation, V
+from monitor.model.errors import NotAvailableYet
+
+# what it is → its methods and paths
+LATER: dict[str, tuple[str, ...]] = {
+    "labels": (f"POST {M}/labels",),
+    "acknowledging alerts": (f"POST {API}/alerts/{{alert}}/acknowledge",),
+    "snoozing alerts": (f"POST {API}/alerts/{{alert}}/snooze",),
+    "verdicts on alerts": (f"POST {API}/alerts/{{alert}}/verdict",),
+    "silences": (f"GET {M}/silences", f"POST {M}/silences"),
+    "marks on windows": (f"PUT {V}/windows/{{start}}/mark",),
+    "simulation of checks": (f"POST {M}/checks/simulate",),
+    "comparison of versions": (f"GET {V}/compare",),
+    "explanations": (f"POST {V}/explain",),
+    "reports": (f"GET {V}/report",),
+    "suggested checks": (f"GET {V}/suggest-checks",),
+    "actions": (
+        f"GET {API}/actions", f"GET {API}/actions/{{action}}", f"POST {API}/actions/{{action}}/retry",
+        f"POST {API}/actions/{{action}}/cancel", f"POST {API}/actions/{{action}}/approve",
+    ),
+    "the Alertmanager receiver": (f"POST {API}/alertmanager",),
+    "backup": (f"POST {API}/backup",),
+    "tokens": (f"GET {API}/tokens", f"POST {API}/tokens", f"DELETE {API}/tokens/{{token}}"),
+    "the JSON Schema of the configuration": (f"GET {API}/schema/config.json",),
+}  # fmt: skip
+
+
+def _operation(route: str, *, what: str) -> Operation:
+    method, _, path = route.partition(" ")
+
+    async def later(request: Request) -> None:
+        raise NotAvailableYet(f"{what}: not available yet; a later release brings it")
+
+    return Operation(
+        method=method, path=path, endpoint=later, summary=f"Not available yet: {what}", tag="later",
+        answers={501: "not available yet"},
+    )  # fmt: skip
+
+
+OPERATIONS = tuple(_operation(route, what=what) for what, routes in LATER.items() for route in routes)

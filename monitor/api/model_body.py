@@ -1,0 +1,202 @@
+"""The bodies of ``PUT /models/{model}`` and ``PUT …/versions/{version}``: merged into what is stored, and shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from monitor.columns.text import category_text
+from monitor.model.checks import parse_checks
+from monitor.model.entities import TASKS, VERSION_STATES, Model, Version
+from monitor.model.errors import InvalidInput, NotAvailableYet
+from monitor.model.names import nearest
+from monitor.model.schema import Schema
+from monitor.model.thresholds import parse_false_alarms
+from monitor.model.time import format_duration, parse_duration, rfc3339
+from monitor.model.window import WindowSpec
+
+MODEL_FIELDS = (
+    "task", "description", "team", "window", "lateness", "stale_after", "timezone", "checks", "baseline",
+    "segments", "false_alarms", "min_effect", "labels", "tags",
+)  # fmt: skip
+VERSION_FIELDS = ("schema", "positive", "decision_threshold", "baseline", "state", "tags")
+# Of the model file (CONFIG.md), and not of this release.
+LATER_MODEL_FIELDS = ("segments", "labels", "extends", "privacy", "actions", "on_new_version")
+_ON_THE_VERSION = ("positive", "decision_threshold")
+DEFAULT_LATENESS_US = 300_000_000
+MAX_TEXT = 4_000
+MAX_TAGS = 64
+
+
+def merged_model(model: Model, *, body: Mapping[str, Any]) -> Model:
+    """The model with the given fields replaced; a null gives a field its default back."""
+    _refuse_unknown(body, known=(*MODEL_FIELDS, *LATER_MODEL_FIELDS[2:], *_ON_THE_VERSION), noun="model")
+    for key in LATER_MODEL_FIELDS:
+        if body.get(key) not in (None, [], {}):
+            raise NotAvailableYet(f"model field {key!r} is not available yet: leave it out")
+    for key in _ON_THE_VERSION:
+        if body.get(key) is not None:
+            raise NotAvailableYet(f"model field {key!r} is not available yet: give it to the version")
+    return replace(
+        model,
+        **{key: _MODEL_READERS[key](body[key]) for key in ("task", "description", "team") if key in body},
+        window=_window(model.window, body=body),
+        lateness_us=_duration(body["lateness"], name="lateness", default=DEFAULT_LATENESS_US)
+        if "lateness" in body else model.lateness_us,
+        stale_after_us=_duration(body["stale_after"], name="stale_after", default=None)
+        if "stale_after" in body else model.stale_after_us,
+        settings=_settings(model.settings, body=body, readers=_MODEL_SETTINGS),
+    )  # fmt: skip
+
+
+def merged_version(version: Version, *, body: Mapping[str, Any]) -> tuple[Version, Schema | None]:
+    """The version with the given fields replaced, and the schema if one was given."""
+    _refuse_unknown(body, known=VERSION_FIELDS, noun="version")
+    schema = None if body.get("schema") is None else _schema(body["schema"])
+    threshold = body.get("decision_threshold", version.decision_threshold)
+    positive = body.get("positive", version.positive)
+    merged = replace(
+        version,
+        state=_one_of(body.get("state", version.state) or "live", name="state", choices=VERSION_STATES),
+        positive=None if positive is None else _category(positive),
+        decision_threshold=_number(0.5 if threshold is None else threshold, name="decision_threshold"),
+        settings=_settings(version.settings, body=body, readers=_VERSION_SETTINGS),
+    )
+    return merged, schema
+
+
+def model_shape(model: Model) -> dict[str, Any]:
+    """The model as ``GET`` shows it, without its status."""
+    return {
+        "name": model.name, "task": model.task, "description": model.description, "team": model.team,
+        "window": model.window.length, "timezone": model.window.timezone,
+        "lateness": format_duration(model.lateness_us), "stale_after": format_duration(model.stale_us),
+        **{key: model.settings.get(key) for key in _MODEL_SETTINGS},
+        "created_at": rfc3339(model.created_us), "updated_at": rfc3339(model.updated_us), "revision": model.revision,
+    }  # fmt: skip
+
+
+def version_shape(version: Version, *, model: Model, schema: Schema | None) -> dict[str, Any]:
+    """The version as ``GET`` shows it, without its status."""
+    return {
+        "model": model.name, "version": version.name, "state": version.state, "positive": version.positive,
+        "decision_threshold": version.decision_threshold,
+        **{key: version.settings.get(key) for key in _VERSION_SETTINGS},
+        "schema": None if schema is None else schema.to_json(),
+        "created_at": rfc3339(version.created_us), "updated_at": rfc3339(version.updated_us),
+        "revision": version.revision,
+    }  # fmt: skip
+
+
+def _window(window: WindowSpec, *, body: Mapping[str, Any]) -> WindowSpec:
+    length = body.get("window", window.length)
+    timezone = body.get("timezone", window.timezone)
+    for name, value in (("window", length), ("timezone", timezone)):
+        if value is not None and not isinstance(value, str):
+            raise InvalidInput(f"{name}: expected a text, found {str(value)[:40]}")
+    return WindowSpec(length=length or WindowSpec().length, timezone=timezone or WindowSpec().timezone)
+
+
+def _settings(
+    settings: Mapping[str, Any], *, body: Mapping[str, Any], readers: Mapping[str, Callable[[Any], Any]]
+) -> dict[str, Any]:
+    merged = dict(settings)
+    for key, read in readers.items():
+        if key in body:
+            merged.pop(key, None)
+            if body[key] is not None:
+                merged[key] = read(body[key])
+    return merged
+
+
+def _refuse_unknown(body: Mapping[str, Any], *, known: tuple[str, ...], noun: str) -> None:
+    for key in body:
+        if key not in known:
+            raise InvalidInput(
+                f"{noun} field {key[:40]!r} is not known{nearest(key, known)}: expected {', '.join(known)}"
+            )
+
+
+def _one_of(value: Any, *, name: str, choices: tuple[str, ...]) -> Any:
+    if value not in choices:
+        hint = nearest(str(value), choices)
+        raise InvalidInput(f"{name} {str(value)[:40]!r} is not known{hint}: expected one of {', '.join(choices)}")
+    return value
+
+
+def _text(value: Any, *, name: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise InvalidInput(f"{name}: expected a text of at most {MAX_TEXT} characters, found {str(value)[:40]!r}")
+    return value
+
+
+def _category(value: Any) -> str:
+    text = category_text(value)
+    if text is None:
+        raise InvalidInput(f"positive: expected a text, a number or a boolean, found {str(value)[:40]}")
+    return text
+
+
+def _duration(value: Any, *, name: str, default: int | None) -> Any:
+    if value is None:
+        return default
+    if not isinstance(value, str) or len(value) > 12:  # 12 digits of days would pass the range of an instant
+        raise InvalidInput(f"{name} {str(value)[:40]!r} is not a duration: expected a text such as 5m, 6h or 30d")
+    return min(parse_duration(value, name=name), 2**62)
+
+
+def _number(value: Any, *, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidInput(f"{name}: expected a number, found {str(value)[:40]!r}")
+    return float(value)
+
+
+def _effect(value: Any) -> float:
+    number = _number(value, name="min_effect")
+    if number < 0:
+        raise InvalidInput(f"min_effect: expected 0 or more, found {number:g}")
+    return number
+
+
+def _false_alarms(value: Any) -> Any:
+    parse_false_alarms(value)
+    return value
+
+
+def _checks(value: Any) -> Any:
+    return [check.to_json() for check in parse_checks(value)]
+
+
+def _baseline(value: Any) -> Any:
+    if value != {"kind": "reference"}:
+        raise NotAvailableYet('a baseline other than {"kind": "reference"} is not available yet')
+    return value
+
+
+def _tags(value: Any) -> Any:
+    pairs = value.items() if isinstance(value, dict) else [("", None)]
+    if len(pairs) > MAX_TAGS or not all(isinstance(v, str) and len(k) + len(v) <= MAX_TEXT for k, v in pairs):
+        raise InvalidInput(f'tags: expected an object of at most {MAX_TAGS} texts, such as {{"owner": "crm"}}')
+    return value
+
+
+def _schema(value: Any) -> Schema:
+    if isinstance(value, list):  # a bare list of columns says the same
+        value = {"columns": value}
+    return Schema.from_json(value)
+
+
+_MODEL_READERS: dict[str, Callable[[Any], Any]] = {
+    "task": lambda value: _one_of("none" if value is None else value, name="task", choices=TASKS),
+    "description": partial(_text, name="description"),
+    "team": partial(_text, name="team"),
+}
+_MODEL_SETTINGS: dict[str, Callable[[Any], Any]] = {
+    "checks": _checks, "baseline": _baseline, "false_alarms": _false_alarms, "min_effect": _effect, "tags": _tags,
+}  # fmt: skip
+_VERSION_SETTINGS: dict[str, Callable[[Any], Any]] = {"baseline": _baseline, "tags": _tags}

@@ -1,0 +1,113 @@
+"""Models: put, get, list, delete."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from monitor.api.access import API
+from monitor.api.body import JsonObject
+from monitor.api.model_body import merged_model
+from monitor.api.params import ModelName, Page
+from monitor.api.render import answer, page
+from monitor.api.revision import check_if_match, etag_of
+from monitor.api.routing import M, Operation, json_body
+from monitor.api.services import Parts
+from monitor.api.summary import model_states, model_summary
+from monitor.model.entities import TASKS, Model
+from monitor.model.errors import Conflict, NotFound
+from monitor.store import models, versions, windows
+
+_TOGETHER = 50  # models read in one transaction: no read stays open for long
+
+
+def put_model(model: ModelName, body: JsonObject, request: Request, services: Parts) -> Response:
+    """Creates the model, or replaces the fields the body gives."""
+    with services.store.write() as conn:
+        try:
+            stored = models.get_model(conn, name=model)
+        except NotFound:
+            stored = None
+        now_us = services.now_us()
+        check_if_match(request, revision=None if stored is None else stored.revision)
+        before = stored or Model(name=model, created_us=now_us)
+        after = replace(merged_model(before, body=body), updated_us=now_us)
+        if stored is None:
+            saved = models.insert_model(conn, after)
+        else:
+            if after.window != stored.window:
+                _refuse_with_windows(conn, model=stored)
+            saved = models.update_model(conn, after, if_revision=stored.revision)
+        states = model_states(conn, model=saved)
+    services.ingest.invalidate()
+    return answer(
+        model_summary(saved, states=states), status=201 if stored is None else 200, etag=etag_of(saved.revision)
+    )
+
+
+def _refuse_with_windows(conn: Connection, *, model: Model) -> None:
+    """Windows of two lengths in one model could not be compared."""
+    for version in versions.list_versions(conn, model_id=model.id):
+        if windows.newest_window(conn, version_id=version.id) is not None:
+            raise Conflict(
+                f"model {model.name!r} has windows of {model.window.length} in {model.window.timezone}: window and "
+                "timezone cannot change any more; log to a model of another name"
+            )
+
+
+def get_model(model: ModelName, services: Parts) -> Response:
+    """The model with its status."""
+    with services.store.read() as conn:
+        found = models.get_model(conn, name=model)
+        states = model_states(conn, model=found)
+    return answer(model_summary(found, states=states), etag=etag_of(found.revision))
+
+
+def list_models(asked: Page, services: Parts) -> Response:
+    """Every model with its status, by name."""
+    (after,) = asked.after(str) or [""]
+    with services.store.read() as conn:
+        found = models.list_models(conn, after=after, limit=asked.limit + 1)
+    shown = found[: asked.limit]
+    results = []
+    for start in range(0, len(shown), _TOGETHER):
+        with services.store.read() as conn:
+            for model in shown[start : start + _TOGETHER]:
+                results.append(model_summary(model, states=model_states(conn, model=model)))
+    return page(results, following=[shown[-1].name] if len(found) > asked.limit else None)
+
+
+def delete_model(model: ModelName, request: Request, services: Parts) -> Response:
+    """Frees the name at once; what is stored is purged in steps."""
+    with services.store.write() as conn:
+        found = models.get_model(conn, name=model)
+        check_if_match(request, revision=found.revision)
+        models.delete_model(conn, name=model)
+    services.ingest.invalidate()
+    return Response(status_code=204)
+
+
+_FIELDS = {
+    "type": "object",
+    "properties": {
+        "task": {"enum": list(TASKS)}, "description": {"type": "string"}, "team": {"type": "string"},
+        "window": {"type": "string", "examples": ["1h"]}, "lateness": {"type": "string", "examples": ["5m"]},
+        "stale_after": {"type": "string"}, "timezone": {"type": "string", "examples": ["UTC"]},
+        "checks": {"type": "array", "items": {"type": "object"}}, "baseline": {"type": "object"},
+        "false_alarms": {"type": "string", "examples": ["1 per month"]}, "min_effect": {"type": "number"},
+        "tags": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+}  # fmt: skip
+
+OPERATIONS = (
+    Operation(method="PUT", path=M, endpoint=put_model, summary="Create or change a model", tag="models",
+              answers={200: "changed", 201: "created"}, body=json_body(_FIELDS)),
+    Operation(method="GET", path=f"{API}/models", endpoint=list_models, summary="Every model with its status",
+              tag="models", answers={200: "a page"}),
+    Operation(method="GET", path=M, endpoint=get_model, summary="One model with its status", tag="models"),
+    Operation(method="DELETE", path=M, endpoint=delete_model, summary="Free the name, purge the rest in steps",
+              tag="models", answers={204: "the name is free"}),
+)  # fmt: skip

@@ -1,0 +1,124 @@
+"""How a route is registered: one operation, one role, no query parameter that nobody reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from monitor.api.access import ANYBODY, API, decide, role_of
+from monitor.model.errors import InvalidInput
+from monitor.model.names import nearest
+
+M = API + "/models/{model}"
+V = M + "/versions/{version}"
+
+_PROBLEM = {
+    "description": "what is wrong, as RFC 9457 says it",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method of one path: who serves it, and what the docs say.
+
+    ``answers`` are descriptions by status; ``body`` is the JSON Schema of the request body; ``parameters`` are
+    OpenAPI parameter objects of what the endpoint reads from the query by itself.
+    """
+
+    method: str
+    path: str
+    endpoint: Callable[..., Any]
+    summary: str
+    tag: str
+    answers: dict[int, str] = field(default_factory=lambda: {200: "as asked"})
+    body: dict[str, Any] | None = None
+    parameters: tuple[dict[str, Any], ...] = ()
+
+
+def register(router: APIRouter, *, operations: Sequence[Operation]) -> None:
+    """Adds every operation to the router, each behind its role."""
+    router.route_class = GuardedRoute
+    for operation in operations:
+        first, *others = operation.answers.items()
+        extra: dict[str, Any] = {}
+        if operation.body is not None:
+            extra["requestBody"] = {"required": True, "content": operation.body}
+        if operation.parameters:
+            extra["parameters"] = list(operation.parameters)
+        router.add_api_route(
+            operation.path, operation.endpoint, methods=[operation.method], summary=operation.summary,
+            tags=[operation.tag], status_code=first[0], response_description=first[1], response_model=None,
+            responses={**{code: {"description": text} for code, text in others}, "default": _PROBLEM},
+            openapi_extra=extra or None, operation_id=_operation_id(operation),
+        )  # fmt: skip
+
+
+def json_body(schema: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI ``content`` of a JSON body."""
+    return {"application/json": {"schema": schema}}
+
+
+def _operation_id(operation: Operation) -> str:
+    words = operation.path.removeprefix(API).replace("{", "").replace("}", "").replace(".", "_").replace("-", "_")
+    return f"{operation.method.lower()}{words.replace('/', '_')}"
+
+
+class GuardedRoute(APIRoute):
+    """A route of FastAPI that decides access first, and refuses query parameters it does not know."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
+        super().__init__(path, endpoint, **more)
+        self._method = next(iter(self.methods or ()))
+        self.role = role_of(self._method, path=path)
+        by_hand = [p["name"] for p in (self.openapi_extra or {}).get("parameters", ()) if p["in"] == "query"]
+        self._known = frozenset([*by_hand, *_query_names(self.dependant)])
+        self._strict = path.startswith(API) and self.status_code != 501
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request of this route."""
+        if scope["method"] == self._method:
+            decide(self.role, held=ANYBODY)
+            if self._strict and scope["query_string"]:
+                refuse_unknown(scope["query_string"], known=self._known)
+        await super().handle(scope, receive, send)
+
+
+class HotRoute(Route):
+    """A plain Starlette route, half the cost: only access is decided before the endpoint."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], *, method: str) -> None:
+        super().__init__(path, endpoint, methods=[method])
+        self.role = role_of(method, path=path)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request of this route."""
+        scope["route"] = self
+        if scope["method"] in (self.methods or ()):
+            decide(self.role, held=ANYBODY)
+        await super().handle(scope, receive, send)
+
+
+def refuse_unknown(query: bytes, *, known: frozenset[str]) -> None:
+    """Nothing, or ``InvalidInput`` for the first parameter that nobody would read."""
+    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        if name not in known:
+            expected = ", ".join(sorted(known)) or "none"
+            raise InvalidInput(
+                f"query parameter {name[:40]!r} is not known here{nearest(name, known)}: expected {expected}",
+                code="parameter",
+            )
+
+
+def _query_names(dependant: Any) -> list[str]:
+    names = [parameter.alias for parameter in dependant.query_params]
+    for inner in dependant.dependencies:
+        names += _query_names(inner)
+    return names

@@ -1,0 +1,38 @@
+"""What the routes work with: made once by ``app.py`` and handed down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from monitor.export import Exporter
+from monitor.ingest.service import IngestService
+from monitor.jobs.runner import JobRunner
+from monitor.settings import Settings
+from monitor.store import Store
+from monitor.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The concrete things behind the routes; ``jobs`` is None where another process runs them."""
+
+    store: Store
+    settings: Settings
+    telemetry: Telemetry
+    ingest: IngestService
+    jobs: JobRunner | None
+    exporter: Exporter
+    now_us: Callable[[], int]
+
+
+async def _services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found
+
+
+Parts = Annotated[Services, Depends(_services)]

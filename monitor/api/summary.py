@@ -1,0 +1,87 @@
+"""A model's state in one line: the worst verdict in force over its versions, and its newest window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from monitor.api.model_body import model_shape
+from monitor.model.entities import Model, Version
+from monitor.model.results import SEVERITY_ORDER, CheckState
+from monitor.model.time import rfc3339
+from monitor.store import verdicts, versions, windows
+from monitor.store.windows import WindowRow
+
+_MOST_VERSIONS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionState:
+    """One version with its verdicts in force and its newest window."""
+
+    version: Version
+    states: tuple[CheckState, ...]
+    window: WindowRow | None
+
+    @property
+    def status(self) -> str:
+        """The worst decided verdict of its checks; ``unknown`` while nothing was ever decided."""
+        return worst_status(state.status for state in self.states)
+
+
+def worst_status(statuses: Iterable[str]) -> str:
+    """alert before warning before ok; ``unknown`` only where nothing else is said.
+
+    >>> worst_status(["ok", "unknown", "warning"]), worst_status([])
+    ('warning', 'unknown')
+    """
+    decided = [status for status in statuses if status != "unknown"]
+    return max(decided, key=SEVERITY_ORDER.__getitem__, default="unknown")
+
+
+def version_state(conn: Connection, *, version: Version) -> VersionState:
+    """The version's state as this snapshot sees it."""
+    return VersionState(
+        version=version,
+        states=tuple(verdicts.get_states(conn, version_id=version.id).values()),
+        window=windows.newest_window(conn, version_id=version.id),
+    )
+
+
+def model_states(conn: Connection, *, model: Model) -> list[VersionState]:
+    """The states of all versions of a model, by name."""
+    found = versions.list_versions(conn, model_id=model.id, limit=_MOST_VERSIONS)
+    return [version_state(conn, version=version) for version in found]
+
+
+def model_summary(model: Model, *, states: Sequence[VersionState]) -> dict[str, Any]:
+    """The model as ``GET /models`` shows it. Retired and shadow versions do not move its status."""
+    live = [state for state in states if state.version.state == "live"]
+    checks = [check for state in live for check in state.states]
+    status = worst_status(check.status for check in checks)
+    behind = [check for check in checks if check.status == status]
+    windows = [state.window for state in live if state.window is not None]
+    newest = max(windows, key=lambda window: window.start_us, default=None)
+    return {
+        **model_shape(model),
+        "status": status,
+        "since": rfc3339(min(check.since_us for check in behind)) if behind else None,
+        "worst": _worst(behind) if status in ("warning", "alert") else None,
+        "last_window": None if newest is None else rfc3339(newest.start_us),
+        "rows": 0 if newest is None else sum(w.rows for w in windows if w.start_us == newest.start_us),
+        "versions": [
+            {"version": state.version.name, "state": state.version.state, "status": state.status} for state in states
+        ],
+    }  # fmt: skip
+
+
+def _worst(checks: Sequence[CheckState]) -> dict[str, Any]:
+    """The check with the most columns failing, its first column with value and threshold."""
+    check = max(checks, key=lambda state: state.columns_failing)
+    if check.columns:
+        first = check.columns[0]
+        return {"check": check.check, "column": first.column, "value": first.value, "threshold": first.threshold}
+    return {"check": check.check, "column": "", "value": check.value, "threshold": check.threshold}

@@ -1,0 +1,117 @@
+"""Versions of models: put, get, list, delete."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from fastapi import Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from monitor.api.body import JsonObject
+from monitor.api.model_body import merged_version, version_shape
+from monitor.api.params import ModelName, Page, VersionName
+from monitor.api.render import answer, page
+from monitor.api.revision import check_if_match, etag_of
+from monitor.api.routing import M, Operation, V, json_body
+from monitor.api.services import Parts
+from monitor.api.summary import version_state
+from monitor.model.entities import VERSION_STATES, Model, Version
+from monitor.model.errors import NotFound
+from monitor.model.time import rfc3339
+from monitor.store import models, references, schemas, versions
+
+
+def put_version(
+    model: ModelName, version: VersionName, body: JsonObject, request: Request, services: Parts
+) -> Response:
+    """Creates the version, or replaces the fields the body gives."""
+    with services.store.write() as conn:
+        owner = models.get_model(conn, name=model)
+        stored = _stored(conn, model=model, version=version)
+        check_if_match(request, revision=None if stored is None else stored.revision)
+        now_us = services.now_us()
+        before = stored or Version(model_id=owner.id, name=version, created_us=now_us)
+        after, schema = merged_version(before, body=body)
+        after = replace(after, updated_us=now_us)
+        if stored is None:
+            saved = versions.insert_version(conn, after)
+        else:
+            saved = versions.update_version(conn, after, if_revision=stored.revision)
+        if schema is not None:
+            schemas.save_schema(conn, version_id=saved.id, schema=schema)
+        _, saved = versions.get_version_by_id(conn, id=saved.id)
+        shape = _shape(conn, model=owner, version=saved)
+    services.ingest.invalidate()
+    return answer(shape, status=201 if stored is None else 200, etag=etag_of(saved.revision))
+
+
+def get_version(model: ModelName, version: VersionName, services: Parts) -> Response:
+    """The version with its schema, its active reference and its status."""
+    with services.store.read() as conn:
+        owner, found = versions.get_version(conn, model=model, version=version)
+        shape = _shape(conn, model=owner, version=found)
+    return answer(shape, etag=etag_of(found.revision))
+
+
+def list_versions(model: ModelName, asked: Page, services: Parts) -> Response:
+    """The model's versions, by name."""
+    (after,) = asked.after(str) or [""]
+    with services.store.read() as conn:
+        owner = models.get_model(conn, name=model)
+        found = versions.list_versions(conn, model_id=owner.id, after=after, limit=asked.limit + 1)
+        shown = found[: asked.limit]
+        results = [_shape(conn, model=owner, version=version) for version in shown]
+    return page(results, following=[shown[-1].name] if len(found) > asked.limit else None)
+
+
+def delete_version(model: ModelName, version: VersionName, request: Request, services: Parts) -> Response:
+    """Frees the name at once; what is stored is purged in steps."""
+    with services.store.write() as conn:
+        _, found = versions.get_version(conn, model=model, version=version)
+        check_if_match(request, revision=found.revision)
+        versions.delete_version(conn, model=model, version=version)
+    services.ingest.invalidate()
+    return Response(status_code=204)
+
+
+def _stored(conn: Connection, *, model: str, version: str) -> Version | None:
+    try:
+        return versions.get_version(conn, model=model, version=version)[1]
+    except NotFound:
+        return None
+
+
+def _shape(conn: Connection, *, model: Model, version: Version) -> dict[str, Any]:
+    schema = None if version.schema_id is None else schemas.get_schema(conn, id=version.schema_id)
+    state = version_state(conn, version=version)
+    number = None
+    if version.reference_id is not None:
+        number = references.get_reference_by_id(conn, id=version.reference_id).number
+    return {
+        **version_shape(version, model=model, schema=schema),
+        "reference": number,
+        "status": state.status,
+        "last_window": None if state.window is None else rfc3339(state.window.start_us),
+    }
+
+
+_FIELDS = {
+    "type": "object",
+    "properties": {
+        "schema": {"type": "object", "properties": {"columns": {"type": "array", "items": {"type": "object"}}}},
+        "positive": {"type": "string"}, "decision_threshold": {"type": "number"}, "baseline": {"type": "object"},
+        "state": {"enum": list(VERSION_STATES)}, "tags": {"type": "object"},
+    },
+}  # fmt: skip
+
+OPERATIONS = (
+    Operation(method="PUT", path=V, endpoint=put_version, summary="Create or change a version", tag="versions",
+              answers={200: "changed", 201: "created"}, body=json_body(_FIELDS)),
+    Operation(method="GET", path=f"{M}/versions", endpoint=list_versions, summary="The model's versions",
+              tag="versions", answers={200: "a page"}),
+    Operation(method="GET", path=V, endpoint=get_version, summary="One version with its schema", tag="versions"),
+    Operation(method="DELETE", path=V, endpoint=delete_version, summary="Free the name, purge the rest in steps",
+              tag="versions", answers={204: "the name is free"}),
+)  # fmt: skip
