@@ -105,6 +105,13 @@ def latest_result(conn: Connection, *, version_id: int, segment: str = "") -> St
     return found[0] if found else None
 
 
+def healthy_starts(conn: Connection, *, version_id: int, min_rows: int, limit: int = 1000) -> list[int]:
+    """Starts of the judged windows of all traffic with at least ``min_rows`` rows and no alert, newest first."""
+    here = (_r.version_id == version_id, _r.segment == "", _r.status != "alert", _r.rows >= min_rows)
+    query = select(_r.window_start_us).where(*here).order_by(_r.window_start_us.desc()).limit(limit)
+    return list(conn.execute(query).scalars())
+
+
 def get_result(conn: Connection, *, version_id: int, window_start_us: int, segment: str = "") -> StoredResult | None:
     """The result of that window and segment, if any."""
     here = (_r.version_id == version_id, _r.window_start_us == window_start_us, _r.segment == segment)
