@@ -1,0 +1,131 @@
+"""The demo from beginning to end: train, set up, post five months and more day by day, show what was found."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+from monitor.demo import flights
+from monitor.demo.calendar import (
+    FIRST_DAY,
+    FIRST_REFERENCE_DAY,
+    LAST_REFERENCE_DAY,
+    Calendar,
+    calendar_for,
+)
+from monitor.demo.classifier import Classifier, roc_auc
+from monitor.demo.findings import Findings, findings_of, read, windows_by_state
+from monitor.demo.screen import Screen
+from monitor.demo.server import DemoServer, ServiceFailed
+from monitor.demo.serving import MODEL, VERSION, ServingApplication
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VERDICT_SECONDS = 120.0
+PAUSE_SECONDS = 0.5
+LOOK_EVERY_DAYS = 10
+PATH = f"/api/v1/models/{MODEL}/versions/{VERSION}"
+
+
+def run(*, once: bool, screen: Screen | None = None) -> int:
+    """The exit code: 0 when every day was judged, 1 when the service failed or no verdicts came."""
+    shown = screen or Screen()
+    now = datetime.now(UTC)
+    calendar = calendar_for(now)
+    reference, live = _predictions(shown, calendar=calendar)
+    with tempfile.TemporaryDirectory(prefix="driftline-demo-") as directory:
+        server = DemoServer(Path(directory))
+        try:
+            server.wait_until_ready()
+            shown.step(f"The server runs on {server.url}, data in {directory}")
+            findings = _through_the_service(shown, server, reference=reference, live=live, calendar=calendar)
+            shown.step(f"{time.process_time():.0f} s of this process's time, "
+                       f"{(datetime.now(UTC) - now).total_seconds():.0f} s in all")  # fmt: skip
+            if not once:
+                shown.step("\nThe server keeps running; Ctrl-C stops it and removes its data.")
+                server.wait()
+        except KeyboardInterrupt:
+            return 0
+        except (ServiceFailed, httpx.HTTPError) as error:
+            shown.step(f"The service failed: {error}\n{server.last_words()}")
+            return 1
+        finally:
+            server.stop()
+    return 0 if findings.judged else 1
+
+
+def _predictions(screen: Screen, *, calendar: Calendar) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The reference and the live traffic, predicted by a classifier trained on neither, in shifted time."""
+    source = flights.load()
+    table = flights.schedule(source)
+    winter = flights.between(table, FIRST_REFERENCE_DAY, LAST_REFERENCE_DAY)
+    training, reference = flights.halves(winter)
+    classifier = Classifier().fit(training)
+    reference = classifier.predict(reference)
+    live = classifier.predict(flights.between(table, FIRST_DAY, calendar.last_day))
+    screen.step(
+        f"{len(table):,} flights out of New York in 2013, with the weather at departure.\n"
+        f"A classifier learned from {len(training):,} flights of January and February who arrives late; the other "
+        f"{len(reference):,} of those {reference['day'].nunique()} days are the reference "
+        f"(ROC AUC {roc_auc(reference):.2f})."
+    )
+    return flights.moved(reference, calendar), flights.moved(live, calendar)
+
+
+def _through_the_service(
+    screen: Screen, server: DemoServer, *, reference: pd.DataFrame, live: pd.DataFrame, calendar: Calendar
+) -> Findings:
+    application = ServingApplication(server.url)
+    try:
+        answer = application.set_up(reference)
+        screen.step(
+            f"Reference {answer['reference']}: {answer['rows']:,} rows, {len(answer['schema']['columns'])} columns."
+        )
+        screen.step(
+            f"Posting {len(live):,} predictions of {FIRST_DAY:%B} to {calendar.last_day:%B}, day by day; "
+            f"the calendar is moved by {calendar.weeks} weeks: the last day is {calendar.shifted(calendar.last_day)}."
+        )
+        days = flights.by_day(live)
+        with httpx.Client(base_url=server.url, timeout=60) as client, screen.posting(len(days)) as posting:
+            for number, (day, rows) in enumerate(days, start=1):
+                posting.day(day, records=application.post_day(day, rows))
+                if number % LOOK_EVERY_DAYS == 0:
+                    posting.judged(_decided(_states(client)))
+    finally:
+        application.close()
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        _wait_for_verdicts(screen, server, client=client, days=len(days))
+        findings = findings_of(read(client, f"{PATH}/results"), calendar=calendar)
+        screen.report(findings, alerts=read(client, "/api/v1/alerts", state="firing"), url=server.url)
+    return findings
+
+
+def _wait_for_verdicts(screen: Screen, server: DemoServer, *, client: httpx.Client, days: int) -> None:
+    """Returns when every day has been judged; ``ServiceFailed`` when one could not be, or in ``VERDICT_SECONDS``."""
+    screen.step("Waiting for the last verdicts.")
+    until = time.monotonic() + VERDICT_SECONDS
+    states: Counter[str] = Counter()
+    while time.monotonic() < until:
+        server.check()
+        states = _states(client)
+        if states["gap"]:
+            raise ServiceFailed(f"{states['gap']} windows could not be computed")
+        if _decided(states) >= days:
+            return
+        time.sleep(PAUSE_SECONDS)
+    raise ServiceFailed(f"{_decided(states)} of {days} days were judged within {VERDICT_SECONDS:.0f} s: {dict(states)}")
+
+
+def _states(client: httpx.Client) -> Counter[str]:
+    return windows_by_state(read(client, f"{PATH}/windows"))
+
+
+def _decided(states: Counter[str]) -> int:
+    return states["closed"] + states["revised"]
