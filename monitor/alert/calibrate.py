@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,9 +87,9 @@ def needed_windows(*, windows_per_month: float, per_month: float) -> int:
 
 
 def calibrate(
-    history: History, *, windows_per_month: float, per_month: float, judged: Flags | None = None
+    history: History, *, windows_per_month: float, per_month: float, columns: Collection[str] | None = None
 ) -> Calibration:
-    """The calibration from a history: N windows and b false alarms a month; ``judged`` bool[5, D] share the budget.
+    """The calibration from a history: N windows and b false alarms a month, shared by ``columns`` (default all).
 
     Each of five folds is scored with the movement, shares and reference of the others, and read on the tails
     fitted to the others' scores; the threshold comes from the model scores that gives. (With tails fitted to
@@ -97,7 +98,8 @@ def calibrate(
     scores are those of independent rows.
     """
     tests = history.tests
-    family = tests if judged is None else judged & tests
+    sharing = [columns is None or name in columns for name in history.layout_cells.columns]
+    family = tests & np.array(sharing, dtype=bool)
     x, usual = replay(history)
     log_p = np.full(x.shape, np.nan)
     for fold in range(FOLDS):

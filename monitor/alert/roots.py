@@ -19,8 +19,8 @@ def signed_roots(current: Floats, reference: Floats) -> Floats:
     """u = sign(p − q) √((p − q) ln(p/q)) of shares p, q: Σ u² is the PSI, and u ≈ (p − q)/√q for small steps.
 
     >>> u = signed_roots(np.array([0.4, 0.6]), np.array([0.5, 0.5]))
-    >>> round(float((u**2).sum()), 6) == round(0.1 * np.log(0.6 / 0.4), 6)
-    True
+    >>> round(float((u**2).sum()), 6)  # 0.1 ln 1.5
+    0.040547
     """
     step = current - reference
     with np.errstate(divide="ignore", invalid="ignore"):

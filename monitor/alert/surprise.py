@@ -63,7 +63,7 @@ def share_surprise(roots: Floats, *, noise: Floats, variance: Floats) -> Floats:
 def log_chi2_tail(statistic: Floats, degrees: Floats | Integers) -> Floats:
     """ln P(χ²_f > T), also where the probability underflows (error below 1e-6 there).
 
-    >>> round(float(log_chi2_tail(np.array([3.841458820694124]), np.array([1]))[0]), 6) == round(np.log(0.05), 6)
+    >>> round(float(log_chi2_tail(np.array([3.841458820694124]), np.array([1]))[0]), 6) == round(float(np.log(0.05)), 6)
     True
     """
     a, x = np.broadcast_arrays(np.asarray(degrees) / 2.0, statistic / 2.0)

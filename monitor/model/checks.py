@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
@@ -143,7 +143,7 @@ def selected_columns(check: Check, *, schema: Schema) -> tuple[Column, ...]:
     )
 
 
-def deciding_columns(checks: Iterable[Check], *, schema: Schema) -> dict[str, tuple[Column, ...]]:
+def deciding_columns(checks: Sequence[Check], *, schema: Schema) -> dict[str, tuple[Column, ...]]:
     """The columns each enabled check decides, by check name: the last match of (kind, metric, column) wins."""
     enabled = [check for check in checks if check.enabled]
     selected = {check.name: selected_columns(check, schema=schema) for check in enabled}
@@ -152,6 +152,18 @@ def deciding_columns(checks: Iterable[Check], *, schema: Schema) -> dict[str, tu
         check.name: tuple(c for c in selected[check.name] if owner[check.kind, check.metric, c.name] == check.name)
         for check in enabled
     }
+
+
+def budgeted_columns(checks: Sequence[Check], *, schema: Schema) -> frozenset[str]:
+    """The names of the columns that share the budget of false alarms: those an ``auto`` check decides.
+
+    Context columns spend none of it.
+    """
+    auto = {check.name for check in checks if check.threshold is None and check.kind in ("drift", "quality")}
+    deciding = deciding_columns(checks, schema=schema)
+    return frozenset(
+        c.name for name, columns in deciding.items() if name in auto for c in columns if c.role != "context"
+    )
 
 
 def _matches(column: Column, patterns: tuple[str, ...]) -> bool:

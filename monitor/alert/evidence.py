@@ -1,0 +1,89 @@
+"""One window scored: how surprising every test of every column is, read on the column's own tail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitor.alert.calibrate import Calibration, Scale
+from monitor.alert.cells import Counts, Flags, Floats, reduce_profile
+from monitor.alert.roots import noise, share_root
+from monitor.alert.scoring import roots_at, surprises
+from monitor.alert.threshold import column_threshold, model_score
+from monitor.profile.profile import Profile
+
+NATS = float(np.log(10.0))  # surprise is shown in powers of ten
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The window's tests, arrays [5, D]: −ln p, the rows behind it, and the PSI beyond what noise brings.
+
+    ``log_p`` is nan where a test was not judged: too few rows, or nothing to judge.
+    """
+
+    positions: dict[str, int]
+    log_p: Floats
+    sizes: Floats
+    effect: Floats
+    known: Flags
+
+    def score(self, calibration: Calibration) -> float:
+        """A, the model score over the tests that share the budget."""
+        shared = np.where(calibration.judged & self.known, self.log_p, np.nan).reshape(1, -1)
+        return float(
+            model_score(shared, tests=calibration.tests, looks_per_month=looks(calibration, calibration.scales[0]))[0]
+        )
+
+
+def gather(calibration: Calibration, *, reference: Profile, current: Profile) -> Evidence:
+    """The evidence of a window against its baseline, the most surprising scale of each test."""
+    cells = calibration.layout_cells
+    baseline, now = reduce_profile(cells, profile=reference), reduce_profile(cells, profile=current)
+    log_p = np.full(calibration.judged.shape, np.nan)
+    for scale in calibration.scales:
+        x = surprises(
+            cells=now.cells[None], hits=now.hits[None], sizes=now.sizes[None],
+            baseline=baseline, usual=scale.usual, ordered=cells.numeric,
+        )  # fmt: skip
+        log_p = np.fmax(log_p, scale.tail.surprise(x)[0])
+    return Evidence(
+        positions={name: d for d, name in enumerate(cells.columns)},
+        log_p=np.where(cells.tests, log_p, np.nan),
+        sizes=now.sizes,
+        effect=_effect(now, baseline=baseline, scale=calibration.scales[0]),
+        known=calibration.known >= calibration.needed,
+    )
+
+
+def looks(calibration: Calibration, scale: Scale) -> float:
+    """How often a month a scale is looked at."""
+    return calibration.windows_per_month / scale.stride
+
+
+def thresholds(calibration: Calibration, *, per_month: float) -> tuple[float, float]:
+    """The −ln p of one test that alone would raise an alert, and a warning, so many times a month.
+
+    A warning is raised at ten times the rate, though in no more than one healthy window in twenty: of daily
+    windows ten a month would be one in three.
+    """
+    often = max(per_month, min(10.0 * per_month, calibration.windows_per_month / 20.0))
+    alert, warning = (
+        column_threshold(
+            calibration.threshold(per_month=rate), tests=calibration.tests,
+            looks_per_month=looks(calibration, calibration.scales[0]),
+        )
+        for rate in (per_month, often)
+    )  # fmt: skip
+    return alert, warning
+
+
+def _effect(now: Counts, *, baseline: Counts, scale: Scale) -> Floats:
+    """PSI less what sampling alone brings, ν (B − 1), of every test: float64[5, D]."""
+    pooling = scale.usual.pooling
+    roots, spread, _ = roots_at(0, cells=now.cells[:, None, :], baseline=baseline.cells, pooling=pooling)
+    by_cells = (roots[:, 0] ** 2).sum(axis=1) - spread[:, 0] * (pooling.width[0] - 1)
+    n, m = now.sizes[1:], baseline.sizes[1:]
+    root = share_root(now.hits, n, reference_hits=baseline.hits, reference_sizes=m)
+    return np.concatenate([by_cells[None], root**2 - noise(n, m)])

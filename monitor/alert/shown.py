@@ -1,0 +1,78 @@
+"""How judged columns are shown: the surprise that decides, and the measurements that explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from monitor.alert.auto import TESTS_OF, Held
+from monitor.alert.evidence import NATS, looks
+from monitor.alert.findings import Finding
+from monitor.alert.fixed import Measured, measured_row
+from monitor.alert.threshold import model_score
+from monitor.drift.measurement import Measurement
+from monitor.model.checks import DRIFT_METRICS, Check
+from monitor.model.results import CheckVerdict, ResultRow
+from monitor.model.schema import Column
+
+_BESIDE = (*DRIFT_METRICS, "out_of_range", "off_support")  # what a drift check shows beside the surprise
+
+
+def drift_rows(
+    check: Check, *, finding: Finding, test: str, measured: Measured, elsewhere: Collection[tuple[str, str]]
+) -> list[ResultRow]:
+    """A column's rows under an auto drift check: its surprise, then what was measured and no other check shows."""
+    beside = [
+        measured_row(check, measurement=measured[metric, finding.column], finding=None, status=finding.status)
+        for metric in _BESIDE
+        if (metric, finding.column) in measured and (metric, finding.column) not in elsewhere
+    ]
+    known = next((row.reference_rows for row in beside), 0)
+    row = ResultRow(
+        column=finding.column, metric="surprise", check=check.name, kind=check.kind, value=finding.value,
+        threshold=finding.threshold, p_value=_p_value(finding.value), rows=finding.rows, reference_rows=known,
+        status=finding.status, reason=finding.reason, needs=finding.needs, method={"test": test} if test else {},
+    )  # fmt: skip
+    return [row, *beside]
+
+
+def quality_row(check: Check, *, measurement: Measurement, finding: Finding, test: str, held: Held) -> ResultRow:
+    """A share's row under an auto quality check: the share, decided by its surprise or by half of the rows."""
+    by_share = finding.metric == measurement.metric
+    decided = {"decided_by": test} if by_share else {
+        "decided_by": "surprise", "surprise": finding.value, "surprise_threshold": held.threshold,
+    }  # fmt: skip
+    return ResultRow(
+        column=measurement.column, metric=measurement.metric, check=check.name, kind=check.kind,
+        value=measurement.value, threshold=finding.threshold if by_share else None,
+        p_value=None if by_share else _p_value(finding.value), rows=measurement.rows,
+        reference_rows=measurement.reference_rows, status=finding.status, reason=finding.reason,
+        needs=finding.needs, method={**measurement.method, **decided},
+    )  # fmt: skip
+
+
+def model_row(check: Check, *, verdict: CheckVerdict, held: Held, columns: tuple[Column, ...], rows: int) -> ResultRow:
+    """The whole model under an auto check: the score A of the check's own columns and its threshold h, in tens."""
+    calibration, evidence = held.calibration, held.evidence
+    positions = [evidence.positions[c.name] for c in columns if c.name in evidence.positions]
+    own = evidence.log_p[np.ix_(TESTS_OF[check.metric], positions)].reshape(1, -1)
+    per_month = looks(calibration, calibration.scales[0])
+    alone, limit = (
+        float(model_score(np.atleast_2d(y), tests=calibration.tests, looks_per_month=per_month)[0])
+        for y in (own, np.array([[held.alert]]))
+    )
+    decided = verdict.status != "unknown"
+    method: dict[str, Any] = {"tests": calibration.tests, "state": calibration.state, "windows": calibration.windows}
+    if calibration.state == "extrapolated":
+        method["extrapolated"] = calibration.factor
+    return ResultRow(
+        column="", metric="surprise", check=check.name, kind=check.kind,
+        value=alone / NATS if np.isfinite(alone) else None, threshold=limit / NATS if decided else None,
+        rows=rows, reference_rows=0, status=verdict.status, reason=verdict.reason, needs=verdict.needs, method=method,
+    )  # fmt: skip
+
+
+def _p_value(surprise: float | None) -> float | None:
+    return None if surprise is None else float(10.0**-surprise)
