@@ -77,7 +77,7 @@ def column_sums(values: NDArray[np.generic], *, offsets: Integers) -> Floats:
     >>> column_sums(np.array([1, 2, 3]), offsets=np.array([0, 2, 3])).tolist()
     [3.0, 3.0]
     """
-    return np.add.reduceat(values.astype(np.float64), offsets[:-1]) if len(offsets) > 1 else np.empty(0)
+    return np.add.reduceat(values, offsets[:-1]).astype(np.float64) if len(offsets) > 1 else np.empty(0)
 
 
 def column_maxima(values: Floats, *, offsets: Integers) -> Floats:

@@ -49,22 +49,32 @@ class Comparison:
         )
 
     @cached_property
-    def reasons(self) -> list[str | None]:
-        """Why a column cannot be compared, or None; by column."""
+    def bin_reasons(self) -> list[str | None]:
+        """Why a column cannot be compared on its bins, or None; a constant reference has one bin only."""
+        filled = self.bins.reference + self.binned > 0
+        return self._reasons(np.add.reduceat(filled, self.bins.offsets[:-1], dtype=np.int64))
+
+    @cached_property
+    def cell_reasons(self) -> list[str | None]:
+        """Why a column cannot be compared on its layout cells, or None: constant is the same value on both sides."""
+        filled = self.reference.counts + self.current.counts > 0
+        return self._reasons(np.add.reduceat(filled, self.layout.offsets[:-1], dtype=np.int64))
+
+    def _reasons(self, filled: Integers) -> list[str | None]:
         n, m = self.sizes
-        held = np.add.reduceat(self.bins.reference > 0, self.bins.offsets[:-1]) if len(n) else np.empty(0)
-        also = np.add.reduceat(self.bins.reference + self.binned > 0, self.bins.offsets[:-1]) if len(n) else held
-        constant = (held < 2) & (also < 2)
         return [
-            "all_missing" if a == 0 or b == 0 else "constant" if c else None
-            for a, b, c in zip(n.tolist(), m.tolist(), constant.tolist(), strict=True)
+            "all_missing" if a == 0 or b == 0 else "constant" if cells < 2 else None
+            for a, b, cells in zip(n.tolist(), m.tolist(), filled.tolist(), strict=True)
         ]
 
     @cached_property
     def atoms(self) -> NDArray[np.bool_]:
         """bool[cells]: the cells of the layout that hold one value only (every cell of a category)."""
-        parts = [np.ones(c.cells, bool) if c.atoms is None else c.atoms for c in self.layout.columns]
-        return np.concatenate(parts) if parts else np.empty(0, bool)
+        whole = np.ones(int(self.layout.offsets[-1]), bool)
+        for column, begin in zip(self.layout.columns, self.layout.offsets.tolist(), strict=False):
+            if column.atoms is not None:
+                whole[begin : begin + column.cells] = column.atoms
+        return whole
 
     def reference_sd(self, column: int) -> float:
         """The reference's standard deviation of a number column (population), 0 for a constant."""
@@ -165,14 +175,16 @@ def compare(
     comparison = Comparison(
         layout=layout, reference=reference, current=current, bins=bins or decile_groups(layout, reference)
     )
+    if not layout.columns:
+        return ()
     n, m = (sizes.tolist() for sizes in comparison.sizes)
-    usable = np.array([reason is None for reason in comparison.reasons], dtype=bool)
     found: list[Measurement] = []
     for metric in metrics:
-        measured = METRICS[metric](comparison, usable) if len(layout.columns) else {}
+        reasons = comparison.cell_reasons if metric in NUMERIC_ONLY else comparison.bin_reasons
+        measured = METRICS[metric](comparison, np.array([reason is None for reason in reasons], dtype=bool))
         for d, column in enumerate(layout.columns):
             if column.kind in _kinds(metric):
-                how = measured.get(d) or {"value": None, "reason": comparison.reasons[d]}
+                how = measured.get(d) or {"value": None, "reason": reasons[d]}
                 found.append(
                     Measurement(column=column.name, metric=metric, rows=n[d], reference_rows=m[d], **how)
                 )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import kolmogorov
 
-from monitor.drift.bins import Floats, Integers, column_maxima, column_sums, shares
+from monitor.drift.bins import Floats, Integers, column_maxima, column_sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,24 +40,16 @@ def ks(
     ([0.5], [1.0])
     """
     n, m = column_sums(current, offsets=offsets), column_sums(reference, offsets=offsets)
-    q = shares(reference, offsets=offsets)
-    distance = column_maxima(
-        np.abs(_within(current, offsets=offsets) - _within(reference, offsets=offsets)), offsets=offsets
-    )
-    loose = q if atoms is None else np.where(atoms, 0.0, q)
+    both, widths = (n > 0) & (m > 0), np.diff(offsets)
+    p = current * np.repeat(np.where(both, 1.0 / np.maximum(n, 1.0), 0.0), widths)
+    q = reference * np.repeat(np.where(both, 1.0 / np.maximum(m, 1.0), 0.0), widths)
+    # Within each column p − q sums to 0, so one running sum over all columns begins each of them at 0 (error 1e-12).
+    distance = column_maxima(np.abs(np.cumsum(p - q)), offsets=offsets)
+    if atoms is not None:
+        q[atoms] = 0.0
     effective = np.sqrt(n * m / np.maximum(n + m, 1.0))
     return KolmogorovSmirnov(
         distance=distance,
-        upper=np.minimum(distance + column_maxima(loose, offsets=offsets), 1.0),
+        upper=np.minimum(distance + column_maxima(q, offsets=offsets), 1.0),
         p_value=kolmogorov(effective * distance),
     )
-
-
-def _within(counts: Integers, *, offsets: Integers) -> Floats:
-    """The distribution function at the right edge of each cell: exact integers cumulated, then divided."""
-    cumulated = np.concatenate(([0], np.cumsum(counts)))
-    widths = np.diff(offsets)
-    before = np.repeat(cumulated[offsets[:-1]], widths)
-    totals = np.repeat(np.maximum(cumulated[offsets[1:]] - cumulated[offsets[:-1]], 1), widths)
-    within: Floats = (cumulated[1:] - before) / totals
-    return within
