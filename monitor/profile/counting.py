@@ -75,21 +75,24 @@ class BucketTable:
 
 
 def _better_key(edges: NDArray[np.float64]) -> tuple[Key, NDArray[np.intp]]:
-    """The key whose buckets are crowded by fewer edges: linear, or by the float's bits for heavy tails."""
-    keys = (_linear_key(edges), _bit_key(edges))
+    """The key whose buckets are crowded by fewest edges: linear, linear over the middle, or by the float's bits.
+
+    Edges are reference quantiles, so the share of crowded edges is about the share of values that are searched. The
+    middle serves tails on both sides, the bits (equal buckets per octave) a tail on one.
+    """
+    trimmed = edges[len(edges) // 20 : len(edges) - len(edges) // 20]
+    keys = (_linear_key(edges), _bit_key(edges), _linear_key(trimmed))
     crowding = [key(edges) for key in keys]
-    worst = [int((np.bincount(c, minlength=BUCKETS)[c] > 2).sum()) for c in crowding]
-    best = 1 if worst[1] < worst[0] else 0
+    crowded = [int((np.bincount(c, minlength=BUCKETS)[c] > 2).sum()) for c in crowding]
+    best = int(np.argmin(crowded))
     return keys[best], crowding[best]
 
 
 def _linear_key(edges: NDArray[np.float64]) -> Key:
     low, high = float(edges[0]), float(edges[-1])
-    with np.errstate(over="ignore"):
-        span = high - low
-    scale = (BUCKETS - 1) / span if 0 < span < np.inf else 0.0
-    if not np.isfinite(scale):
-        scale = 0.0
+    scale = (BUCKETS - 1) / (high - low) if high > low else np.inf
+    if not 0 < scale < np.inf:  # a range too wide or too narrow for a float: one bucket, the other key is better
+        return lambda values: np.zeros(len(values), np.intp)
 
     def key(values: NDArray[np.float64]) -> NDArray[np.intp]:
         clipped = np.clip(values, low, high)
