@@ -1,0 +1,190 @@
+"""What a version is judged with: decoded once, kept by id, bounded.
+
+Layouts, schemas and reference profiles never change once they have an id, so that a decoded one can be kept as
+long as there is room; a calibration is kept by when it was made, a reference's profile by its layout.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection
+
+from monitor.alert.calibrate import Calibration
+from monitor.alert.codec import decode_calibration
+from monitor.drift.bins import Bins, decile_groups
+from monitor.model.checks import Check, default_checks, parse_checks
+from monitor.model.entities import Model, Reference, Version
+from monitor.model.schema import Column, Schema
+from monitor.profile import codec
+from monitor.profile.layout import Layout
+from monitor.profile.profile import Profile
+from monitor.store.calibrations import calibration_made_us, get_calibration
+from monitor.store.layouts import get_layout
+from monitor.store.models import get_version_by_id
+from monitor.store.references import get_reference_by_id, reference_profile
+from monitor.store.schemas import get_schema
+
+_T = TypeVar("_T")
+
+
+class Kept:
+    """The last ``capacity`` values made, by key; safe for threads. A value may be made twice, never torn."""
+
+    def __init__(self, *, capacity: int) -> None:
+        self._capacity = capacity
+        self._values: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Hashable, *, make: Callable[[], _T]) -> _T:
+        """The kept value of the key, or the one ``make`` brings."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return cast(_T, self._values[key])
+        made = make()
+        if made is None:  # what is not there yet may come
+            return made
+        with self._lock:
+            self._values[key] = made
+            self._values.move_to_end(key)
+            while len(self._values) > self._capacity:
+                self._values.popitem(last=False)
+        return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceSide:
+    """The active reference, ready to be compared with, in the version's layout."""
+
+    reference: Reference
+    profile: Profile
+    bins: Bins
+
+    @property
+    def timed(self) -> bool:
+        """Whether its rows have timestamps: it would have warned otherwise."""
+        return is_timed(self.reference)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionContext:
+    """A version with all that folding and judging need, as one snapshot saw it."""
+
+    model: Model
+    version: Version
+    schema: Schema | None
+    layout: Layout | None
+    reference: ReferenceSide | None
+    calibration: Calibration | None
+    checks: tuple[Check, ...]
+
+    @property
+    def min_rows(self) -> int:
+        """The most rows that any enabled check asks of a window."""
+        return max((check.min_rows for check in self.checks if check.enabled), default=0)
+
+
+class Contexts:
+    """Loads the context of a version; one per process. ``capacity`` is in versions."""
+
+    def __init__(self, *, capacity: int = 2_000) -> None:
+        self._kept = Kept(capacity=5 * capacity)
+
+    def load(self, conn: Connection, *, version_id: int, judging: bool = True) -> VersionContext:
+        """The context as this snapshot sees it; ``NotFound`` once the version is deleted.
+
+        Folding compares nothing: with ``judging`` false reference and calibration are left out.
+        """
+        model, version = get_version_by_id(conn, id=version_id)
+        layout = self._layout(conn, id=version.layout_id)
+        return VersionContext(
+            model=model,
+            version=version,
+            schema=self._schema(conn, id=version.schema_id, layout_id=version.layout_id, layout=layout),
+            layout=layout,
+            reference=self._reference(conn, version=version, layout=layout) if judging else None,
+            calibration=self._calibration(conn, version=version, layout=layout) if judging else None,
+            checks=checks_of(model),
+        )
+
+    def _schema(
+        self, conn: Connection, *, id: int | None, layout_id: int | None, layout: Layout | None
+    ) -> Schema | None:
+        if id is None:
+            return None
+        return self._kept.get(("schema", id, layout_id), make=lambda: fitted(get_schema(conn, id=id), layout=layout))
+
+    def _layout(self, conn: Connection, *, id: int | None) -> Layout | None:
+        if id is None:
+            return None
+        return self._kept.get(("layout", id), make=lambda: Layout.decode(get_layout(conn, id=id)))
+
+    def _reference(self, conn: Connection, *, version: Version, layout: Layout | None) -> ReferenceSide | None:
+        id = version.reference_id
+        if id is None or layout is None:
+            return None
+        key = ("reference", id, version.layout_id)
+        side = self._kept.get(key, make=lambda: _read_reference(conn, id=id, version=version, layout=layout))
+        return side
+
+    def _calibration(self, conn: Connection, *, version: Version, layout: Layout | None) -> Calibration | None:
+        id = version.reference_id
+        if id is None or layout is None:
+            return None
+        made_us = calibration_made_us(conn, version_id=version.id, reference_id=id)
+        if made_us is None:
+            return None
+
+        def read() -> Calibration | None:
+            stored = get_calibration(conn, version_id=version.id, reference_id=id)
+            return None if stored is None else decode_calibration(stored.payload)
+
+        found = self._kept.get(("calibration", version.id, id, made_us), make=read)
+        return found if found is not None and fits(found, layout=layout) else None
+
+
+def is_timed(reference: Reference) -> bool:
+    """Whether the reference's rows have timestamps: it would have warned otherwise."""
+    return all(warning["code"] != "no_timestamp" for warning in reference.warnings)
+
+
+def checks_of(model: Model) -> tuple[Check, ...]:
+    """The model's checks as configured, else the default ones."""
+    shapes = model.settings.get("checks")
+    return default_checks() if shapes is None else parse_checks(shapes)
+
+
+def fits(calibration: Calibration, *, layout: Layout) -> bool:
+    """Whether the calibration was made on this layout."""
+    offsets = calibration.layout_cells.offsets
+    return len(offsets) == len(layout.offsets) and bool((offsets == layout.offsets).all())
+
+
+def fitted(schema: Schema, *, layout: Layout | None) -> Schema:
+    """The schema with the types that the layout counts: a type that changed counts from the next layout on."""
+    if layout is None:
+        return schema
+    kinds = {column.stored_name: column.kind for column in layout.columns}
+    return replace(schema, columns=tuple(_fitted(column, kinds.get(column.stored_name)) for column in schema.columns))
+
+
+def _fitted(column: Column, kind: str | None) -> Column:
+    if kind == "numeric" and column.type != "numeric":
+        return replace(column, type="numeric")
+    if kind == "categorical" and column.type not in ("categorical", "boolean"):
+        return replace(column, type="categorical")
+    return column
+
+
+def _read_reference(conn: Connection, *, id: int, version: Version, layout: Layout) -> ReferenceSide | None:
+    """The reference in the version's layout; None while it is counted in another (a relayout is on its way)."""
+    reference = get_reference_by_id(conn, id=id)
+    if reference.layout_id != version.layout_id:
+        return None
+    profile = codec.decode(reference_profile(conn, reference_id=id), layout)
+    return ReferenceSide(reference=reference, profile=profile, bins=decile_groups(layout, profile))

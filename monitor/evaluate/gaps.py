@@ -1,0 +1,62 @@
+"""Gaps: windows that could not be computed, shown as such with the reason and never as healthy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from monitor.evaluate.context import checks_of
+from monitor.evaluate.verdicts import failed_rows, failed_verdicts, move_verdicts
+from monitor.model.entities import Model, Version
+from monitor.store.batches import unfolded
+from monitor.store.models import get_version_by_id
+from monitor.store.results import StoredResult, pack_rows, put_result
+from monitor.store.versions import lock_version
+from monitor.store.windows import WindowRow, get_window, upsert_window
+
+_LISTED_ROWS = 1_000_000
+
+
+def gap_window(conn: Connection, *, window: WindowRow, reason: str, now_us: int) -> None:
+    """Makes the window a gap: its checks are unknown, the verdicts decided before stay in force."""
+    lock_version(conn, id=window.version_id)
+    model, version = get_version_by_id(conn, id=window.version_id)
+    stored = get_window(conn, version_id=window.version_id, start_us=window.start_us) or window
+    _gap(conn, model=model, version=version, window=stored, reason=reason, now_us=now_us)
+
+
+def gap_waiting(conn: Connection, *, version_id: int, reason: str, now_us: int) -> None:
+    """Makes gaps of the closed windows whose rows wait because they cannot be folded; the rows stay."""
+    lock_version(conn, id=version_id)
+    model, version = get_version_by_id(conn, id=version_id)
+    starts: set[int] = set()
+    for batch in unfolded(conn, version_id=version_id, max_rows=_LISTED_ROWS):
+        starts |= {start for start, _ in model.window.between(batch.t_min_us, batch.t_max_us + 1)}
+    for start_us in sorted(starts):
+        end_us = model.window.end_of(start_us)
+        window = get_window(conn, version_id=version_id, start_us=start_us)
+        if end_us + model.lateness_us <= now_us:
+            window = window or WindowRow(version_id=version_id, start_us=start_us, end_us=end_us)
+            _gap(conn, model=model, version=version, window=window, reason=reason, now_us=now_us)
+
+
+def _gap(conn: Connection, *, model: Model, version: Version, window: WindowRow, reason: str, now_us: int) -> None:
+    revision = window.revision + 1
+    upsert_window(
+        conn,
+        replace(window, state="gap", reason=reason, revision=revision, dirty=False, computed_us=now_us),
+    )
+    checks = checks_of(model)
+    put_result(
+        conn,
+        StoredResult(
+            version_id=version.id, window_start_us=window.start_us, window_end_us=window.end_us, revision=revision,
+            reference_number=None, status="unknown", rows=window.rows, reference_rows=0, computed_us=now_us,
+            payload=pack_rows(failed_rows(checks, rows=window.rows)),
+        ),
+    )  # fmt: skip
+    move_verdicts(
+        conn, model=model, version=version, verdicts=failed_verdicts(checks, rows=window.rows),
+        window_start_us=window.start_us, window_end_us=window.end_us, now_us=now_us,
+    )  # fmt: skip

@@ -1,0 +1,89 @@
+"""The ids a window holds already: sorted runs of hashes, merged like a log-structured tree.
+
+A fold adds one run and absorbs the runs that are not much larger than what it brings, so that a window of n
+ids has O(log n) small runs and every id is written O(log n) times. A run of more than half the largest size is
+*full* and never written again; what grows beyond the largest size is split by hash prefix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.evaluate.keyed_ids import Hashes, among
+from monitor.store.ids import IdRun, NewRun
+
+LARGEST = 1_000_000
+FULL_LEVEL = 1
+ABSORB_UP_TO = 2  # times the ids gathered so far
+PREFIX_BITS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChange:
+    """What a fold does to a window's runs: ``absorbed`` are removed, ``added`` written in their place."""
+
+    absorbed: tuple[int, ...]
+    added: tuple[NewRun, ...]
+
+
+def encode_run(hashes: Hashes) -> bytes:
+    """Eight little-endian bytes a hash: random bits do not compress."""
+    return hashes.astype("<u8", copy=False).tobytes()
+
+
+def decode_run(payload: bytes) -> Hashes:
+    """The ascending hashes of a stored run: uint64[n], read-only."""
+    return np.frombuffer(payload, dtype="<u8")
+
+
+def known(hashes: Hashes, runs: Sequence[IdRun], *, read: Callable[[int], Hashes]) -> NDArray[np.bool_]:
+    """bool[n]: which of the ascending ``hashes`` some run holds; ``read`` brings a run by its id."""
+    found = np.zeros(len(hashes), dtype=np.bool_)
+    for run in runs:
+        found |= among(hashes, read(run.id))
+    return found
+
+
+def change_runs(
+    fresh: Hashes, runs: Sequence[IdRun], *, read: Callable[[int], Hashes], largest: int = LARGEST
+) -> RunChange:
+    """The runs after ``fresh`` (ascending, in none of them) has joined."""
+    absorbed: list[IdRun] = []
+    gathered = len(fresh)
+    for run in sorted((run for run in runs if run.level < FULL_LEVEL), key=lambda run: run.keys):
+        if run.keys > ABSORB_UP_TO * gathered:
+            break
+        absorbed.append(run)
+        gathered += run.keys
+    merged = np.sort(np.concatenate([fresh, *(read(run.id) for run in absorbed)])) if absorbed else fresh
+    return RunChange(
+        absorbed=tuple(run.id for run in absorbed),
+        added=tuple(_new_run(part, largest=largest) for part in split_by_prefix(merged, largest=largest)),
+    )
+
+
+def split_by_prefix(hashes: Hashes, *, largest: int) -> list[Hashes]:
+    """The ascending hashes in the fewest equal ranges of the hash space that hold at most ``largest`` each.
+
+    >>> [part.tolist() for part in split_by_prefix(np.array([1, 2, 2**63], dtype=np.uint64), largest=2)]
+    [[1, 2], [9223372036854775808]]
+    """
+    for bits in range(64):
+        edges = (np.arange(1, 1 << bits, dtype=np.uint64)) << np.uint64(64 - bits) if bits else np.empty(0, np.uint64)
+        parts = np.split(hashes, np.searchsorted(hashes, edges))
+        if max(len(part) for part in parts) <= largest:
+            return [part for part in parts if len(part)]
+    raise AssertionError("distinct 64-bit hashes always separate")
+
+
+def _new_run(hashes: Hashes, *, largest: int) -> NewRun:
+    return NewRun(
+        level=FULL_LEVEL if len(hashes) > largest // 2 else 0,
+        prefix=int(hashes[0]) >> (64 - PREFIX_BITS),
+        keys=len(hashes),
+        payload=encode_run(hashes),
+    )

@@ -1,0 +1,107 @@
+"""A window's profile held against the reference: measurements, rows and verdicts. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from monitor.alert.judge import Judgement, judge, wanted_metrics
+from monitor.drift.compare import compare
+from monitor.drift.measurement import Measurement
+from monitor.evaluate.context import VersionContext
+from monitor.evaluate.merged import merge_until
+from monitor.evaluate.verdicts import worst
+from monitor.model.checks import Check
+from monitor.model.results import CheckVerdict, ResultRow, Status
+from monitor.model.schema import Schema
+from monitor.profile.layout import Layout
+from monitor.profile.profile import Profile, empty
+from monitor.quality.shares import measure
+from monitor.store.profiles import StoredProfile
+from monitor.store.windows import WindowRow
+
+NO_LAYOUT = Layout(columns=())
+OF_ITS_OWN_ROWS = ("volume", "schema")  # what a window is asked for itself, however few its rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A window judged: its rows, verdicts and the worst of them; number and rows of the reference, if there is one."""
+
+    rows: tuple[ResultRow, ...]
+    verdicts: tuple[CheckVerdict, ...]
+    status: Status
+    reference_number: int | None
+    reference_rows: int
+
+
+def judge_window(
+    context: VersionContext, *, window: WindowRow, profile: Profile | None, earlier: Sequence[StoredProfile]
+) -> Judged:
+    """The window's rows and verdicts; ``profile`` None without a layout, ``earlier`` what it may be merged with."""
+    layout = context.layout if profile is not None and context.layout is not None else NO_LAYOUT
+    own = profile if profile is not None else replace(empty(NO_LAYOUT), rows=window.rows)
+    merged = merge_until(
+        own, earlier if own.rows else [], layout=layout, layout_id=context.version.layout_id,
+        min_rows=context.min_rows,
+    )  # fmt: skip
+    if merged.windows == 1:
+        judgement = _judge(context, checks=context.checks, layout=layout, current=own)
+    else:
+        judgement = _judge_merged(context, layout=layout, own=own, merged=merged.profile, windows=merged.windows)
+    side = context.reference
+    return Judged(
+        rows=judgement.rows,
+        verdicts=judgement.verdicts,
+        status=worst(verdict.status for verdict in judgement.verdicts),
+        reference_number=None if side is None else side.reference.number,
+        reference_rows=0 if side is None else side.profile.rows,
+    )
+
+
+def _judge_merged(context: VersionContext, *, layout: Layout, own: Profile, merged: Profile, windows: int) -> Judgement:
+    """Shares and distributions of the merged rows, volume and schema of the window's own."""
+    itself = tuple(check for check in context.checks if check.kind in OF_ITS_OWN_ROWS)
+    others = tuple(check for check in context.checks if check.kind not in OF_ITS_OWN_ROWS)
+    alone = _judge(context, checks=itself, layout=layout, current=own)
+    together = _judge(context, checks=others, layout=layout, current=merged)
+    rows = tuple(replace(row, method={**row.method, "merged_windows": windows}) for row in together.rows)
+    return Judgement(rows=rows + alone.rows, verdicts=together.verdicts + alone.verdicts)
+
+
+def _judge(context: VersionContext, *, checks: tuple[Check, ...], layout: Layout, current: Profile) -> Judgement:
+    side = context.reference
+    return judge(
+        checks=checks,
+        schema=context.schema or Schema(columns=()),
+        layout=layout,
+        reference=None if side is None else side.profile,
+        current=current,
+        calibration=context.calibration,
+        measurements=_measurements(context, checks=checks, layout=layout, current=current),
+        windows_per_month=context.model.window.per_month,
+        min_effect=float(context.model.settings.get("min_effect") or 0.0),
+        expected_rows=_expected_rows(context),
+    )
+
+
+def _measurements(
+    context: VersionContext, *, checks: tuple[Check, ...], layout: Layout, current: Profile
+) -> tuple[Measurement, ...]:
+    side = context.reference
+    if side is None:
+        return ()
+    compared: tuple[Measurement, ...] = ()
+    if any(check.enabled and check.kind == "drift" for check in checks):
+        compared = compare(layout, side.profile, current, bins=side.bins, metrics=wanted_metrics(checks))
+    return compared + measure(layout, side.profile, current)
+
+
+def _expected_rows(context: VersionContext) -> float | None:
+    """The rows of a usual window: the reference's own windows on average, where it has some."""
+    side, calibration = context.reference, context.calibration
+    if side is None or calibration is None or not calibration.windows or not side.timed:
+        return None
+    return float(np.round(side.profile.rows / calibration.windows))

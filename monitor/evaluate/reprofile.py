@@ -1,0 +1,116 @@
+"""A window's profile from its stored rows: what folding would have made of them, in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy import Connection
+
+from monitor.columns.batch import ID
+from monitor.evaluate.keyed_ids import Hashes, among, first_rows, hash_ids, hash_key
+from monitor.evaluate.slices import BatchesMoved, between, read_rows, within_budget
+from monitor.model.errors import Unavailable
+from monitor.model.schema import Schema
+from monitor.profile.layout import Layout
+from monitor.profile.profile import Profile, ProfileAccumulator
+from monitor.store.batches import BatchInfo, overlapping
+from monitor.store.engine import Store
+from monitor.store.windows import WindowRow, get_window
+
+_TRIES = 5
+_LISTED = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reprofiled:
+    """A profile made again; ``window`` is the window as the snapshot of its batches saw it."""
+
+    profile: Profile
+    rows: int
+    deduplicated: int
+    window: WindowRow | None
+
+
+def reprofile(
+    store: Store, *, version_id: int, schema: Schema, layout: Layout, start_us: int, end_us: int
+) -> Reprofiled:
+    """The profile of the folded rows in ``[start, end)``: in fold order, the first of each id.
+
+    Memory holds one slice and, where the window has repeats, eight bytes an id.
+    """
+    for _ in range(_TRIES):
+        with store.read() as conn:
+            window = get_window(conn, version_id=version_id, start_us=start_us)
+            infos = folded_batches(conn, version_id=version_id, start_us=start_us, end_us=end_us)
+        keep = _KeepFirst(store.secret) if window is None or window.deduplicated else None
+        profile = ProfileAccumulator(layout)
+        rows = 0
+        try:
+            for batch in read_window(store, infos, schema=schema, start_us=start_us, end_us=end_us):
+                kept = batch if keep is None else keep(batch)
+                rows += kept.num_rows
+                profile.add(kept)
+        except BatchesMoved:
+            continue
+        repeats = 0 if keep is None else keep.dropped
+        return Reprofiled(profile=profile.profile(), rows=rows, deduplicated=repeats, window=window)
+    raise Unavailable("the window's batches were compacted again and again while they were read")
+
+
+def folded_batches(conn: Connection, *, version_id: int, start_us: int, end_us: int) -> list[BatchInfo]:
+    """Every folded batch with a row in ``[start, end)``, in fold order, as one snapshot sees them."""
+    found: list[BatchInfo] = []
+    while True:
+        after = found[-1] if found else None
+        page = overlapping(conn, version_id=version_id, start_us=start_us, end_us=end_us, after=after, limit=_LISTED)
+        folded = [info for info in page if info.fold is not None]
+        found += folded
+        if len(folded) < _LISTED:
+            return found
+
+
+def read_window(
+    store: Store, infos: Sequence[BatchInfo], *, schema: Schema | None, start_us: int, end_us: int
+) -> Iterator[pa.RecordBatch]:
+    """The rows of the batches that lie in ``[start, end)``, a bounded slice at a time, in order."""
+    rest = list(infos)
+    while rest:
+        page = within_budget(rest)
+        rest = rest[len(page) :]
+        batch = between(read_rows(store, page, schema=schema), start_us=start_us, end_us=end_us)
+        if batch.num_rows:
+            yield batch
+
+
+class _KeepFirst:
+    """Drops the rows whose id an earlier row of the same window had."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = hash_key(secret)
+        self._runs: list[Hashes] = []
+        self.dropped = 0
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        distinct, rows = first_rows(hash_ids(batch.column(ID), key=self._key))
+        fresh = np.ones(len(distinct), dtype=np.bool_)
+        for run in self._runs:
+            fresh &= ~among(distinct, run)
+        self._add(distinct[fresh])
+        self.dropped += batch.num_rows - int(fresh.sum())
+        return take_rows(batch, rows[fresh])
+
+    def _add(self, hashes: Hashes) -> None:
+        """Keeps runs of falling size, so that n ids are in O(log n) of them."""
+        while self._runs and len(self._runs[-1]) <= 2 * len(hashes):
+            hashes = np.sort(np.concatenate([self._runs.pop(), hashes]))
+        self._runs.append(hashes)
+
+
+def take_rows(batch: pa.RecordBatch, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pa.RecordBatch:
+    """Those rows, in the batch's order; the batch itself when they are all of them."""
+    if len(rows) == batch.num_rows:
+        return batch
+    return batch.take(pa.array(np.sort(rows)))

@@ -1,0 +1,191 @@
+"""Evaluating one window: read, judge, write in one transaction that the version's row and the claim guard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from monitor.evaluate.catchup import empty_windows, newest_judged_us
+from monitor.evaluate.context import Contexts, VersionContext
+from monitor.evaluate.guard import Guard, Moved
+from monitor.evaluate.judging import Judged, judge_window
+from monitor.evaluate.merged import earlier_profiles
+from monitor.evaluate.reprofile import reprofile
+from monitor.evaluate.verdicts import move_verdicts
+from monitor.model.results import Status
+from monitor.profile import codec
+from monitor.profile.profile import Profile, empty
+from monitor.store.engine import Store
+from monitor.store.profiles import StoredProfile, get_profile, put_profiles
+from monitor.store.results import StoredResult, pack_rows, put_result
+from monitor.store.verdicts import get_states
+from monitor.store.versions import lock_version
+from monitor.store.windows import WindowRow, get_window, newest_window, upsert_window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """A window computed and written: its worst status, its revision, how many verdicts changed."""
+
+    start_us: int
+    status: Status
+    revision: int
+    transitions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A window as one snapshot saw it, with what it is judged by."""
+
+    context: VersionContext
+    window: WindowRow
+    stored: tuple[int, bytes] | None
+    earlier: list[StoredProfile]
+
+
+class Evaluator:
+    """Evaluates windows of one store; keeps nothing but decoded contexts."""
+
+    def __init__(self, store: Store, *, contexts: Contexts) -> None:
+        self._store = store
+        self._contexts = contexts
+
+    def evaluate(
+        self, *, version_id: int, start_us: int, now_us: int, guard: Guard | None = None, afresh: bool = False
+    ) -> Evaluated | None:
+        """The window judged by what is stored of it; None where there is no such window.
+
+        ``afresh`` profiles its rows again first. ``Moved`` where rows came or the reference changed meanwhile:
+        nothing was written.
+        """
+        seen = self.read(version_id=version_id, start_us=start_us)
+        if seen is None:
+            return None
+        profile, made = self.profile_of(seen, afresh=afresh)
+        judged = judge_window(seen.context, window=seen.window, profile=profile, earlier=seen.earlier)
+        with self._store.write() as conn:
+            transitions = _write(conn, seen=seen, judged=judged, made=made, now_us=now_us)
+            if guard is not None:
+                guard(conn)
+        return Evaluated(
+            start_us=start_us, status=judged.status, revision=seen.window.revision + 1, transitions=transitions
+        )
+
+    def read(self, *, version_id: int, start_us: int) -> Seen | None:
+        """The window and its context in one snapshot; None where there is no such window."""
+        with self._store.read() as conn:
+            window = get_window(conn, version_id=version_id, start_us=start_us)
+            if window is None:
+                return None
+            context = self._contexts.load(conn, version_id=version_id)
+            nominal_us = context.model.window.nominal_us
+            few = window.rows < context.min_rows
+            return Seen(
+                context=context,
+                window=window,
+                stored=get_profile(conn, version_id=version_id, window_start_us=start_us),
+                earlier=earlier_profiles(conn, window=window, nominal_us=nominal_us) if few else [],
+            )
+
+    def profile_of(self, seen: Seen, *, afresh: bool = False) -> tuple[Profile | None, Profile | None]:
+        """The window's profile in the version's layout, and it again if it had to be made from stored rows.
+
+        None without a layout: there is no reference yet.
+        """
+        context, window = seen.context, seen.window
+        if context.layout is None or context.schema is None:
+            return None, None
+        current = seen.stored is not None and seen.stored[0] == context.version.layout_id
+        if current and not afresh and seen.stored is not None:
+            return codec.decode(seen.stored[1], context.layout), None
+        made = reprofile(
+            self._store, version_id=window.version_id, schema=context.schema, layout=context.layout,
+            start_us=window.start_us, end_us=window.end_us,
+        )  # fmt: skip
+        if made.rows != window.rows:
+            raise Moved(f"window {window.start_us} of version {window.version_id} changed while it was read")
+        return made.profile, made.profile
+
+    def silent_windows(self, *, version_id: int, now_us: int) -> list[tuple[int, int]]:
+        """Closed windows ``(start, end)`` behind the newest one with rows that are not judged yet."""
+        with self._store.read() as conn:
+            context = self._contexts.load(conn, version_id=version_id)
+            newest = newest_window(conn, version_id=version_id)
+            states = get_states(conn, version_id=version_id)
+        if newest is None or context.version.state != "live":
+            return []
+        judged_us = newest_judged_us(states.values())
+        return empty_windows(newest, model=context.model, judged_us=judged_us, now_us=now_us)
+
+    def evaluate_silence(
+        self, *, version_id: int, start_us: int, end_us: int, now_us: int, guard: Guard | None = None
+    ) -> Evaluated | None:
+        """A closed window without a row, judged: no volume. None where rows have come after all."""
+        with self._store.read() as conn:
+            context = self._contexts.load(conn, version_id=version_id)
+        window = WindowRow(version_id=version_id, start_us=start_us, end_us=end_us)
+        profile = None if context.layout is None else empty(context.layout)
+        judged = judge_window(context, window=window, profile=profile, earlier=[])
+        with self._store.write() as conn:
+            lock_version(conn, id=version_id)
+            if get_window(conn, version_id=version_id, start_us=start_us) is not None:
+                return None
+            transitions = _record(conn, context=context, window=window, judged=judged, revision=1, now_us=now_us)
+            if guard is not None:
+                guard(conn)
+        return Evaluated(start_us=start_us, status=judged.status, revision=1, transitions=transitions)
+
+
+def _write(conn: Connection, *, seen: Seen, judged: Judged, made: Profile | None, now_us: int) -> int:
+    """How many verdicts changed. Window, profile, result and verdicts, if nothing moved since they were read."""
+    context, window = seen.context, seen.window
+    version = lock_version(conn, id=window.version_id)
+    used = (context.version.layout_id, context.version.reference_id)
+    now = get_window(conn, version_id=window.version_id, start_us=window.start_us)
+    moved = bool(seen.earlier) and version.fold_seq != context.version.fold_seq
+    if now is None or (now.rows, now.revision) != (window.rows, window.revision) or moved:
+        raise Moved(f"window {window.start_us} of version {window.version_id} got rows while it was judged")
+    if (version.layout_id, version.reference_id) != used:
+        raise Moved(f"window {window.start_us} of version {window.version_id} changed while it was judged")
+    revision = window.revision + 1
+    upsert_window(
+        conn,
+        replace(
+            now, state="closed" if revision == 1 else "revised", revision=revision, dirty=False, reason=None,
+            reference_number=judged.reference_number, computed_us=now_us,
+        ),
+    )  # fmt: skip
+    if made is not None and version.layout_id is not None:
+        put_profiles(
+            conn,
+            [
+                StoredProfile(
+                    version_id=version.id, window_start_us=window.start_us, layout_id=version.layout_id,
+                    payload=codec.encode(made),
+                )
+            ],
+        )  # fmt: skip
+    return _record(conn, context=context, window=window, judged=judged, revision=revision, now_us=now_us)
+
+
+def _record(
+    conn: Connection, *, context: VersionContext, window: WindowRow, judged: Judged, revision: int, now_us: int
+) -> int:
+    """How many verdicts changed; the result is written and the verdicts in force moved."""
+    put_result(conn, result_of(window, judged=judged, revision=revision, now_us=now_us))
+    return len(
+        move_verdicts(
+            conn, model=context.model, version=context.version, verdicts=judged.verdicts,
+            window_start_us=window.start_us, window_end_us=window.end_us, now_us=now_us,
+        )
+    )  # fmt: skip
+
+
+def result_of(window: WindowRow, *, judged: Judged, revision: int, now_us: int) -> StoredResult:
+    """The result as it is stored."""
+    return StoredResult(
+        version_id=window.version_id, window_start_us=window.start_us, window_end_us=window.end_us,
+        revision=revision, reference_number=judged.reference_number, status=judged.status, rows=window.rows,
+        reference_rows=judged.reference_rows, computed_us=now_us, payload=pack_rows(judged.rows),
+    )  # fmt: skip

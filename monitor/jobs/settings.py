@@ -1,0 +1,31 @@
+"""How often jobs look, how long a claim lasts, how many run at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monitor.model.time import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSettings:
+    """The rhythm of one process's jobs; the defaults are the service's.
+
+    ``fold_rows`` waiting rows start a fold at once, but a version is folded at most every ``fold_interval_us``
+    unless one of its windows closes. ``slow_us`` sends a version to the lane of its own, see ``lanes``.
+    """
+
+    tick_us: int = SECOND_US
+    fold_rows: int = 10_000
+    fold_interval_us: int = MINUTE_US
+    infer_rows: int = 1_000
+    workers: int = 2
+    lease_us: int = 30 * SECOND_US
+    retry_us: int = 10 * SECOND_US
+    slow_us: int = 10 * SECOND_US
+    claims_together: int = 32
+    sweep_every_us: int = 10 * SECOND_US
+    compact_every_us: int = 5 * MINUTE_US
+    tidy_every_us: int = HOUR_US
+    keep_runs_us: int = 7 * DAY_US
+    keep_folds_us: int = HOUR_US

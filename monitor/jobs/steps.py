@@ -1,0 +1,27 @@
+"""One step, watched: how long it took, how it ended, when it last went well."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from monitor.model.errors import FenceLost
+from monitor.telemetry import Telemetry
+
+
+@contextmanager
+def watched(step: str, *, telemetry: Telemetry) -> Iterator[None]:
+    """Counts the block as one run of the step: ``done``, ``lost`` (somebody else does it) or ``failed``."""
+    began = time.perf_counter()
+    outcome = "failed"
+    try:
+        yield
+        outcome = "done"
+        telemetry.step_last_success.labels(step=step).set_to_current_time()
+    except FenceLost:
+        outcome = "lost"
+        raise
+    finally:
+        telemetry.step_runs.labels(step=step, outcome=outcome).inc()
+        telemetry.step_seconds.labels(step=step).observe(time.perf_counter() - began)

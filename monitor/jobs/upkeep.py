@@ -1,0 +1,112 @@
+"""What nobody waits for: runs left behind, batches to compact, rows of what was deleted, keys past their time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from monitor.evaluate.compact import compact_version
+from monitor.evaluate.gaps import gap_waiting, gap_window
+from monitor.jobs.occurrences import EVALUATE, FOLD, window_occurrence
+from monitor.jobs.settings import JobSettings
+from monitor.jobs.steps import watched
+from monitor.model.errors import DriftlineError, FenceLost, NotFound
+from monitor.model.time import DAY_US
+from monitor.store.compaction import compactable_versions
+from monitor.store.engine import Store
+from monitor.store.keys import purge_keys
+from monitor.store.models import get_version_by_id
+from monitor.store.purge import purge_deleted
+from monitor.store.references import discard_reference, unfinished_references
+from monitor.store.runs import JobRun, purge_runs, sweep_failed
+from monitor.store.windows import dirty_closed
+from monitor.telemetry import Telemetry
+
+_log = logging.getLogger(__name__)
+KEYS_KEPT_US = 7 * DAY_US
+_MOST_WINDOWS = 10_000
+_MOST_STEPS = 100
+_MOST_VERSIONS = 200
+
+
+class Upkeep:
+    """Sweeps and tidies, each as often as the settings say."""
+
+    def __init__(self, store: Store, *, telemetry: Telemetry, settings: JobSettings) -> None:
+        self._store = store
+        self._telemetry = telemetry
+        self._settings = settings
+        self._done_us: dict[str, int] = {}
+
+    def task(self, now_us: Callable[[], int]) -> bool:
+        """Tidies if it is time; for a lane."""
+        try:
+            self.tidy(now_us=now_us())
+        except DriftlineError as away:
+            _log.warning("upkeep waits: %s", away)
+            return False
+        return True
+
+    def sweep(self, *, now_us: int) -> None:
+        """Makes gaps of the windows whose fifth attempt was left behind."""
+        if not self._time_for("sweep", every_us=self._settings.sweep_every_us, now_us=now_us):
+            return
+        with self._store.write() as conn:
+            failed = sweep_failed(conn)
+        for run in failed:
+            _log.error("%s of version %s was left behind in its last attempt", run.job, run.subject)
+            try:
+                self._give_up(run, now_us=now_us)
+            except (NotFound, FenceLost):
+                continue  # the version is deleted
+
+    def tidy(self, *, now_us: int) -> None:
+        """Compacts, and removes what is past its time."""
+        if self._time_for("compact", every_us=self._settings.compact_every_us, now_us=now_us):
+            with watched("compact", telemetry=self._telemetry):
+                self.compact()
+        if self._time_for("retention", every_us=self._settings.tidy_every_us, now_us=now_us):
+            with watched("retention", telemetry=self._telemetry):
+                self._purge(now_us=now_us)
+
+    def compact(self) -> int:
+        """How many batches became part of segments."""
+        with self._store.read() as conn:
+            versions = compactable_versions(conn)[:_MOST_VERSIONS]
+        return sum(compact_version(self._store, version_id=version_id) for version_id in versions)
+
+    def _give_up(self, run: JobRun, *, now_us: int) -> None:
+        reason = run.error or "the process that computed it stopped"
+        with self._store.write() as conn:
+            if run.job == FOLD:
+                gap_waiting(conn, version_id=int(run.subject), reason=reason, now_us=now_us)
+                return
+            if run.job != EVALUATE:
+                return
+            model, version = get_version_by_id(conn, id=int(run.subject))
+            windows = dirty_closed(conn, version_id=version.id, closed_before_us=now_us, limit=_MOST_WINDOWS)
+            for window in windows:
+                closes_us = window.end_us + model.lateness_us
+                if window_occurrence(closes_us=closes_us, revision=window.revision) == run.scheduled_us:
+                    gap_window(conn, window=window, reason=reason, now_us=now_us)
+
+    def _purge(self, *, now_us: int) -> None:
+        with self._store.write() as conn:
+            purge_runs(conn, before_us=now_us - self._settings.keep_runs_us)
+            purge_keys(conn, before_us=now_us - KEYS_KEPT_US)
+        for _ in range(_MOST_STEPS):
+            with self._store.write() as conn:
+                if not purge_deleted(conn):
+                    break
+        with self._store.read() as conn:
+            begun = list(unfinished_references(conn, before_us=now_us - DAY_US))
+        for reference_id in begun:
+            with self._store.write() as conn:
+                discard_reference(conn, reference_id=reference_id)
+
+    def _time_for(self, what: str, *, every_us: int, now_us: int) -> bool:
+        last_us = self._done_us.get(what)
+        if last_us is not None and 0 <= now_us - last_us < every_us:
+            return False
+        self._done_us[what] = now_us
+        return True

@@ -1,0 +1,202 @@
+"""All that one version has to do now, in order: fold, compute closed windows, notice silence, calibrate.
+
+Each piece is claimed, done and finished by itself; what fails is tried again, five times in all, and then its
+windows are gaps. Whatever goes wrong here ends here: other versions never see it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from monitor.evaluate.catchup import closes_us
+from monitor.evaluate.fold import Folded, Folder
+from monitor.evaluate.gaps import gap_waiting, gap_window
+from monitor.evaluate.learning import Learner
+from monitor.evaluate.window import Evaluated, Evaluator
+from monitor.jobs.attempts import Attempts
+from monitor.jobs.occurrences import CALIBRATE, EVALUATE, FOLD, SILENCE, fold_occurrence, window_occurrence
+from monitor.jobs.plan import Due
+from monitor.model.entities import Model
+from monitor.model.errors import FenceLost, NotFound, Unavailable
+from monitor.store.engine import Store
+from monitor.store.models import get_version_by_id
+from monitor.store.runs import Claim
+from monitor.store.versions import lock_version
+from monitor.store.windows import WindowRow, dirty_closed
+from monitor.telemetry import Telemetry
+
+_log = logging.getLogger(__name__)
+_TOGETHER = 32
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was done: slices folded, windows computed, attempts that failed."""
+
+    folds: int = 0
+    windows: int = 0
+    failures: int = 0
+
+    def add(self, other: Tally) -> None:
+        """Takes the other's counts in."""
+        self.folds += other.folds
+        self.windows += other.windows
+        self.failures += other.failures
+
+    @property
+    def anything(self) -> bool:
+        """Whether anything was done or tried."""
+        return bool(self.folds or self.windows or self.failures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """The steps that a version's work is made of."""
+
+    folder: Folder
+    evaluator: Evaluator
+    learner: Learner
+
+
+class VersionWork:
+    """Does one version's due work; safe to run for several versions at once."""
+
+    def __init__(self, store: Store, *, telemetry: Telemetry, attempts: Attempts, steps: Steps) -> None:
+        self._store = store
+        self._telemetry = telemetry
+        self._attempts = attempts
+        self._steps = steps
+
+    def run(self, due: Due, *, now_us: int, fold_claim: Claim | None = None) -> Tally:
+        """What was done of what is due; never raises for what the version itself brings about."""
+        tally = Tally()
+        try:
+            with self._store.read() as conn:
+                model, version = get_version_by_id(conn, id=due.version_id)
+            if due.fold:
+                self._fold(model, version_name=version.name, version_id=version.id, now_us=now_us, tally=tally,
+                           first=fold_claim)  # fmt: skip
+            self._windows(model, version_id=version.id, now_us=now_us, tally=tally)
+            if due.silence:
+                self._silence(model, version_id=version.id, now_us=now_us, tally=tally)
+            if tally.windows:
+                self._learn(version_id=version.id, now_us=now_us)
+        except NotFound:
+            _log.info("version %d was deleted while it was worked on", due.version_id)
+        except Unavailable as away:
+            _log.warning("version %d waits for the database: %s", due.version_id, away)
+        return tally
+
+    def claim_folds(self, dues: list[Due], *, now_us: int) -> dict[int, Claim]:
+        """Version id → the claim of its next fold, for those that could be claimed; one transaction for all."""
+        with self._store.write() as conn:
+            claims = {due.version_id: self._claim_fold(conn, version_id=due.version_id, now_us=now_us) for due in dues}
+        held = {version_id: claim for version_id, claim in claims.items() if claim is not None}
+        self._attempts.leases.hold(list(held.values()))
+        return held
+
+    def _claim_fold(self, conn: Connection, *, version_id: int, now_us: int) -> Claim | None:
+        try:
+            fold_seq = lock_version(conn, id=version_id).fold_seq
+        except FenceLost:  # deleted since the plan was made
+            return None
+        occurrence = fold_occurrence(fold_seq=fold_seq, now_us=now_us)
+        return self._attempts.claim(conn, job=FOLD, version_id=version_id, scheduled_us=occurrence)
+
+    def _fold(
+        self, model: Model, *, version_name: str, version_id: int, now_us: int, tally: Tally, first: Claim | None
+    ) -> None:
+        """Slice after slice, each under a claim of its own, until nothing waits."""
+        claim = first
+        while True:
+            if claim is None:
+                with self._store.write() as conn:
+                    claim = self._claim_fold(conn, version_id=version_id, now_us=now_us)
+            if claim is None:
+                return
+            folded = self._attempts.run(
+                claim, step="fold", work=lambda guard: self._steps.folder.fold_slice(
+                    version_id=version_id, guard=guard, now_us=now_us
+                ),
+                lost=lambda conn, reason: gap_waiting(conn, version_id=version_id, reason=reason, now_us=now_us),
+            )  # fmt: skip
+            claim = None
+            if folded is None:
+                return
+            tally.folds += 1
+            self._count(folded, model=model.name, version=version_name)
+            if not folded.more:
+                return
+
+    def _count(self, folded: Folded, *, model: str, version: str) -> None:
+        if folded.deduplicated:
+            self._telemetry.deduplicated.labels(model=model, version=version).inc(folded.deduplicated)
+        if folded.late_rows:
+            self._telemetry.late_rows.labels(model=model, version=version).inc(folded.late_rows)
+
+    def _windows(self, model: Model, *, version_id: int, now_us: int, tally: Tally) -> None:
+        """Closed dirty windows, oldest first; one that cannot be claimed is left to who has it."""
+        tried: set[tuple[int, int]] = set()
+        while True:
+            with self._store.read() as conn:
+                windows = dirty_closed(conn, version_id=version_id, closed_before_us=now_us - model.lateness_us)
+            fresh = [window for window in windows if (window.start_us, window.revision) not in tried][:_TOGETHER]
+            if not fresh:
+                return
+            tried |= {(window.start_us, window.revision) for window in fresh}
+            with self._store.write() as conn:
+                claims = [self._claim_window(conn, model, window) for window in fresh]
+            self._attempts.leases.hold([claim for claim in claims if claim is not None])
+            for window, claim in zip(fresh, claims, strict=True):
+                if claim is not None:
+                    self._window(claim, window=window, now_us=now_us, tally=tally)
+
+    def _claim_window(self, conn: Connection, model: Model, window: WindowRow) -> Claim | None:
+        occurrence = window_occurrence(closes_us=window.end_us + model.lateness_us, revision=window.revision)
+        return self._attempts.claim(conn, job=EVALUATE, version_id=window.version_id, scheduled_us=occurrence)
+
+    def _window(self, claim: Claim, *, window: WindowRow, now_us: int, tally: Tally) -> None:
+        done = self._attempts.run(
+            claim, step="evaluate",
+            work=lambda guard: self._steps.evaluator.evaluate(
+                version_id=window.version_id, start_us=window.start_us, now_us=now_us, guard=guard
+            ),
+            lost=lambda conn, reason: gap_window(conn, window=window, reason=reason, now_us=now_us),
+        )  # fmt: skip
+        tally.windows += done is not None
+        tally.failures += done is None
+
+    def _silence(self, model: Model, *, version_id: int, now_us: int, tally: Tally) -> None:
+        """Closed windows without a row behind the newest with some: no volume."""
+        for start_us, end_us in self._steps.evaluator.silent_windows(version_id=version_id, now_us=now_us):
+            with self._store.write() as conn:
+                claim = self._attempts.claim(
+                    conn, job=SILENCE, version_id=version_id, scheduled_us=closes_us(model, start_us)
+                )
+            if claim is not None:
+                done = self._silent_window(claim, start_us=start_us, end_us=end_us, now_us=now_us)
+                tally.windows += done is not None
+
+    def _silent_window(self, claim: Claim, *, start_us: int, end_us: int, now_us: int) -> Evaluated | None:
+        return self._attempts.run(
+            claim, step="evaluate",
+            work=lambda guard: self._steps.evaluator.evaluate_silence(
+                version_id=int(claim.subject), start_us=start_us, end_us=end_us, now_us=now_us, guard=guard
+            ),
+        )  # fmt: skip
+
+    def _learn(self, *, version_id: int, now_us: int) -> None:
+        """Calibrates again when enough healthy windows have come since."""
+        scheduled_us = self._steps.learner.due(version_id=version_id, now_us=now_us)
+        if scheduled_us is None:
+            return
+        with self._store.write() as conn:
+            claim = self._attempts.claim(conn, job=CALIBRATE, version_id=version_id, scheduled_us=scheduled_us)
+        if claim is not None:
+            self._attempts.run(
+                claim, step="evaluate",
+                work=lambda guard: self._steps.learner.learn(version_id=version_id, now_us=now_us, guard=guard),
+            )  # fmt: skip
