@@ -45,7 +45,7 @@ class Slice:
 def json_slices(body: bytes, *, plan: RecordPlan | None, limits: Limits) -> Iterator[Slice]:
     """The slices of an ``application/json`` body."""
     if len(body) <= _WHOLE_BYTES:
-        structs = None if plan is None else _structs(body, plan, whole=True)
+        structs = None if plan is None else body_structs(body, plan)
         if structs is not None:
             _check_count(len(structs), limits)
             yield from _cut(structs, typed=True)
@@ -65,7 +65,7 @@ def json_slices(body: bytes, *, plan: RecordPlan | None, limits: Limits) -> Iter
     for first in range(0, len(raws), SLICE_RECORDS):
         part = raws[first : first + SLICE_RECORDS]
         joined = b"[" + b",".join(part) + b"]"
-        structs = None if plan is None else _structs(joined, plan, whole=False)
+        structs = None if plan is None else _list_structs(joined, plan)
         if structs is not None:
             yield Slice(first, structs=structs)
         else:
@@ -78,7 +78,7 @@ def ndjson_slices(body: bytes, *, plan: RecordPlan | None, limits: Limits) -> It
     _check_count(len(lines), limits)
     for first in range(0, len(lines), SLICE_RECORDS):
         part = lines[first : first + SLICE_RECORDS]
-        structs = None if plan is None else _line_structs(part, plan)
+        structs = None if plan is None else line_structs(b"\n".join(part), plan)
         if structs is not None:
             yield Slice(first, structs=structs, lines=part)
         else:
@@ -98,32 +98,41 @@ def _cut(records: Sequence[Any], *, typed: bool) -> Iterator[Slice]:
         yield Slice(first, structs=part) if typed else Slice(first, values=part)
 
 
-def _structs(text: bytes, plan: RecordPlan, *, whole: bool) -> Sequence[Any] | None:
-    """The records by the plan's structs, the shape that fitted last tried first; None when neither fits."""
+def body_structs(body: bytes, plan: RecordPlan) -> Sequence[Any] | None:
+    """The records of ``{"records": […]}`` by the plan's structs; None when they do not all fit one of its shapes."""
     for flat in (plan.flat_first, not plan.flat_first):
         try:
-            if whole:
-                body: Any = (plan.flat_body if flat else plan.nested_body).decode(text)
-                records: Sequence[Any] = body.records
-            else:
-                records = (plan.flat_list if flat else plan.nested_list).decode(text)
+            decoded: Any = (plan.flat_body if flat else plan.nested_body).decode(body)
         except _NOT_JSON:
             continue
-        plan.flat_first = flat
+        plan.flat_first = flat  # the shape that fitted last is tried first
+        records: Sequence[Any] = decoded.records
         return records
     return None
 
 
-def _line_structs(lines: Sequence[bytes], plan: RecordPlan) -> Sequence[Any] | None:
-    text = b"\n".join(lines)
+def line_structs(body: bytes, plan: RecordPlan) -> Sequence[Any] | None:
+    """The records of lines by the plan's structs; None when they do not all fit, or are not one a line."""
+    lines = sum(1 for line in body.split(b"\n") if line and not line.isspace())
     for flat in (plan.flat_first, not plan.flat_first):
         try:
-            records: Sequence[Any] = (plan.flat_line if flat else plan.nested_line).decode_lines(text)
+            records: Sequence[Any] = (plan.flat_line if flat else plan.nested_line).decode_lines(body)
         except _NOT_JSON:
             continue
-        if len(records) == len(lines):
+        if len(records) == lines:
             plan.flat_first = flat
             return records
+    return None
+
+
+def _list_structs(text: bytes, plan: RecordPlan) -> Sequence[Any] | None:
+    for flat in (plan.flat_first, not plan.flat_first):
+        try:
+            records: Sequence[Any] = (plan.flat_list if flat else plan.nested_list).decode(text)
+        except _NOT_JSON:
+            continue
+        plan.flat_first = flat
+        return records
     return None
 
 

@@ -32,6 +32,7 @@ class GroupCommitter:
         self._store = store
         self._telemetry = telemetry
         self._clock = clock
+        self._gathering: list[Work] = []  # touched by the event loop only
         self._waiting: deque[Work] = deque()
         self._wake = threading.Condition(threading.Lock())
         self._stopped = False
@@ -39,11 +40,20 @@ class GroupCommitter:
         self._thread.start()
 
     def submit(self, work: Work) -> None:
-        """Queue the work; its future resolves after the commit it rides on."""
+        """Queue the work; its future resolves after the commit it rides on. Called in the future's event loop.
+
+        What one turn of the loop submits is handed over together: one wake-up, and larger groups.
+        """
+        if self._stopped:
+            raise Unavailable("the server is shutting down: send again", retry_after_seconds=2)
+        if not self._gathering:
+            work.future.get_loop().call_soon(self._hand_over)
+        self._gathering.append(work)
+
+    def _hand_over(self) -> None:
         with self._wake:
-            if self._stopped:
-                raise Unavailable("the server is shutting down: send again", retry_after_seconds=2)
-            self._waiting.append(work)
+            self._waiting.extend(self._gathering)
+            self._gathering.clear()
             self._wake.notify()
 
     def stop(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from monitor.columns.batch import ID, TIMESTAMP, TIMESTAMP_TYPE
@@ -38,6 +39,7 @@ class RecordPlan:
         self.columns: tuple[Column, ...] = (*features, *others)
         self.features = len(features)
         self.types = [stored_type(c) for c in self.columns]
+        self.numbers = [i for i, c in enumerate(self.columns) if c.type == "numeric"]
         self.order = [self.columns.index(c) for c in stored]
         # Every value of such columns fits as decoded: single rows of many requests may become one batch.
         self.simple = all(c.type in ("numeric", "categorical", "text") and not c.missing for c in self.columns)
@@ -81,9 +83,19 @@ class RecordPlan:
     def batch(self, ids: Sequence[str], instants_us: Sequence[int], rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
         """One canonical batch of many rows of a ``simple`` schema."""
         columns = list(zip(*rows, strict=True))
-        arrays = [self._simple(i, columns[i]) for i in self.order]
-        times = pa.array(instants_us, pa.int64()).cast(TIMESTAMP_TYPE)
+        numbers = self._number_arrays(columns, len(rows))
+        arrays = [numbers[i] if i in numbers else self._simple(i, columns[i]) for i in self.order]
+        times = pa.array(instants_us, pa.int64()).view(TIMESTAMP_TYPE)
         return pa.RecordBatch.from_arrays([pa.array(ids, pa.string()), times, *arrays], schema=self.arrow_schema)
+
+    def _number_arrays(self, columns: Sequence[Sequence[Any]], rows: int) -> dict[int, pa.Array]:
+        """The number columns without a null, as slices of one buffer: a third of the cost of an array each."""
+        if not self.numbers:
+            return {}
+        matrix = np.array([columns[i] for i in self.numbers], dtype=np.float64)  # None becomes NaN, sent is none
+        whole = pa.Array.from_buffers(pa.float64(), matrix.size, [None, pa.py_buffer(matrix)], 0)
+        whole_columns = np.flatnonzero(~np.isnan(matrix).any(axis=1)).tolist()
+        return {self.numbers[at]: whole.slice(at * rows, rows) for at in whole_columns}
 
 
 def _top_level(record: Any, place: tuple[str, str]) -> Any:

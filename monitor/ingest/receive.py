@@ -17,7 +17,7 @@ from monitor.ingest.decompress import decompress
 from monitor.ingest.group_commit import GroupCommitter, replay
 from monitor.ingest.limits import JSON_WEIGHT, Limits
 from monitor.ingest.matching import check_columns_match
-from monitor.ingest.request import NO_ROLES, Asked
+from monitor.ingest.request import Head
 from monitor.ingest.single import MAX_BYTES, quick_rows
 from monitor.ingest.targets import Target
 from monitor.ingest.work import ROUTE, Committed, Work, new_batch
@@ -47,100 +47,100 @@ class Receiver:
         self._in_flight: set[tuple[int, str]] = set()
         self._established: set[int] = set()  # versions known to have their first thousand records
 
-    async def receive(self, target: Target, asked: Asked, body: Receive) -> Committed:
+    async def receive(self, target: Target, head: Head, body: Receive) -> Committed:
         """The answer of a request that is stored (or would be, in a dry run); every refusal is an exception."""
-        weight = JSON_WEIGHT if asked.media_type in JSON_TYPES else 1
+        weight = JSON_WEIGHT if head.asked.media_type in JSON_TYPES else 1
         with self._budget.lease(0) as lease:
-            sent = await read_body(body, declared=asked.length, lease=lease, weight=weight, limits=self.limits)
-            if asked.key is None or asked.dry_run:
-                return await self._store_body(target, asked, sent, lease)
-            claim = (target.version.id, asked.key)
+            sent = await read_body(body, declared=head.length, lease=lease, weight=weight, limits=self.limits)
+            if head.key is None or head.asked.dry_run:
+                return await self._store_body(target, head, sent, lease)
+            claim = (target.version.id, head.key)
             if claim in self._in_flight:
                 raise Conflict(
-                    f"a request with Idempotency-Key {asked.key[:60]!r} is in flight: send again when it is answered",
+                    f"a request with Idempotency-Key {head.key[:60]!r} is in flight: send again when it is answered",
                     retry_after_seconds=1,
                 )
             self._in_flight.add(claim)
             try:
-                return await self._store_body(target, asked, sent, lease)
+                return await self._store_body(target, head, sent, lease)
             finally:
                 self._in_flight.discard(claim)
 
-    async def _store_body(self, target: Target, asked: Asked, sent: bytes, lease: Lease) -> Committed:
-        small = len(sent) <= MAX_BYTES and not asked.encoding
+    async def _store_body(self, target: Target, head: Head, sent: bytes, lease: Lease) -> Committed:
+        small = len(sent) <= MAX_BYTES and not head.asked.encoding
         if small:
             body = sent
         else:
-            body = await self._in_pool(self._decoded, sent, asked, lease)
-        digest = hashlib.sha256(body).hexdigest() if asked.key is not None else ""
+            body = await self._in_pool(self._decoded, sent, head, lease)
+        digest = hashlib.sha256(body).hexdigest() if head.key is not None else ""
         received_us = self._clock()
         try:
-            if small and not asked.dry_run:
-                work = self._quick(target, asked, body, received_us, digest)
+            if small and not head.asked.dry_run:
+                work = self._quick(target, head, body, received_us, digest)
                 if work is not None:
                     return await self._committed(work)
-            return await self._general(target, asked, body, received_us, digest, small=small)
+            return await self._general(target, head, body, received_us, digest, small=small)
         except ClientError:
             # The first answer stands, also where the version has changed since and would refuse the body today.
-            stored = await self._answered_before(target, asked, digest)
+            stored = await self._answered_before(target, head, digest)
             if stored is None:
                 raise
             return stored
 
-    def _quick(self, target: Target, asked: Asked, body: bytes, received_us: int, digest: str) -> Work | None:
+    def _quick(self, target: Target, head: Head, body: bytes, received_us: int, digest: str) -> Work | None:
         plan = target.plan
-        if plan is None or not plan.simple or asked.media_type not in JSON_TYPES or asked.roles != NO_ROLES:
+        if plan is None or not plan.simple or not head.asked.plain:
             return None
         rows = quick_rows(
-            body, media_type=asked.media_type, plan=plan, received_us=received_us, limits=self.limits
+            body, media_type=head.asked.media_type, plan=plan, received_us=received_us, limits=self.limits
         )  # fmt: skip
         if rows is None:
             return None
         return Work(
             target=target, answer=rows.answer, received_us=received_us, ids=rows.ids, instants_us=rows.instants_us,
-            rows=rows.rows, key=asked.key, digest=digest, stored=len(rows.rows),
+            rows=rows.rows, key=head.key, digest=digest, stored=len(rows.rows),
             future=asyncio.get_running_loop().create_future(),
         )  # fmt: skip
 
     async def _general(
-        self, target: Target, asked: Asked, body: bytes, received_us: int, digest: str, *, small: bool
+        self, target: Target, head: Head, body: bytes, received_us: int, digest: str, *, small: bool
     ) -> Committed:  # fmt: skip
         future: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
         received, work = (
-            self._prepared(target, asked, body, received_us, digest, future) if small
-            else await self._in_pool(self._prepared, target, asked, body, received_us, digest, future)
+            self._prepared(target, head, body, received_us, digest, future) if small
+            else await self._in_pool(self._prepared, target, head, body, received_us, digest, future)
         )  # fmt: skip
-        await self._accept(target, asked, received)
-        if asked.dry_run:
+        await self._accept(target, head, received)
+        if head.asked.dry_run:
             return Committed(work.answer)
         return await self._committed(work)
 
     def _prepared(
-        self, target: Target, asked: Asked, body: bytes, received_us: int, digest: str,
+        self, target: Target, head: Head, body: bytes, received_us: int, digest: str,
         future: asyncio.Future[Committed],
     ) -> tuple[Received, Work]:  # fmt: skip
         reading = Reading(
-            schema=target.schema, plan=target.plan, roles=asked.roles, window=target.model.window,
+            schema=target.schema, plan=target.plan, roles=head.asked.roles, window=target.model.window,
             received_us=received_us, limits=self.limits,
         )  # fmt: skip
         try:
-            received = read_records(body, media_type=asked.media_type, reading=reading)
+            received = read_records(body, media_type=head.asked.media_type, reading=reading)
         except RecursionError:
             raise Malformed("the body nests too deep to be read") from None
-        roles = asked.roles.to_json()
+        roles = head.asked.roles.to_json()
         work = Work(
             target=target, answer=received.answer(), received_us=received_us, future=future,
             batches=[new_batch(b, target=target, received_us=received_us) for b in received.batches],
             quarantine=[quarantine_row(q, target=target, received_us=received_us, roles=roles)
                         for q in received.quarantined],
-            key=asked.key, digest=digest, stored=received.stored, duplicates=received.duplicates,
+            key=head.key, digest=digest, stored=received.stored, duplicates=received.duplicates,
         )  # fmt: skip
         return received, work
 
-    async def _accept(self, target: Target, asked: Asked, received: Received) -> None:
+    async def _accept(self, target: Target, head: Head, received: Received) -> None:
         """Refuse what strict handling or a wholly different set of columns forbids."""
         try:
-            if asked.strict and received.quarantined:
+            if head.asked.strict and received.quarantined:
                 raise InvalidInput(
                     f"{len(received.quarantined)} of {received.records} records cannot be used and "
                     "Prefer: handling=strict was asked for: nothing was stored",
@@ -158,11 +158,11 @@ class Receiver:
         self._committer.submit(work)
         return await work.future
 
-    async def _answered_before(self, target: Target, asked: Asked, digest: str) -> Committed | None:
-        if asked.key is None or asked.dry_run:
+    async def _answered_before(self, target: Target, head: Head, digest: str) -> Committed | None:
+        if head.key is None or head.asked.dry_run:
             return None
-        stored = await asyncio.to_thread(self._find_key, target.version.id, asked.key)
-        return None if stored is None else replay(stored, digest=digest, key=asked.key)
+        stored = await asyncio.to_thread(self._find_key, target.version.id, head.key)
+        return None if stored is None else replay(stored, digest=digest, key=head.key)
 
     def _find_key(self, version_id: int, key: str) -> keys.StoredAnswer | None:
         with self._store.read() as conn:
@@ -172,10 +172,10 @@ class Receiver:
         with self._store.read() as conn:
             return sum(batches.count_rows(conn, version_id=target.version.id))
 
-    def _decoded(self, sent: bytes, asked: Asked, lease: Lease) -> bytes:
-        weight = JSON_WEIGHT if asked.media_type in JSON_TYPES else 1
+    def _decoded(self, sent: bytes, head: Head, lease: Lease) -> bytes:
+        weight = JSON_WEIGHT if head.asked.media_type in JSON_TYPES else 1
         return decompress(
-            sent, encoding=asked.encoding, max_bytes=self.limits.max_decoded_bytes,
+            sent, encoding=head.asked.encoding, max_bytes=self.limits.max_decoded_bytes,
             taken=lambda size: lease.grow(size * weight),
         )  # fmt: skip
 

@@ -4,62 +4,81 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from monitor.columns.roles import ARGUMENTS, Roles
-from monitor.ingest.assemble import MEDIA_TYPES
+from monitor.ingest.assemble import JSON_TYPES, MEDIA_TYPES
 from monitor.ingest.limits import MAX_KEY_CHARS
 from monitor.model.errors import InvalidInput, UnsupportedMedia
 from monitor.model.names import nearest
 
-_HEADERS = {
-    b"content-type": "content_type", b"content-encoding": "encoding", b"content-length": "length",
-    b"idempotency-key": "key", b"prefer": "prefer",
-}  # fmt: skip
 NO_ROLES = Roles()
 _KNOWN_PARAMETERS = ("dry_run", *(a.name for a in ARGUMENTS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a request asks for, validated."""
+    """What a request asks for, validated; the same for every request with the same headers and query."""
 
     media_type: str
     encoding: str = ""
-    length: str | None = None
-    key: str | None = None
     strict: bool = False
     dry_run: bool = False
     roles: Roles = NO_ROLES
 
+    @property
+    def plain(self) -> bool:
+        """Nothing but a body of JSON records to store."""
+        return not self.encoding and not self.dry_run and self.roles is NO_ROLES and self.media_type in JSON_TYPES
 
-def asked(headers: Iterable[tuple[bytes, bytes]], query: bytes) -> Asked:
-    """The request's parts out of ASGI headers and query string; client errors for what is not understood."""
-    found: dict[str, str] = {}
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request without its body: what it asks for, its declared length, its key."""
+
+    asked: Asked
+    length: str | None = None
+    key: str | None = None
+
+
+def head_of(headers: Iterable[tuple[bytes, bytes]], query: bytes) -> Head:
+    """The request's head out of ASGI headers and query string; client errors for what is not understood."""
+    media_type = encoding = prefer = b""
+    length = key = None
     for name, value in headers:
-        part = _HEADERS.get(name)
-        if part is not None:
-            found[part] = value.decode("latin-1")
+        if name == b"content-type":
+            media_type = value
+        elif name == b"content-length":
+            length = value.decode("latin-1")
+        elif name == b"content-encoding":
+            encoding = value
+        elif name == b"idempotency-key":
+            key = _key(value.decode("latin-1"))
+        elif name == b"prefer":
+            prefer = value
+    asked = _asked(media_type.decode("latin-1"), encoding.decode("latin-1"), prefer.decode("latin-1"), query)
+    return Head(asked, length, key)
+
+
+@lru_cache(maxsize=1024)
+def _asked(media_type: str, encoding: str, prefer: str, query: bytes) -> Asked:
     parameters = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
     return Asked(
-        media_type=_media_type(found.get("content_type")),
-        encoding=found.get("encoding", ""),
-        length=found.get("length"),
-        key=_key(found.get("key")),
-        strict="handling=strict" in found.get("prefer", "").lower().replace(" ", ""),
+        media_type=_media_type(media_type),
+        encoding=encoding,
+        strict="handling=strict" in prefer.lower().replace(" ", ""),
         dry_run=_dry_run(parameters) if parameters else False,
         roles=_roles(parameters) if parameters else NO_ROLES,
     )
 
 
-def _media_type(header: str | None) -> str:
-    if header == "application/json":
-        return header
-    name, _, parameters = (header or "").partition(";")
+def _media_type(header: str) -> str:
+    name, _, parameters = header.partition(";")
     name = name.strip().lower()
     if name not in MEDIA_TYPES:
         raise UnsupportedMedia(
-            f"Content-Type {(header or '')[:80]!r} is not taken here: expected one of {', '.join(MEDIA_TYPES)}"
+            f"Content-Type {header[:80]!r} is not taken here: expected one of {', '.join(MEDIA_TYPES)}"
         )
     charset = parameters.lower().partition("charset=")[2].strip().strip('"')
     if charset not in ("", "utf-8", "utf8", "us-ascii"):
@@ -67,9 +86,7 @@ def _media_type(header: str | None) -> str:
     return name
 
 
-def _key(header: str | None) -> str | None:
-    if header is None:
-        return None
+def _key(header: str) -> str:
     key = header.strip()
     if not key or len(key) > MAX_KEY_CHARS or not (key.isascii() and key.isprintable()):
         raise InvalidInput(
@@ -92,4 +109,5 @@ def _roles(parameters: list[tuple[str, str]]) -> Roles:
             raise InvalidInput(
                 f"query parameter {name[:60]!r} is not known{nearest(name, _KNOWN_PARAMETERS)}", code="parameter"
             )
-    return Roles.from_query(parameters)
+    roles = Roles.from_query(parameters)
+    return NO_ROLES if roles == NO_ROLES else roles

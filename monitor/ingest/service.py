@@ -9,18 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from monitor.ingest.group_commit import GroupCommitter
 from monitor.ingest.limits import Limits
 from monitor.ingest.receive import Receiver
-from monitor.ingest.request import asked
+from monitor.ingest.request import head_of
 from monitor.ingest.targets import Targets
+from monitor.ingest.work import ROUTE, Committed
 from monitor.model.errors import DriftlineError
 from monitor.store import Store
 from monitor.telemetry import Telemetry
 
-ROUTE = "predictions"
-_REPLAYED = {"Idempotency-Replayed": "true"}
 _DECODERS = 2  # bodies decoded at a time: bounds what decompression and tables hold at once
 
 
@@ -44,16 +44,33 @@ class IngestService:
         Only ``DriftlineError`` is raised: the application renders it as a problem document, with
         ``Retry-After`` where the error has ``retry_after_seconds``.
         """
+        answer = await self.answer(request.scope, request.receive)
+        headers = {"Idempotency-Replayed": "true"} if answer.replayed else None
+        return Response(answer.body, media_type="application/json", headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The same as an ASGI endpoint, for ``Route(path, endpoint=service, methods=["POST"])``.
+
+        It saves the wrapping of request and response, a tenth of what an answer costs.
+        """
+        answer = await self.answer(scope, receive)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer.body))]
+        if answer.replayed:
+            headers.append((b"idempotency-replayed", b"true"))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def answer(self, scope: Scope, receive: Receive) -> Committed:
+        """What a request is answered once its records are on disk; counts and times it."""
         began = time.perf_counter()
         status = 500
         try:
-            scope = request.scope
-            parts = asked(scope["headers"], scope["query_string"])
+            head = head_of(scope["headers"], scope["query_string"])
             path = scope["path_params"]
             target = await self.targets.get(path["model"], path.get("version"))
-            answer = await self.receiver.receive(target, parts, request.receive)
+            answer = await self.receiver.receive(target, head, receive)
             status = 200
-            return Response(answer.body, media_type="application/json", headers=_REPLAYED if answer.replayed else None)
+            return answer
         except DriftlineError as error:
             status = error.status
             raise

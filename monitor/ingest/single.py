@@ -7,7 +7,7 @@ import msgspec
 from monitor.columns.identity import id_of
 from monitor.columns.instants import MISSING, READABLE, instant_of
 from monitor.columns.quarantine import FUTURE_US
-from monitor.ingest.decode_json import json_slices, ndjson_slices
+from monitor.ingest.decode_json import body_structs, line_structs
 from monitor.ingest.limits import Limits
 from monitor.ingest.plan import RecordPlan
 from monitor.ingest.typed import identity
@@ -35,15 +35,14 @@ def quick_rows(body: bytes, *, media_type: str, plan: RecordPlan, received_us: i
 
     Odd is: not the schema's shape, over ``MAX_ROWS`` records, an id or timestamp that is no plain one, a repeat.
     """
-    cut = json_slices if media_type == "application/json" else ndjson_slices
-    part = next(cut(body, plan=plan, limits=limits))
-    if part.structs is None or len(part.structs) > MAX_ROWS:
+    records = body_structs(body, plan) if media_type == "application/json" else line_structs(body, plan)
+    if not records or len(records) > min(MAX_ROWS, limits.max_records):
         return None
     ids: list[str] = []
     instants_us: list[int] = []
     rows: list[tuple[object, ...]] = []
     made: list[str | None] = []
-    for record in part.structs:
+    for record in records:
         sent_id, sent_time = identity(record, plan)
         us, state, naive = instant_of(sent_time)
         if state == MISSING:
