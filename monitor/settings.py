@@ -225,6 +225,11 @@ class Settings:
         """The database address: as set, else the embedded one in the data directory."""
         return self.database_url or f"sqlite:///{self.data_dir / 'driftline.db'}"
 
+    @property
+    def upload_dir(self) -> Path:
+        """Where references are kept while they are read."""
+        return self.data_dir / "uploads"
+
 
 TABLE: dict[str, Setting] = {f.name: cast(Setting, f.metadata["setting"]) for f in fields(Settings)}
 DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Settings)}

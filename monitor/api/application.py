@@ -8,7 +8,19 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from monitor.api import alerts, docs, health, later, models, predictions, results, versions
+from monitor.api import (
+    alerts,
+    docs,
+    evaluation,
+    health,
+    later,
+    models,
+    predictions,
+    profiles,
+    results,
+    versions,
+    windows,
+)  # fmt: skip
 from monitor.api.access import Doorkeeper
 from monitor.api.edge import Edge, EdgeLimits
 from monitor.api.problem import HANDLED, handle
@@ -21,6 +33,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *models.OPERATIONS,
     *versions.OPERATIONS,
     *results.OPERATIONS,
+    *profiles.OPERATIONS,
+    *windows.OPERATIONS,
+    *evaluation.OPERATIONS,
     *alerts.OPERATIONS,
     *health.OPERATIONS,
     *docs.OPERATIONS,

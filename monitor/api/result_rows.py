@@ -45,12 +45,12 @@ class WindowRows:
     rows: tuple[ResultRow, ...]
 
     @classmethod
-    def of(cls, stored: StoredResult, *, rows: tuple[ResultRow, ...]) -> WindowRows:
-        """A stored result, unpacked."""
+    def of(cls, stored: StoredResult, *, rows: tuple[ResultRow, ...], partial: bool = False) -> WindowRows:
+        """A result, unpacked; ``partial`` says that its window is still open."""
         return cls(
             start_us=stored.window_start_us, end_us=stored.window_end_us, segment=stored.segment,
             revision=stored.revision, reference_number=stored.reference_number, computed_us=stored.computed_us,
-            partial=False, rows=rows,
+            partial=partial, rows=rows,
         )  # fmt: skip
 
 

@@ -81,8 +81,14 @@ def _windows(
 
 
 def _open_window(services: Services, version: Version, *, span: TimeRange) -> Iterator[WindowRows]:
-    """The open window, computed now (at most once a minute), if it starts in the span."""
-    raise NotImplementedError
+    """The open window, computed now (at most once a minute), if it starts in the span and has rows."""
+    found = services.open_windows.partial(version_id=version.id, now_us=services.now_us())
+    if found is None:
+        return
+    result = found.result
+    after = span.from_us is None or result.window_start_us >= span.from_us
+    if after and (span.to_us is None or result.window_start_us < span.to_us):
+        yield WindowRows.of(result, rows=results.unpack_rows(result.payload), partial=True)
 
 
 def _collect(

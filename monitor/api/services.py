@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
+from monitor.evaluate.partial import OpenWindows
 from monitor.export import Exporter
 from monitor.ingest.service import IngestService
 from monitor.jobs.runner import JobRunner
@@ -19,14 +21,19 @@ from monitor.telemetry import Telemetry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The concrete things behind the routes; ``jobs`` is None where another process runs them."""
+    """The concrete things behind the routes; ``jobs`` is None where another process runs them.
+
+    ``uploads`` bounds how many references are taken in at a time: each costs a core and disk.
+    """
 
     store: Store
     settings: Settings
     telemetry: Telemetry
     ingest: IngestService
     jobs: JobRunner | None
+    open_windows: OpenWindows
     exporter: Exporter
+    uploads: asyncio.Semaphore
     now_us: Callable[[], int]
 
 

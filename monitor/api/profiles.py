@@ -1,0 +1,115 @@
+"""``GET …/profile``: reference and current side by side, cell by cell."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from monitor.api.params import ModelName, Span, TimeRange, VersionName
+from monitor.api.render import answer
+from monitor.api.results import refuse_segment
+from monitor.api.routing import Operation, V
+from monitor.api.services import Parts
+from monitor.model.entities import Version
+from monitor.model.errors import NotFound
+from monitor.model.names import nearest
+from monitor.profile import codec
+from monitor.profile.layout import Layout
+from monitor.profile.profile import Profile, empty, merge
+from monitor.profile.summary import side, summarise_column
+from monitor.store import layouts, profiles, references, versions, windows
+
+_FOREVER_US = 2**62
+_TOGETHER = 50  # stored profiles read in one transaction
+
+
+def get_profile(
+    model: ModelName,
+    version: VersionName,
+    span: Span,
+    services: Parts,
+    column: Annotated[str | None, Query(max_length=1_000, description="one column, with every cell")] = None,
+    segment: Annotated[str | None, Query(description="empty: all traffic")] = None,
+) -> Response:
+    """The reference's profile and that of the windows in ``[from, to)`` (the newest judged one unless told).
+
+    With ``column`` every cell of it; without, a summary of each.
+    """
+    refuse_segment(segment)
+    with services.store.read() as conn:
+        _, found = versions.get_version(conn, model=model, version=version)
+        layout = _layout(conn, version=found)
+        reference = _reference(conn, version=found, layout=layout)
+        span = _span(conn, version=found, span=span)
+    current = _current(services, version=found, layout=layout, span=span)
+    if column is not None and column not in {c.name for c in layout.columns}:
+        names = [c.name for c in layout.columns]
+        raise NotFound(f"column {column[:80]!r} is not monitored{nearest(column, names)}: expected one of {names[:20]}")
+    return answer({
+        "reference": None if reference is None else _shown(layout, reference, column=column),
+        "current": None if current is None else _shown(layout, current, column=column),
+    })  # fmt: skip
+
+
+def _shown(layout: Layout, profile: Profile, *, column: str | None) -> dict[str, Any]:
+    if column is not None:
+        return side(layout, profile, column=column)
+    names = [c.name for c in layout.columns]
+    return {
+        "rows": profile.rows, "columns": {name: summarise_column(layout, profile, column=name) for name in names}
+    }  # fmt: skip
+
+
+def _layout(conn: Connection, *, version: Version) -> Layout:
+    if version.layout_id is None:
+        raise NotFound(
+            "nothing is profiled yet: set a reference with PUT …/reference, or log records until the schema is inferred"
+        )
+    return Layout.decode(layouts.get_layout(conn, id=version.layout_id))
+
+
+def _reference(conn: Connection, *, version: Version, layout: Layout) -> Profile | None:
+    if version.reference_id is None:
+        return None
+    reference = references.get_reference_by_id(conn, id=version.reference_id)
+    if reference.layout_id != version.layout_id:  # a relayout is on its way
+        return None
+    return codec.decode(references.reference_profile(conn, reference_id=reference.id), layout)
+
+
+def _span(conn: Connection, *, version: Version, span: TimeRange) -> TimeRange:
+    """The asked span, or the newest judged window (else the newest one) where nothing was asked."""
+    if span.from_us is not None or span.to_us is not None:
+        return span
+    newest = windows.newest_judged(conn, version_id=version.id) or windows.newest_window(conn, version_id=version.id)
+    if newest is None:
+        return TimeRange(from_us=0, to_us=0)
+    return TimeRange(from_us=newest.start_us, to_us=newest.end_us)
+
+
+def _current(services: Parts, *, version: Version, layout: Layout, span: TimeRange) -> Profile | None:
+    """The sum of the windows' profiles, read a few a transaction; None if there are none on this layout."""
+    total: Profile | None = None
+    after: int | None = None
+    from_us = -_FOREVER_US if span.from_us is None else span.from_us
+    to_us = _FOREVER_US if span.to_us is None else span.to_us
+    while True:
+        with services.store.read() as conn:
+            stored = profiles.list_profiles(
+                conn, version_id=version.id, from_us=from_us, to_us=to_us, after=after, limit=_TOGETHER
+            )
+        for row in stored:
+            if row.layout_id == version.layout_id:
+                total = merge(total or empty(layout), codec.decode(row.payload, layout))
+        if len(stored) < _TOGETHER:
+            return total
+        after = stored[-1].window_start_us
+
+
+OPERATIONS = (
+    Operation(method="GET", path=f"{V}/profile", endpoint=get_profile, summary="Reference and current side by side",
+              tag="results", answers={200: "counts, quantiles, categories"}),
+)  # fmt: skip

@@ -1,0 +1,122 @@
+"""The composition root: makes the concrete things, wires them, owns the clock. Nothing happens on import."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+import monitor
+from monitor.api.application import build_application, build_worker
+from monitor.api.services import Services
+from monitor.api.upload import remove_leftovers
+from monitor.export import Exporter, StoreReader
+from monitor.ingest.limits import Limits
+from monitor.ingest.service import IngestService
+from monitor.jobs.runner import JobRunner
+from monitor.jobs.settings import JobSettings
+from monitor.model.time import DAY_US
+from monitor.settings import Settings
+from monitor.store import Store, open_store
+from monitor.telemetry import Telemetry
+
+UPLOADS_AT_ONCE = 2
+Clock = Callable[[], int]
+
+
+def wall_clock_us() -> int:
+    """Microseconds since the epoch, now: the only clock that anything in the service reads."""
+    return time.time_ns() // 1_000
+
+
+def create_app(
+    settings: Settings,
+    *,
+    jobs: bool = True,
+    now_us: Clock = wall_clock_us,
+    rhythm: JobSettings | None = None,
+    refresh_seconds: float = 10.0,
+) -> FastAPI:
+    """The server: the whole HTTP interface, with the scheduled jobs unless another process runs them.
+
+    ``rhythm`` is how often the jobs look, ``refresh_seconds`` how often ``/metrics`` reads the fleet.
+    """
+    services = _services(settings, jobs=jobs, now_us=now_us, rhythm=rhythm, refresh_seconds=refresh_seconds)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        services.exporter.start()
+        if services.jobs is not None:
+            services.jobs.start()
+        try:
+            yield
+        finally:
+            _close(services)
+
+    return build_application(services, lifespan=lifespan)
+
+
+def create_worker(settings: Settings, *, now_us: Clock = wall_clock_us, rhythm: JobSettings | None = None) -> FastAPI:
+    """The jobs alone, with ``/livez``, ``/readyz`` and the process's own ``/metrics``."""
+    services = _services(settings, jobs=True, now_us=now_us, rhythm=rhythm, refresh_seconds=10.0)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # the exporter is not started: the model series are the API processes' to show
+        if services.jobs is not None:
+            services.jobs.start()
+        try:
+            yield
+        finally:
+            _close(services)
+
+    return build_worker(services, lifespan=lifespan)
+
+
+def _services(
+    settings: Settings, *, jobs: bool, now_us: Clock, rhythm: JobSettings | None, refresh_seconds: float
+) -> Services:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    store = open_store(settings.store_url, data_dir=settings.data_dir, migrate=True)
+    remove_leftovers(settings.upload_dir, before_us=now_us() - DAY_US)
+    telemetry = Telemetry()
+    # made also where another process runs the jobs: the open window is folded and judged here when somebody asks
+    runner = JobRunner(store, telemetry, now_us=now_us, settings=rhythm)
+    ingest = IngestService(
+        store, telemetry, limits=_limits(settings), clock=now_us, auto_create=settings.auto_create
+    )  # fmt: skip
+    return Services(
+        store=store, settings=settings, telemetry=telemetry, ingest=ingest, jobs=runner if jobs else None,
+        open_windows=runner.open_windows, uploads=asyncio.Semaphore(UPLOADS_AT_ONCE), now_us=now_us,
+        exporter=_exporter(settings, store=store, telemetry=telemetry, now_us=now_us, refresh_seconds=refresh_seconds),
+    )  # fmt: skip
+
+
+def _exporter(
+    settings: Settings, *, store: Store, telemetry: Telemetry, now_us: Clock, refresh_seconds: float
+) -> Exporter:
+    return Exporter(
+        reader=StoreReader(store), registry=telemetry.registry, now_us=now_us,
+        build={"version": monitor.__version__, "database": store.dialect}, data_dir=settings.data_dir,
+        columns=settings.export_columns, max_series=settings.max_series, refresh_seconds=refresh_seconds,
+    )  # fmt: skip
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        max_body_bytes=settings.max_body_bytes, max_reference_bytes=settings.max_reference_bytes,
+        max_decoded_bytes=settings.max_decoded_bytes, max_inflight_bytes=settings.max_inflight_bytes,
+        max_records=settings.max_records, max_columns=settings.max_columns,
+    )  # fmt: skip
+
+
+def _close(services: Services) -> None:
+    """Ends every thread, what waits to be committed first, and closes the database."""
+    services.ingest.close()
+    if services.jobs is not None:
+        services.jobs.stop()
+    services.exporter.close()
+    services.store.close()

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from monitor.app import create_app
+from monitor.model.time import parse_instant
+from monitor.settings import Settings
+from tests.api.running import client_of
+
+NOW = parse_instant("2026-03-02T12:30:00Z")
+
+
+class Clock:
+    """The service's clock, moved by the test."""
+
+    def __init__(self):
+        self.now_us = NOW
+
+    def __call__(self) -> int:
+        return self.now_us
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def settings(store_url, tmp_path):
+    return Settings(database_url=store_url, data_dir=tmp_path)
+
+
+@pytest.fixture
+def client(settings, clock):
+    """A client of a real server without jobs, once on each database."""
+    with client_of(create_app(settings, jobs=False, now_us=clock)) as client:
+        yield client
+
+
+@pytest.fixture
+def churn(client):
+    """The client, with a model ``churn`` that has a version ``42``."""
+    assert client.put("/api/v1/models/churn", json={"task": "binary_classification"}).status_code == 201
+    assert client.put("/api/v1/models/churn/versions/42", json={}).status_code == 201
+    return client

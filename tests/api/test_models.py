@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import pytest
+
+M = "/api/v1/models/churn"
+V = M + "/versions/42"
+
+
+def test_put_creates_with_201_and_updates_with_200(client):
+    created = client.put(M, json={"task": "regression", "window": "1d", "timezone": "Europe/Berlin"})
+    updated = client.put(M, json={"team": "crm"})
+    assert (created.status_code, updated.status_code) == (201, 200)
+    assert created.json()["revision"] + 1 == updated.json()["revision"]
+
+
+def test_put_replaces_the_fields_it_gives_and_leaves_the_others(client):
+    client.put(M, json={"task": "regression", "team": "crm", "lateness": "10m", "tags": {"a": "b"}})
+    shown = client.put(M, json={"lateness": "1h"}).json()
+    assert [shown[k] for k in ("task", "team", "lateness", "tags")] == ["regression", "crm", "1h", {"a": "b"}]
+
+
+def test_a_null_gives_a_field_its_default_back(client):
+    client.put(M, json={"team": "crm", "stale_after": "7d", "lateness": "1h", "min_effect": 0.1, "task": "regression"})
+    nothing = dict.fromkeys(("team", "stale_after", "lateness", "min_effect", "task", "window", "timezone"))
+    shown = client.put(M, json=nothing).json()
+    expected = {"team": "", "stale_after": "185m", "lateness": "5m", "min_effect": None, "task": "none",
+                "window": "1h", "timezone": "UTC"}  # fmt: skip
+    assert {k: shown[k] for k in expected} == expected
+
+
+def test_stale_after_is_three_windows_and_the_lateness_unless_told(client):
+    assert client.put(M, json={"window": "1d", "lateness": "0s"}).json()["stale_after"] == "3d"
+
+
+def test_a_new_model_is_unknown_and_has_no_windows(churn):
+    shown = churn.get(M).json()
+    assert (shown["status"], shown["since"], shown["worst"], shown["last_window"], shown["rows"]) == (
+        "unknown", None, None, None, 0,
+    )  # fmt: skip
+    assert shown["versions"] == [{"version": "42", "state": "live", "status": "unknown"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "part"),
+    [
+        ({"windw": "1h"}, "did you mean 'window'"),
+        ({"window": "90m"}, "expected one of"),
+        ({"window": 5}, "expected a text"),
+        ({"timezone": "Mars/Olympus"}, "IANA"),
+        ({"timezone": "../../etc/passwd"}, "IANA"),
+        ({"task": "guessing"}, "binary_classification"),
+        ({"lateness": "5 minutes"}, "duration"),
+        ({"lateness": 300}, "duration"),
+        ({"lateness": "9999999999999d"}, "duration"),
+        ({"false_alarms": "often"}, "per month"),
+        ({"checks": "all"}, "list"),
+        ({"checks": [{"name": "a b", "kind": "drift"}]}, "check name"),
+        ({"min_effect": "big"}, "number"),
+        ({"min_effect": -1}, "0 or more"),
+        ({"tags": ["a"]}, "tags"),
+        ({"tags": {"a": 1}}, "tags"),
+        ({"description": 5}, "description"),
+        ({"team": "x" * 5_000}, "team"),
+        ({"team": "a\x00b"}, "NUL"),
+        ({"min_effect": 10**30}, "64 bits"),
+    ],
+)
+def test_what_cannot_be_accepted_is_422_with_what_is_expected(client, body, part):
+    answer = client.put(M, json=body)
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert part in answer.json()["detail"]
+    assert client.get(M).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"segments": [{"by": "region"}]}, "segments"),
+        ({"labels": {"delay": "30d"}}, "labels"),
+        ({"baseline": {"kind": "previous"}}, "baseline"),
+        ({"checks": [{"name": "auc", "kind": "performance"}]}, "performance"),
+        ({"actions": [{"name": "x"}]}, "actions"),
+        ({"window": "batch"}, "batch"),
+        ({"positive": "yes"}, "positive"),
+    ],
+)
+def test_what_a_later_release_brings_is_501_with_its_name_and_not_ignored(client, body, name):
+    answer = client.put(M, json=body)
+    assert (answer.status_code, answer.json()["title"]) == (501, "Not available yet")
+    assert name in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"", 400), (b"{", 400), (b"nonsense", 400), (b'{"min_effect": NaN}', 400), (b'{"min_effect": 1e400}', 400),
+        (b'{"team": "\\ud800"}', 400), (b"\xff\xfe", 400), (b"[" * 100_000, 400), (b"[]", 422), (b"3", 422),
+        (b"null", 422), (b'{"tags": ' * 100 + b"1" + b"}" * 100, 422),
+    ],
+)  # fmt: skip
+def test_a_body_that_is_no_json_object_is_refused_in_words(client, content, status):
+    answer = client.put(M, content=content, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_a_body_of_another_type_is_415(client):
+    assert client.put(M, content=b"a: 1", headers={"Content-Type": "application/yaml"}).status_code == 415
+
+
+def test_if_match_holds_for_the_stored_revision_only(churn):
+    etag = churn.get(M).headers["etag"]
+    assert churn.put(M, json={"team": "a"}, headers={"If-Match": etag}).status_code == 200
+    stale = churn.put(M, json={"team": "b"}, headers={"If-Match": etag})
+    assert (stale.status_code, churn.get(M).json()["team"]) == (412, "a")
+    assert churn.put(M, json={"team": "c"}, headers={"If-Match": f'"77", {churn.get(M).headers["etag"]}'}).is_success
+    assert churn.put("/api/v1/models/new", json={}, headers={"If-Match": "*"}).status_code == 412
+    assert churn.delete(M, headers={"If-Match": etag}).status_code == 412
+    assert churn.put(V, json={}, headers={"If-Match": '"99"'}).status_code == 412
+    assert churn.put(V, json={}, headers={"If-Match": churn.get(V).headers["etag"]}).status_code == 200
+
+
+def test_the_list_is_by_name_in_pages_that_never_overlap(client):
+    names = [f"m{i:02}" for i in range(7)]
+    for name in reversed(names):
+        client.put(f"/api/v1/models/{name}", json={})
+    seen, cursor = [], None
+    for _ in range(4):
+        params = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = client.get("/api/v1/models", params=params).json()
+        seen.append([model["name"] for model in page["results"]])
+        cursor = page["next"]
+    assert seen == [["m00", "m01"], ["m02", "m03"], ["m04", "m05"], ["m06"]]
+    assert cursor is None
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=10001", "limit=x", "cursor=x", "cursor=bnVsbA", "lmit=5"])
+def test_a_page_that_cannot_be_is_422(client, query):
+    assert client.get(f"/api/v1/models?{query}").status_code == 422
+
+
+def test_delete_frees_the_name_at_once(churn):
+    assert churn.delete(M).status_code == 204
+    assert [churn.get(M).status_code, churn.get(V).status_code, churn.delete(M).status_code] == [404, 404, 404]
+    assert churn.put(M, json={}).status_code == 201
+    assert churn.get(M + "/versions").json()["results"] == []
+
+
+def test_a_version_has_a_schema_a_state_and_a_threshold(churn):
+    columns = [{"name": "age", "type": "numeric"}, {"name": "plan", "type": "categorical", "segment": True}]
+    body = {"schema": {"columns": columns}, "positive": True, "decision_threshold": 0.35, "state": "shadow"}
+    shown = churn.put(V, json=body).json()
+    assert (shown["positive"], shown["decision_threshold"], shown["state"]) == ("true", 0.35, "shadow")
+    assert [c["name"] for c in shown["schema"]["columns"]] == ["age", "plan"]
+    assert churn.put(V, json={"state": None}).json()["state"] == "live"
+    assert churn.get(V).json()["schema"] == shown["schema"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"state": "paused"}, {"schema": {"columns": [{"name": "a"}, {"name": "a"}]}}, {"schema": 3},
+        {"schema": {"columns": [{"name": "a", "type": "number"}]}}, {"decision_threshold": "high"},
+        {"positive": {"a": 1}}, {"windows": 1},
+    ],
+)  # fmt: skip
+def test_a_version_that_cannot_be_is_422(churn, body):
+    assert churn.put(V, json=body).status_code == 422
+
+
+def test_a_version_of_no_model_is_404_that_says_how_to_make_one(client):
+    answer = client.put(V, json={})
+    assert (answer.status_code, "PUT /api/v1/models/churn" in answer.json()["detail"]) == (404, True)
+
+
+def test_versions_are_listed_and_deleted(churn):
+    churn.put(M + "/versions/7", json={})
+    assert [v["version"] for v in churn.get(M + "/versions").json()["results"]] == ["42", "7"]
+    page = churn.get(M + "/versions?limit=1").json()
+    rest = churn.get(M + "/versions", params={"cursor": page["next"]}).json()
+    assert [v["version"] for v in rest["results"]] == ["7"]
+    assert churn.delete(V).status_code == 204
+    assert churn.get(V).status_code == 404
