@@ -32,7 +32,7 @@ SCHEMAS: dict[str, Any] = {
         "description": "one logged inference; without `features` it is a flat row by schema names",
         "properties": {
             "id": {"type": ["string", "integer"], "description": "at most 256 characters; made if absent"},
-            "timestamp": {"type": ["string", "number"], "description": "RFC 3339, or seconds, ms, µs, ns; now if absent"},
+            "timestamp": {"type": ["string", "number"], "description": "RFC 3339, or s, ms, µs, ns; now if absent"},
             "features": {"type": "object", "additionalProperties": _VALUE},
             "prediction": _VALUE, "score": _VALUE,
             "scores": {"type": "object", "additionalProperties": _VALUE}, "label": _VALUE,

@@ -56,7 +56,8 @@ def _empty(model: Model, *, known: set[int], begin_us: int, until_us: int) -> It
 def window_shape(row: WindowRow, *, now_us: int, model: Model) -> dict[str, Any]:
     """A window as the API shows it."""
     return {
-        "start": rfc3339(row.start_us), "end": rfc3339(row.end_us), "state": shown_state(row, now_us=now_us, model=model),
+        "start": rfc3339(row.start_us), "end": rfc3339(row.end_us),
+        "state": shown_state(row, now_us=now_us, model=model),
         "rows": row.rows, "deduplicated": row.deduplicated, "late_rows": row.late_rows,
         "watermark": None if row.watermark_us is None else rfc3339(row.watermark_us), "revision": row.revision,
         "reference": row.reference_number, "reason": row.reason,

@@ -1,0 +1,36 @@
+"""How the server's processes log: one line a message on standard error, as text or as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+from monitor.model.time import rfc3339
+
+_QUIET = ("apscheduler", "alembic", "httpx", "httpcore")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a line."""
+        shape = {
+            "time": rfc3339(int(record.created * 1_000_000)), "level": record.levelname.lower(),
+            "logger": record.name, "message": record.getMessage(),
+        }  # fmt: skip
+        if record.exc_info:
+            shape["error"] = self.formatException(record.exc_info)
+        return json.dumps(shape)
+
+
+def configure_logs(*, level: str, form: str) -> None:
+    """Sends every logger's messages of that level and above to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonLines() if form == "json" else logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    )
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

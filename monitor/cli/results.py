@@ -1,0 +1,95 @@
+"""``driftline results``, ``driftline status``, ``driftline evaluate``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+
+from monitor.cli.models import Model, Version
+from monitor.cli.output import print_fields, print_json, print_table
+from monitor.cli.server import Json, Server, ServerRefused, Token, Url, version_path
+
+From = Annotated[str | None, typer.Option("--from", help="at or after (RFC 3339)", show_default=False)]
+To = Annotated[str | None, typer.Option("--to", help="before (RFC 3339)", show_default=False)]
+_COLUMNS = ("window_start", "column", "metric", "check", "value", "threshold", "rows", "status", "reason")
+_POLL_SECONDS = 0.5
+
+
+def results(
+    model: Model,
+    version: Version,
+    from_: From = None,
+    to: To = None,
+    metric: Annotated[str | None, typer.Option(help="only this metric")] = None,
+    column: Annotated[str | None, typer.Option(help="only this column")] = None,
+    kind: Annotated[str | None, typer.Option(help="drift, quality, volume or schema")] = None,
+    latest: Annotated[bool, typer.Option("--latest", help="only the newest judged window")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="and the open window, computed now")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="the most rows")] = 1_000,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """What judged windows were found to be, newest first.
+
+    Example: driftline results churn 42 --latest
+    """
+    params: dict[str, Any] = {
+        "from": from_, "to": to, "metric": metric, "column": column, "kind": kind, "limit": min(limit, 10_000),
+        "latest": "true" if latest else None, "partial": "true" if partial else None,
+    }  # fmt: skip
+    pages = Server(url=url, token=token).pages(version_path(model, version, "results"), params=params)
+    rows = list(islice(pages, limit))
+    if as_json:
+        print_json(rows)
+        return
+    print_table(rows, columns=_COLUMNS)
+
+
+def status(model: Model, version: Version, url: Url = None, token: Token = None, as_json: Json = False) -> None:
+    """Checks, the open window, and when the next verdict comes.
+
+    Example: driftline status churn 42
+    """
+    answer = Server(url=url, token=token).call("GET", version_path(model, version, "status")).json()
+    if as_json:
+        print_json(answer)
+        return
+    print_fields({name: value for name, value in answer.items() if name != "checks"})
+    sys.stdout.write("\n")
+    print_table(
+        answer["checks"],
+        columns=("name", "kind", "status", "since", "value", "threshold", "rows", "needs", "columns_failing", "top"),
+    )
+
+
+def evaluate(
+    model: Model,
+    version: Version,
+    from_: From = None,
+    to: To = None,
+    wait: Annotated[bool, typer.Option("--wait", help="until the job is done")] = False,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Computes windows again from stored rows.
+
+    Example: driftline evaluate churn 42 --from 2026-03-01 --wait
+    """
+    server = Server(url=url, token=token)
+    params = {name: value for name, value in (("from", from_), ("to", to)) if value is not None}
+    job = server.call("POST", version_path(model, version, "evaluate"), params=params, repeat=True).json()
+    while wait and job["state"] in ("queued", "running"):
+        time.sleep(_POLL_SECONDS)
+        job = server.call("GET", f"jobs/{job['id']}").json()
+    if as_json:
+        print_json(job)
+    else:
+        print_fields(job)
+    if job["state"] == "failed":
+        raise ServerRefused(f"job {job['id']} failed: {job.get('error')}")
