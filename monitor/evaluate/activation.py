@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -23,6 +25,7 @@ from monitor.store.layouts import get_layout, save_layout, set_version_layout
 from monitor.store.models import get_version_by_id, update_version
 from monitor.store.references import (
     activate_reference,
+    discard_reference,
     finish_reference,
     get_reference,
     reference_profile,
@@ -53,6 +56,17 @@ class Published:
     layout: Layout
     profile: Profile
     created: bool
+
+
+@contextmanager
+def discarding(store: Store, *, reference: Reference) -> Iterator[None]:
+    """Removes what was begun when the block fails, whatever stops it."""
+    try:
+        yield
+    except BaseException:
+        with store.write() as conn:
+            discard_reference(conn, reference_id=reference.id)
+        raise
 
 
 def publish(

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from monitor.columns.roles import Roles
 from monitor.columns.table import canonical_batch
-from monitor.evaluate.activation import Draft, Published, activate, publish
+from monitor.evaluate.activation import Draft, Published, activate, discarding, publish
 from monitor.evaluate.reference_profile import NO_TIME_US, layout_of, profile_reference
 from monitor.evaluate.reference_rows import ReferenceRows
 from monitor.evaluate.reference_schema import has_timestamps, roles_in_force, schema_of_reference
@@ -25,7 +25,7 @@ from monitor.profile.layout import Layout
 from monitor.store.engine import Store
 from monitor.store.layouts import get_layout, newest_layout
 from monitor.store.models import get_version_by_id, list_versions
-from monitor.store.references import begin_reference, discard_reference, find_reference
+from monitor.store.references import begin_reference, find_reference
 from monitor.store.schemas import get_schema
 
 Source = Callable[[], Iterator[pa.RecordBatch]]
@@ -84,26 +84,24 @@ def set_reference(
     """
     origin = origin or Origin()
     known = read_known(store, version_id=version_id)
-    earlier = _earlier(store, version_id=version_id, digest=origin.digest, roles=roles)
+    earlier = earlier_reference(store, version_id=version_id, digest=origin.digest, roles=roles)
     if earlier is not None:
         return activate(store, version_id=version_id, number=earlier.number, now_us=now_us)
     reference = begin(store, version_id=version_id, roles=roles, origin=origin, now_us=now_us)
-    try:
+    with discarding(store, reference=reference):
         rows = ReferenceRows(store, reference_id=reference.id)
         taken = _Taken(roles=roles)
         for table in source():
-            rows.add(_canonical(table, known=known, taken=taken))
             if len(table.schema) > max_columns:
                 raise TooLarge(f"the reference has {len(table.schema)} columns: MAX_COLUMNS allows {max_columns}")
+            rows.add(_canonical(table, known=known, taken=taken))
             if progress is not None:
                 progress(rows.rows)
         draft = _draft(rows, known=known, taken=taken)
-        return publish(store, model=known.model, version=known.version, reference=reference, draft=draft,
-                       digest=origin.digest or rows.digest, now_us=now_us)  # fmt: skip
-    except BaseException:
-        with store.write() as conn:
-            discard_reference(conn, reference_id=reference.id)
-        raise
+        return publish(
+            store, model=known.model, version=known.version, reference=reference, draft=draft,
+            digest=origin.digest or rows.digest, now_us=now_us,
+        )  # fmt: skip
 
 
 def read_known(store: Store, *, version_id: int) -> Known:
@@ -139,7 +137,8 @@ def begin(store: Store, *, version_id: int, roles: Roles, origin: Origin, now_us
         )  # fmt: skip
 
 
-def _earlier(store: Store, *, version_id: int, digest: str, roles: Roles) -> Reference | None:
+def earlier_reference(store: Store, *, version_id: int, digest: str, roles: Roles) -> Reference | None:
+    """The version's reference with that digest and those roles, if there is one."""
     if not digest:
         return None
     with store.read() as conn:

@@ -15,7 +15,7 @@ from monitor.evaluate.slices import BatchesMoved, between, read_rows, within_bud
 from monitor.model.errors import Unavailable
 from monitor.model.schema import Schema
 from monitor.profile.layout import Layout
-from monitor.profile.profile import Profile, ProfileAccumulator
+from monitor.profile.profile import Profile, ProfileAccumulator, empty
 from monitor.store.batches import BatchInfo, overlapping
 from monitor.store.engine import Store
 from monitor.store.windows import WindowRow, get_window
@@ -26,12 +26,11 @@ _LISTED = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reprofiled:
-    """A profile made again; ``window`` is the window as the snapshot of its batches saw it."""
+    """A profile made again: of ``rows`` rows, after ``deduplicated`` repeats were dropped."""
 
     profile: Profile
     rows: int
     deduplicated: int
-    window: WindowRow | None
 
 
 def reprofile(
@@ -44,20 +43,35 @@ def reprofile(
     for _ in range(_TRIES):
         with store.read() as conn:
             window = get_window(conn, version_id=version_id, start_us=start_us)
-            infos = folded_batches(conn, version_id=version_id, start_us=start_us, end_us=end_us)
-        keep = _KeepFirst(store.secret) if window is None or window.deduplicated else None
+        if window is None:
+            return Reprofiled(profile=empty(layout), rows=0, deduplicated=0)
         profile = ProfileAccumulator(layout)
-        rows = 0
+        keep = KeepFirst(store.secret)
         try:
-            for batch in read_window(store, infos, schema=schema, start_us=start_us, end_us=end_us):
-                kept = batch if keep is None else keep(batch)
-                rows += kept.num_rows
-                profile.add(kept)
+            for batch in first_of_window(store, window=window, schema=schema, keep=keep):
+                profile.add(batch)
         except BatchesMoved:
             continue
-        repeats = 0 if keep is None else keep.dropped
-        return Reprofiled(profile=profile.profile(), rows=rows, deduplicated=repeats, window=window)
+        return Reprofiled(profile=profile.profile(), rows=profile.profile().rows, deduplicated=keep.dropped)
     raise Unavailable("the window's batches were compacted again and again while they were read")
+
+
+def first_of_window(
+    store: Store, *, window: WindowRow, schema: Schema, keep: KeepFirst | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The window's folded rows in fold order, conformed, the first of each id; a bounded slice at a time.
+
+    ``keep`` tells afterwards how many repeats were dropped. Raises ``BatchesMoved``.
+    """
+    keep = keep or KeepFirst(store.secret)
+    with store.read() as conn:
+        now = get_window(conn, version_id=window.version_id, start_us=window.start_us)
+        infos = folded_batches(conn, version_id=window.version_id, start_us=window.start_us, end_us=window.end_us)
+    repeats = now is None or now.deduplicated > 0  # folding counted them: without any there is nothing to drop
+    for batch in read_window(store, infos, schema=schema, start_us=window.start_us, end_us=window.end_us):
+        kept = keep(batch) if repeats else batch
+        if kept.num_rows:
+            yield kept
 
 
 def folded_batches(conn: Connection, *, version_id: int, start_us: int, end_us: int) -> list[BatchInfo]:
@@ -85,7 +99,7 @@ def read_window(
             yield batch
 
 
-class _KeepFirst:
+class KeepFirst:
     """Drops the rows whose id an earlier row of the same window had."""
 
     def __init__(self, secret: bytes) -> None:
@@ -94,6 +108,7 @@ class _KeepFirst:
         self.dropped = 0
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows whose id has not come before, in this batch or an earlier one."""
         distinct, rows = first_rows(hash_ids(batch.column(ID), key=self._key))
         fresh = np.ones(len(distinct), dtype=np.bool_)
         for run in self._runs:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from monitor.columns.batch import ID, TIMESTAMP, decode_batch
 from monitor.columns.conform import conform
+from monitor.model.errors import Unavailable
 from monitor.model.schema import Schema
 from monitor.store.batches import BatchInfo, payloads
 from monitor.store.engine import Store
@@ -21,8 +22,11 @@ _PAGE_BATCHES = 500
 RECEIVED = "#received"  # beside the stored columns while a slice is in memory: when each row was received
 
 
-class BatchesMoved(Exception):
+class BatchesMoved(Unavailable):
     """A listed batch was compacted away or purged before it was read: list the batches again."""
+
+    def __init__(self) -> None:
+        super().__init__("the stored batches were compacted while they were read: try again")
 
 
 def within_budget(infos: Sequence[BatchInfo], *, rows: int = SLICE_ROWS, size: int = SLICE_BYTES) -> list[BatchInfo]:
