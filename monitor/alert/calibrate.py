@@ -12,7 +12,7 @@ from monitor.alert.cells import Cells, Flags, Integers
 from monitor.alert.history import FOLDS, History
 from monitor.alert.replay import replay
 from monitor.alert.scoring import Usual
-from monitor.alert.tail import Tail, fit_tail
+from monitor.alert.tail import Tails, fit_tails
 from monitor.alert.threshold import Peaks, find_peaks, model_score
 
 State = Literal["learning", "extrapolated", "calibrated"]
@@ -24,7 +24,7 @@ class Scale:
 
     windows: int
     usual: Usual
-    tail: Tail
+    tails: Tails
 
     @property
     def stride(self) -> int:
@@ -104,12 +104,12 @@ def calibrate(
     log_p = np.full(x.shape, np.nan)
     for fold in range(FOLDS):
         inside = history.fold == fold
-        log_p[inside] = fit_tail(x[~inside]).surprise(x[inside])
+        log_p[inside] = fit_tails(x[~inside], fold=history.fold[~inside]).surprise(x[inside])
     judged_p = np.where(family, log_p, np.nan).reshape(history.windows, family.size)
     scores = model_score(judged_p, tests=int(family.sum()), looks_per_month=windows_per_month)
     return Calibration(
         layout_cells=history.layout_cells,
-        scales=(Scale(windows=1, usual=usual, tail=fit_tail(x)),),
+        scales=(Scale(windows=1, usual=usual, tails=fit_tails(x, fold=history.fold)),),
         judged=family,
         known=np.isfinite(x).sum(axis=0),
         peaks=find_peaks(scores),

@@ -15,7 +15,7 @@ from monitor.alert.history import History
 from monitor.alert.movement import Movement
 from monitor.alert.pooling import Pooling
 from monitor.alert.scoring import Usual
-from monitor.alert.tail import Tail
+from monitor.alert.tail import Tail, Tails
 from monitor.alert.threshold import Peaks
 
 FORMAT = 1
@@ -62,7 +62,9 @@ def encode_calibration(calibration: Calibration) -> bytes:
             "directions": usual.movement.directions.astype(np.float32),
             "variance": usual.movement.variance.astype(np.float32), "share_variance": usual.share_variance,
         }  # fmt: skip
-        parts |= {name: getattr(scale.tail, name) for name in _TAIL}
+        parts |= {f"own_{name}": getattr(scale.tails.own, name) for name in _TAIL}
+        parts |= {f"kind_{name}": getattr(scale.tails.kind, name) for name in _TAIL}
+        parts["calm"] = scale.tails.calm
         arrays |= {f"{position}:{name}": array for name, array in parts.items()}
     head = {
         "columns": calibration.layout_cells.columns,
@@ -98,7 +100,11 @@ def _scale(windows: int, *, position: int, arrays: dict[str, NDArray[Any]]) -> S
     return Scale(
         windows=windows,
         usual=Usual(pooling=pooling, movement=movement, share_variance=part["share_variance"]),
-        tail=Tail(**{name: part[name] for name in _TAIL}),
+        tails=Tails(
+            own=Tail(**{name: part[f"own_{name}"] for name in _TAIL}),
+            kind=Tail(**{name: part[f"kind_{name}"] for name in _TAIL}),
+            calm=part["calm"],
+        ),
     )
 
 

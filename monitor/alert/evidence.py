@@ -47,7 +47,7 @@ def gather(calibration: Calibration, *, reference: Profile, current: Profile) ->
             cells=now.cells[None], hits=now.hits[None], sizes=now.sizes[None],
             baseline=baseline, usual=scale.usual, ordered=cells.numeric,
         )  # fmt: skip
-        log_p = np.fmax(log_p, scale.tail.surprise(x)[0])
+        log_p = np.fmax(log_p, scale.tails.surprise(x)[0])
     return Evidence(
         positions={name: d for d, name in enumerate(cells.columns)},
         log_p=np.where(cells.tests, log_p, np.nan),
