@@ -1,0 +1,108 @@
+"""Where a version stands: its checks, its open window, what it waits for, how far its calibration is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from monitor.evaluate.context import Contexts, VersionContext
+from monitor.evaluate.learning import healthy_windows, needed_by
+from monitor.evaluate.verdicts import worst
+from monitor.model.checks import Check
+from monitor.model.results import CheckState, Status
+from monitor.model.time import format_duration, rfc3339
+from monitor.store.batches import unfolded
+from monitor.store.calibrations import calibration_made_us
+from monitor.store.verdicts import get_states
+from monitor.store.windows import get_window
+
+TOP_COLUMNS = 5
+_WAITING_ROWS = 1_000_000
+
+Shape = dict[str, Any]
+
+
+def version_status(conn: Connection, *, contexts: Contexts, version_id: int, now_us: int) -> Shape:
+    """The answer of ``GET …/status``: status, checks, open window, next verdict, calibration (JSON values)."""
+    context = contexts.load(conn, version_id=version_id)
+    states = get_states(conn, version_id=version_id)
+    checks = [_check(check, states.get((check.name, ""))) for check in context.checks if check.enabled]
+    healthy = healthy_windows(conn, version_id=version_id)
+    return {
+        "status": worst(check["status"] for check in checks),
+        "checks": checks,
+        "open": _open(conn, context=context, now_us=now_us),
+        "next": _next(context, judged=bool(states), healthy=healthy, now_us=now_us),
+        "calibration": _calibration(conn, context=context, healthy=healthy),
+    }
+
+
+def _check(check: Check, state: CheckState | None) -> Shape:
+    """The verdict in force; ``reason`` says why the newest window was not decided."""
+    undecided: Status = "unknown"
+    return {
+        "name": check.name,
+        "kind": check.kind,
+        "status": undecided if state is None else state.status,
+        "reason": None if state is None else state.unknown_reason,
+        "since": None if state is None else rfc3339(state.since_us),
+        "value": None if state is None else state.value,
+        "threshold": None if state is None else state.threshold,
+        "rows": 0 if state is None else state.rows,
+        "needs": None if state is None else state.needs,
+        "columns_failing": 0 if state is None else state.columns_failing,
+        "top": [] if state is None else [column.column for column in state.columns[:TOP_COLUMNS]],
+    }
+
+
+def _open(conn: Connection, *, context: VersionContext, now_us: int) -> Shape:
+    """The window that holds now, with its rows, folded or not."""
+    start_us = context.model.window.start_of(now_us)
+    end_us = context.model.window.end_of(start_us)
+    window = get_window(conn, version_id=context.version.id, start_us=start_us)
+    waiting = unfolded(conn, version_id=context.version.id, max_rows=_WAITING_ROWS)
+    rows = sum(batch.rows for batch in waiting if start_us <= batch.t_min_us and batch.t_max_us < end_us)
+    return {
+        "window_start": rfc3339(start_us),
+        "rows": rows + (window.rows if window is not None else 0),
+        "ends_in": f"{max(end_us - now_us, 0) // 1_000_000}s",
+    }
+
+
+def _next(context: VersionContext, *, judged: bool, healthy: int, now_us: int) -> Shape:
+    """When the first verdict can be expected, and what it waits for."""
+    if context.reference is None:
+        why = "no_reference: set one with PUT …/reference, or make one of stored rows with POST …/reference?from=&to="
+        return {"first_verdict_at": None, "why": why}
+    spec = context.model.window
+    closes_us = spec.end_of(spec.start_of(now_us)) + context.model.lateness_us
+    if context.calibration is None or context.calibration.state == "learning":
+        needed = needed_by(context.model)
+        missing = max(needed - healthy, 1)
+        return {
+            "first_verdict_at": rfc3339(closes_us + (missing - 1) * spec.nominal_us),
+            "why": f"learning: {min(healthy, needed)} of {needed} healthy windows; until then only breakage alarms",
+        }
+    if not judged:
+        after = format_duration(context.model.lateness_us)
+        return {"first_verdict_at": rfc3339(closes_us), "why": f"the first window is judged {after} after its end"}
+    return {"first_verdict_at": None, "why": ""}
+
+
+def _calibration(conn: Connection, *, context: VersionContext, healthy: int) -> Shape | None:
+    """How the thresholds came about; None without a reference."""
+    side, calibration = context.reference, context.calibration
+    if side is None or calibration is None:
+        return None
+    made_us = calibration_made_us(conn, version_id=context.version.id, reference_id=side.reference.id)
+    own = side.timed and calibration.windows > 0
+    learning = calibration.state == "learning"
+    return {
+        "state": calibration.state,
+        "windows": max(healthy, calibration.windows) if learning else calibration.windows,
+        "needed": calibration.needed,
+        "factor": calibration.factor,
+        "made_at": None if made_us is None else rfc3339(made_us),
+        "from": "reference" if own else "production",
+    }
