@@ -48,8 +48,8 @@ def post_load(url: str, *, body: bytes, content_type: str, connections: int = 64
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return Load(
         requests_per_second=float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
-        p50_ms=_milliseconds(re.search(r"50%\s+(\S+)", out)[1]),
-        p99_ms=_milliseconds(re.search(r"99%\s+(\S+)", out)[1]),
+        p50_ms=_milliseconds(re.search(r"\n\s+50%\s+(\S+)", out)[1]),
+        p99_ms=_milliseconds(re.search(r"\n\s+99%\s+(\S+)", out)[1]),
         errors=sum(map(int, re.findall(r"(?:Non-2xx or 3xx responses:|connect|read|write|timeout):? (\d+)", out))),
     )
 
