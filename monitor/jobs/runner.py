@@ -24,6 +24,7 @@ from monitor.jobs.plan import Due, Facts, Fleet, due_versions, read_facts
 from monitor.jobs.queue_work import QueueWork
 from monitor.jobs.schedule import Ticker
 from monitor.jobs.settings import JobSettings
+from monitor.jobs.steps import caught_up
 from monitor.jobs.upkeep import Upkeep
 from monitor.jobs.version_work import Steps, Tally, VersionWork
 from monitor.model.errors import Unavailable
@@ -50,6 +51,7 @@ class JobRunner:
         contexts: Contexts | None = None,
     ) -> None:
         self._store = store
+        self._telemetry = telemetry
         self._now_us = now_us
         self._settings = settings or JobSettings()
         contexts = contexts or Contexts()
@@ -161,10 +163,14 @@ class JobRunner:
             facts: Facts = read_facts(conn)
             fleet: Fleet = {version.id: (model, version) for model, version in all_versions(conn)}
         with self._lock:
-            return due_versions(
+            dues = due_versions(
                 facts, fleet=fleet, rule=self._rule, folded_us=self._folded_us, silence_us=self._silence_us,
                 fold_interval_us=self._settings.fold_interval_us, now_us=now_us,
             )  # fmt: skip
+        for step, waits in (("fold", any(due.fold for due in dues)), ("evaluate", any(due.windows for due in dues))):
+            if not waits:
+                caught_up(step, telemetry=self._telemetry)
+        return dues
 
     def _claim_folds(self, dues: Sequence[Due], *, now_us: int) -> dict[int, Claim]:
         folding = [due for due in dues if due.fold]

@@ -10,6 +10,11 @@ from monitor.model.errors import FenceLost
 from monitor.telemetry import Telemetry
 
 
+def caught_up(step: str, *, telemetry: Telemetry) -> None:
+    """Says that the step has nothing left to do: an idle service is not a late one."""
+    telemetry.step_last_success.labels(step=step).set_to_current_time()
+
+
 @contextmanager
 def watched(step: str, *, telemetry: Telemetry) -> Iterator[None]:
     """Counts the block as one run of the step: ``done``, ``lost`` (somebody else does it) or ``failed``."""
@@ -18,7 +23,7 @@ def watched(step: str, *, telemetry: Telemetry) -> Iterator[None]:
     try:
         yield
         outcome = "done"
-        telemetry.step_last_success.labels(step=step).set_to_current_time()
+        caught_up(step, telemetry=telemetry)
     except FenceLost:
         outcome = "lost"
         raise
