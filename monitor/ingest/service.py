@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -14,10 +13,10 @@ from starlette.types import Receive, Scope, Send
 from monitor.ingest.group_commit import GroupCommitter
 from monitor.ingest.limits import Limits
 from monitor.ingest.receive import Receiver
+from monitor.ingest.replay import Replayed, replay_quarantine
 from monitor.ingest.request import head_of
 from monitor.ingest.targets import Targets
-from monitor.ingest.work import ROUTE, Committed
-from monitor.model.errors import DriftlineError
+from monitor.ingest.work import Committed
 from monitor.store import Store
 from monitor.telemetry import Telemetry
 
@@ -31,12 +30,13 @@ class IngestService:
         self, store: Store, telemetry: Telemetry, *,
         limits: Limits, clock: Callable[[], int], auto_create: bool = False,
     ) -> None:  # fmt: skip
+        self._store = store
+        self._clock = clock
         self._telemetry = telemetry
         self._pool = ThreadPoolExecutor(_DECODERS, thread_name_prefix="driftline-decode")
         self.targets = Targets(store, clock=clock, auto_create=auto_create)
         self.committer = GroupCommitter(store, telemetry, clock=clock)
         self.receiver = Receiver(store, self.committer, telemetry, limits=limits, clock=clock, pool=self._pool)
-        self._codes: dict[int, Counter] = {}
 
     async def predictions(self, request: Request) -> Response:
         """The answer to ``POST /models/{model}[/versions/{version}]/predictions``; refusals are raised.
@@ -61,22 +61,20 @@ class IngestService:
         await send({"type": "http.response.body", "body": answer.body})
 
     async def answer(self, scope: Scope, receive: Receive) -> Committed:
-        """What a request is answered once its records are on disk; counts and times it."""
+        """What a request is answered once its records are on disk; times it."""
         began = time.perf_counter()
-        status = 500
         try:
             head = head_of(scope["headers"], scope["query_string"])
             path = scope["path_params"]
             target = await self.targets.get(path["model"], path.get("version"))
-            answer = await self.receiver.receive(target, head, receive)
-            status = 200
-            return answer
-        except DriftlineError as error:
-            status = error.status
-            raise
+            return await self.receiver.receive(target, head, receive)
         finally:
             self._telemetry.ingest_seconds.observe(time.perf_counter() - began)
-            self._counted(status).inc()
+
+    def replay(self, model: str, version: str, *, ids: Sequence[int] | None = None) -> Replayed:
+        """Quarantined records put back through ingest (blocking; ``ids`` are their numbers, None: the oldest)."""
+        target = self.targets.load(model, version)
+        return replay_quarantine(self._store, target=target, clock=self._clock, limits=self.receiver.limits, ids=ids)
 
     def invalidate(self) -> None:
         """Forget cached versions and schemas: call after any change of a model, version or reference."""
@@ -86,9 +84,3 @@ class IngestService:
         """Commit what waits and end the threads; later requests get ``Unavailable``."""
         self.committer.stop()
         self._pool.shutdown()
-
-    def _counted(self, status: int) -> Counter:
-        found = self._codes.get(status)
-        if found is None:
-            found = self._codes[status] = self._telemetry.requests.labels(ROUTE, str(status))
-        return found
