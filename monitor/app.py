@@ -13,6 +13,7 @@ import monitor
 from monitor.api.application import build_application, build_worker
 from monitor.api.services import Services
 from monitor.api.upload import remove_leftovers
+from monitor.evaluate.context import Contexts
 from monitor.export import Exporter, StoreReader
 from monitor.ingest.limits import Limits
 from monitor.ingest.service import IngestService
@@ -84,13 +85,14 @@ def _services(
     remove_leftovers(settings.upload_dir, before_us=now_us() - DAY_US)
     telemetry = Telemetry()
     # made also where another process runs the jobs: the open window is folded and judged here when somebody asks
-    runner = JobRunner(store, telemetry, now_us=now_us, settings=rhythm)
+    contexts = Contexts()
+    runner = JobRunner(store, telemetry, now_us=now_us, settings=rhythm, contexts=contexts)
     ingest = IngestService(
         store, telemetry, limits=_limits(settings), clock=now_us, auto_create=settings.auto_create
     )  # fmt: skip
     return Services(
         store=store, settings=settings, telemetry=telemetry, ingest=ingest, jobs=runner if jobs else None,
-        open_windows=runner.open_windows, uploads=asyncio.Semaphore(UPLOADS_AT_ONCE), now_us=now_us,
+        contexts=contexts, open_windows=runner.open_windows, uploads=asyncio.Semaphore(UPLOADS_AT_ONCE), now_us=now_us,
         exporter=_exporter(settings, store=store, telemetry=telemetry, now_us=now_us, refresh_seconds=refresh_seconds),
     )  # fmt: skip
 

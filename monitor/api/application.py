@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 from fastapi import FastAPI
+from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.api import (
     alerts,
@@ -18,13 +19,14 @@ from monitor.api import (
     predictions,
     profiles,
     results,
+    status,
     versions,
     windows,
 )  # fmt: skip
 from monitor.api.access import Doorkeeper
 from monitor.api.edge import Edge, EdgeLimits
 from monitor.api.problem import HANDLED, handle
-from monitor.api.routing import Operation, register
+from monitor.api.routing import HotRoute, Operation, register
 from monitor.api.services import Services
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -35,6 +37,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *results.OPERATIONS,
     *profiles.OPERATIONS,
     *windows.OPERATIONS,
+    *status.OPERATIONS,
     *evaluation.OPERATIONS,
     *alerts.OPERATIONS,
     *health.OPERATIONS,
@@ -45,10 +48,9 @@ OPERATIONS: tuple[Operation, ...] = (
 
 def build_application(services: Services, *, lifespan: Lifespan) -> FastAPI:
     """The server's application with every route of this release, closed by default."""
-    application = _application(services, lifespan=lifespan, operations=OPERATIONS)
-    # first in the list: matched before anything else
-    application.router.routes[:0] = predictions.hot_routes(services)
-    return application
+    return _application(
+        services, lifespan=lifespan, operations=OPERATIONS, hot=predictions.hot_routes(services)
+    )  # fmt: skip
 
 
 def build_worker(services: Services, *, lifespan: Lifespan) -> FastAPI:
@@ -56,8 +58,10 @@ def build_worker(services: Services, *, lifespan: Lifespan) -> FastAPI:
     return _application(services, lifespan=lifespan, operations=health.OPERATIONS)
 
 
-def _application(services: Services, *, lifespan: Lifespan, operations: Sequence[Operation]) -> FastAPI:
-    application = Application(services, lifespan=lifespan)
+def _application(
+    services: Services, *, lifespan: Lifespan, operations: Sequence[Operation], hot: Sequence[HotRoute] = ()
+) -> FastAPI:
+    application = Application(services, lifespan=lifespan, hot=hot)
     for error in HANDLED:
         application.add_exception_handler(error, handle)
     register(application.router, operations=operations)
@@ -65,23 +69,44 @@ def _application(services: Services, *, lifespan: Lifespan, operations: Sequence
 
 
 class Application(FastAPI):
-    """FastAPI with the edge outside of everything else."""
+    """FastAPI behind the edge, and beside it the hot routes, which go through none of its layers."""
 
-    def __init__(self, services: Services, *, lifespan: Lifespan) -> None:
+    def __init__(self, services: Services, *, lifespan: Lifespan, hot: Sequence[HotRoute]) -> None:
         super().__init__(
             title="Driftline", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None,
             redirect_slashes=False,
         )  # fmt: skip
         self.state.services = services
+        self.router.routes.extend(hot)  # for who lists the routes; requests reach them by the fork
         settings = services.settings
-        self._edge: dict[str, Any] = {
-            "limits": EdgeLimits(body_bytes=settings.max_body_bytes, reference_bytes=settings.max_reference_bytes),
-            "doorkeeper": Doorkeeper(
+        self._edge = Edge(
+            Fork(super().__call__, hot=hot),
+            limits=EdgeLimits(body_bytes=settings.max_body_bytes, reference_bytes=settings.max_reference_bytes),
+            doorkeeper=Doorkeeper(
                 host=settings.host, public_url=settings.public_url, allow_anonymous=settings.allow_anonymous
             ),
-            "requests": services.telemetry.requests,
-        }
+            requests=services.telemetry.requests,
+        )
 
-    def build_middleware_stack(self) -> Edge:
-        """FastAPI's own layers inside the edge: what they do not catch, it answers."""
-        return Edge(super().build_middleware_stack(), **self._edge)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Everything comes in by the edge."""
+        await self._edge(scope, receive, send)
+
+
+class Fork:
+    """Sends a request to its hot route if it has one, and everything else to the rest of the application."""
+
+    def __init__(self, rest: ASGIApp, *, hot: Sequence[HotRoute]) -> None:
+        self._rest = rest
+        self._hot = tuple(hot)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request passed on."""
+        if scope["type"] == "http" and scope["path"].endswith("/predictions"):
+            for route in self._hot:
+                match, found = route.matches(scope)
+                if match is Match.FULL:
+                    scope.update(found)
+                    await route.handle(scope, receive, send)
+                    return
+        await self._rest(scope, receive, send)

@@ -6,7 +6,6 @@ uvicorn has neither a body limit nor a read deadline. Pure ASGI, one small objec
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +83,7 @@ class Exchange:
     """One request and its answer: its ``receive`` counts and hurries, its ``send`` notes the status."""
 
     __slots__ = (
-        "_arrived", "_deadline", "_expects", "_limit", "_limits", "_receive", "_scope", "_send", "_setting",
+        "_arrived", "_began", "_expects", "_late", "_limit", "_limits", "_receive", "_scope", "_send", "_setting",
         "answered", "complete", "status",
     )  # fmt: skip
 
@@ -95,7 +94,8 @@ class Exchange:
         self._limits = limits
         self._limit, self._setting = limits.of(method=scope["method"], path=scope["path"])
         self._arrived = 0
-        self._deadline = 0.0
+        self._began = 0.0
+        self._late = False
         self._expects = False
         self.complete = True  # the whole body has arrived
         self.answered = False
@@ -132,18 +132,7 @@ class Exchange:
         """The next piece of the body, within the limits of bytes and time."""
         if self.complete:
             return await self._receive()
-        now = time.monotonic()
-        if self._deadline == 0.0:
-            self._deadline = now + self._limits.read_seconds
-        try:
-            # the deadline moves with what has arrived, so that large and slow is fine and a drip is not
-            async with asyncio.timeout(self._deadline + self._arrived / self._limits.least_bytes_per_second - now):
-                message = await self._receive()
-        except TimeoutError:
-            raise TooSlow(
-                f"{self._arrived} bytes of the body arrived in time: expected the first within "
-                f"{self._limits.read_seconds:g} s and {self._limits.least_bytes_per_second:g} a second on the whole"
-            ) from None
+        message = await self._receive_in_time()
         if message["type"] == "http.request":
             self._arrived += len(message.get("body", b""))
             self.complete = not message.get("more_body", False)
@@ -152,6 +141,33 @@ class Exchange:
         else:
             self.complete = True
         return message
+
+    async def _receive_in_time(self) -> Message:
+        """One message, or ``TooSlow``. By hand what ``asyncio.timeout`` does, at a third of its cost a request."""
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        if self._began == 0.0:
+            self._began = loop.time()
+        # the deadline moves with what has arrived, so that large and slow is fine and a drip is not
+        allowed = self._limits.read_seconds + self._arrived / self._limits.least_bytes_per_second
+        alarm = loop.call_at(self._began + allowed, self._give_up, task)
+        try:
+            return await self._receive()
+        except asyncio.CancelledError:
+            if not self._late or task is None:
+                raise
+            task.uncancel()
+            raise TooSlow(
+                f"{self._arrived} bytes of the body arrived in time: expected the first within "
+                f"{self._limits.read_seconds:g} s and {self._limits.least_bytes_per_second:g} a second on the whole"
+            ) from None
+        finally:
+            alarm.cancel()
+
+    def _give_up(self, task: asyncio.Task[Any] | None) -> None:
+        self._late = True
+        if task is not None:
+            task.cancel()
 
     async def send(self, message: Message) -> None:
         """Passes the answer on; a client that stops reading a stream is given up after a while."""

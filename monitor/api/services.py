@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
+from monitor.evaluate.context import Contexts
 from monitor.evaluate.partial import OpenWindows
 from monitor.export import Exporter
 from monitor.ingest.service import IngestService
@@ -31,6 +32,7 @@ class Services:
     telemetry: Telemetry
     ingest: IngestService
     jobs: JobRunner | None
+    contexts: Contexts
     open_windows: OpenWindows
     exporter: Exporter
     uploads: asyncio.Semaphore
