@@ -45,6 +45,16 @@ class Folded:
     more: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A slice that is read and merged, and not yet written."""
+
+    context: VersionContext
+    infos: list[BatchInfo]
+    arrivals: list[Arrival]
+    more: bool
+
+
 class Folder:
     """Folds versions of one store; keeps the id runs it read lately."""
 
@@ -62,24 +72,33 @@ class Folder:
 
         ``FenceLost`` where somebody else folded, changed the layout or took the claim over: nothing was written.
         """
+        prepared = self.prepare(version_id=version_id, now_us=now_us)
+        return None if prepared is None else self.commit(prepared, guard=guard)
+
+    def prepare(self, *, version_id: int, now_us: int) -> Prepared | None:
+        """The next slice read and merged with what its windows hold; None when nothing waits."""
         context, waiting = self._read(version_id)
         if infer_if_due(self._store, model=context.model, version=context.version, now_us=now_us):
             context, waiting = self._read(version_id)
         infos = within_budget(waiting, rows=self._slice_rows, size=self._slice_bytes)
         if not infos:
             return None
-        arrivals = self._arrivals(context, infos)
+        more = len(infos) < len(waiting) or sum(info.rows for info in infos) >= self._slice_rows
+        return Prepared(context=context, infos=infos, arrivals=self._arrivals(context, infos), more=more)
+
+    def commit(self, prepared: Prepared, *, guard: Guard | None = None) -> Folded:
+        """The slice folded, in one short transaction, or ``FenceLost`` and nothing."""
         with self._store.write() as conn:
-            fold = _write(conn, context=context, infos=infos, arrivals=arrivals)
+            fold = _write(conn, context=prepared.context, infos=prepared.infos, arrivals=prepared.arrivals)
             if guard is not None:
                 guard(conn)
         return Folded(
             fold=fold,
-            rows=sum(info.rows for info in infos),
-            deduplicated=sum(arrival.deduplicated for arrival in arrivals),
-            late_rows=sum(arrival.late_rows for arrival in arrivals),
-            windows=tuple(arrival.start_us for arrival in arrivals),
-            more=len(infos) < len(waiting) or sum(info.rows for info in infos) >= self._slice_rows,
+            rows=sum(info.rows for info in prepared.infos),
+            deduplicated=sum(arrival.deduplicated for arrival in prepared.arrivals),
+            late_rows=sum(arrival.late_rows for arrival in prepared.arrivals),
+            windows=tuple(arrival.start_us for arrival in prepared.arrivals),
+            more=prepared.more,
         )
 
     def _read(self, version_id: int) -> tuple[VersionContext, list[BatchInfo]]:
