@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from monitor.alert.breakage import share_limit
-from monitor.alert.calibrate import Calibration
 from monitor.alert.cells import TESTS
 from monitor.alert.evidence import NATS, Evidence
 from monitor.alert.findings import Finding
@@ -21,12 +21,17 @@ TESTS_OF = {"psi": (0, 1), "out_of_range": (1,), "missing": (2,), "invalid": (3,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What an auto check holds a window against: evidence, and −ln p at which one test alone alerts or warns."""
+    """What an auto check holds a window against: evidence, and −ln p at which one test alone alerts or warns.
 
-    calibration: Calibration
+    ``tests`` share the budget, ``looks_per_month`` scales the model score; ``method`` says how in results.
+    """
+
     evidence: Evidence
     alert: float
     warning: float
+    tests: int
+    looks_per_month: float
+    method: dict[str, Any]
     min_effect: float = 0.0
 
     @property
@@ -48,14 +53,12 @@ def find(check: Check, *, column: str, held: Held) -> tuple[Finding, str]:
     rows = int(max(evidence.sizes[t, d] for t in tests))
     judged = [(x, t) for x, t in zip(surprise, tests, strict=True) if not np.isnan(x)]
     if rows < check.min_rows or not judged:
-        few = rows < check.min_rows
-        reason = "few_rows" if few else "constant" if check.metric == "psi" else "not_comparable"
-        return _unknown(check, column=column, reason=reason, rows=rows, needs=check.min_rows if few else None), ""
+        return _not_judged(check, column=column, rows=rows, every=int(evidence.sizes[2, d])), ""
     most, test = max(judged)
-    if held.calibration.state == "learning" or not evidence.known[test, d]:
-        known = int(held.calibration.known[test, d]) if held.calibration.windows else 0
-        learning = _unknown(check, column=column, reason="learning", rows=known, needs=held.calibration.needed)
-        return _with_value(learning, value=most / NATS, threshold=None), TESTS[test]
+    if evidence.windows[test, d] < evidence.needed:
+        windows = int(evidence.windows[test, d])
+        learning = _unknown(check, column=column, reason="learning", rows=windows, needs=evidence.needed)
+        return replace(learning, value=most / NATS, weight=most), TESTS[test]
     return _judged(check, column=column, surprise=most, rows=rows, held=held, effect=float(evidence.effect[test, d])), (
         TESTS[test]
     )
@@ -87,15 +90,17 @@ def _judged(check: Check, *, column: str, surprise: float, rows: int, held: Held
     )  # fmt: skip
 
 
+def _not_judged(check: Check, *, column: str, rows: int, every: int) -> Finding:
+    """Why a column was not judged on ``rows`` valid values of ``every`` row."""
+    if rows == 0 and every >= check.min_rows:
+        return _unknown(check, column=column, reason="all_missing", rows=rows)
+    if rows < check.min_rows:
+        return _unknown(check, column=column, reason="few_rows", rows=rows, needs=check.min_rows)
+    return _unknown(check, column=column, reason="constant" if check.metric == "psi" else "not_comparable", rows=rows)
+
+
 def _unknown(check: Check, *, column: str, reason: str, rows: int, needs: int | None = None) -> Finding:
     return Finding(
         column=column, metric="surprise", value=None, threshold=None, status="unknown",
         reason=reason, rows=rows, needs=needs,
-    )  # fmt: skip
-
-
-def _with_value(finding: Finding, *, value: float, threshold: float | None) -> Finding:
-    return Finding(
-        column=finding.column, metric=finding.metric, value=value, threshold=threshold, status=finding.status,
-        reason=finding.reason, rows=finding.rows, needs=finding.needs, weight=value,
     )  # fmt: skip

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.alert.calibrate import Calibration, Scale
-from monitor.alert.cells import Counts, Flags, Floats, reduce_profile
+from monitor.alert.cells import Counts, Floats, Integers, reduce_profile
+from monitor.alert.pooling import Pooling
 from monitor.alert.roots import noise, share_root
 from monitor.alert.scoring import roots_at, surprises
-from monitor.alert.threshold import column_threshold, model_score
+from monitor.alert.threshold import column_threshold
 from monitor.profile.profile import Profile
 
 NATS = float(np.log(10.0))  # surprise is shown in powers of ten
@@ -20,21 +21,16 @@ NATS = float(np.log(10.0))  # surprise is shown in powers of ten
 class Evidence:
     """The window's tests, arrays [5, D]: −ln p, the rows behind it, and the PSI beyond what noise brings.
 
-    ``log_p`` is nan where a test was not judged: too few rows, or nothing to judge.
+    ``log_p`` is nan where a test was not judged: too few rows, or nothing to judge. ``windows`` int64[5, D] is
+    in how many healthy windows each test could be judged, ``needed`` how many a verdict takes.
     """
 
     positions: dict[str, int]
     log_p: Floats
     sizes: Floats
     effect: Floats
-    known: Flags
-
-    def score(self, calibration: Calibration) -> float:
-        """A, the model score over the tests that share the budget."""
-        shared = np.where(calibration.judged & self.known, self.log_p, np.nan).reshape(1, -1)
-        return float(
-            model_score(shared, tests=calibration.tests, looks_per_month=looks(calibration, calibration.scales[0]))[0]
-        )
+    windows: Integers
+    needed: int
 
 
 def gather(calibration: Calibration, *, reference: Profile, current: Profile) -> Evidence:
@@ -52,8 +48,9 @@ def gather(calibration: Calibration, *, reference: Profile, current: Profile) ->
         positions={name: d for d, name in enumerate(cells.columns)},
         log_p=np.where(cells.tests, log_p, np.nan),
         sizes=now.sizes,
-        effect=_effect(now, baseline=baseline, scale=calibration.scales[0]),
-        known=calibration.known >= calibration.needed,
+        effect=effect_sizes(now, baseline=baseline, pooling=calibration.scales[0].usual.pooling),
+        windows=calibration.known,
+        needed=calibration.needed,
     )
 
 
@@ -79,9 +76,8 @@ def thresholds(calibration: Calibration, *, per_month: float) -> tuple[float, fl
     return alert, warning
 
 
-def _effect(now: Counts, *, baseline: Counts, scale: Scale) -> Floats:
+def effect_sizes(now: Counts, *, baseline: Counts, pooling: Pooling) -> Floats:
     """PSI less what sampling alone brings, ν (B − 1), of every test: float64[5, D]."""
-    pooling = scale.usual.pooling
     roots, spread, _ = roots_at(0, cells=now.cells[:, None, :], baseline=baseline.cells, pooling=pooling)
     by_cells = (roots[:, 0] ** 2).sum(axis=1) - spread[:, 0] * (pooling.width[0] - 1)
     n, m = now.sizes[1:], baseline.sizes[1:]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 import numpy as np
 
 from monitor.alert.auto import TESTS_OF, Held
-from monitor.alert.evidence import NATS, looks
+from monitor.alert.evidence import NATS
 from monitor.alert.findings import Finding
 from monitor.alert.fixed import Measured, measured_row
 from monitor.alert.threshold import model_score
@@ -55,22 +54,19 @@ def quality_row(check: Check, *, measurement: Measurement, finding: Finding, tes
 
 def model_row(check: Check, *, verdict: CheckVerdict, held: Held, columns: tuple[Column, ...], rows: int) -> ResultRow:
     """The whole model under an auto check: the score A of the check's own columns and its threshold h, in tens."""
-    calibration, evidence = held.calibration, held.evidence
+    evidence = held.evidence
     positions = [evidence.positions[c.name] for c in columns if c.name in evidence.positions]
     own = evidence.log_p[np.ix_(TESTS_OF[check.metric], positions)].reshape(1, -1)
-    per_month = looks(calibration, calibration.scales[0])
     alone, limit = (
-        float(model_score(np.atleast_2d(y), tests=calibration.tests, looks_per_month=per_month)[0])
+        float(model_score(y, tests=held.tests, looks_per_month=held.looks_per_month)[0])
         for y in (own, np.array([[held.alert]]))
     )
     decided = verdict.status != "unknown"
-    method: dict[str, Any] = {"tests": calibration.tests, "state": calibration.state, "windows": calibration.windows}
-    if calibration.state == "extrapolated":
-        method["extrapolated"] = calibration.factor
     return ResultRow(
         column="", metric="surprise", check=check.name, kind=check.kind,
         value=alone / NATS if np.isfinite(alone) else None, threshold=limit / NATS if decided else None,
-        rows=rows, reference_rows=0, status=verdict.status, reason=verdict.reason, needs=verdict.needs, method=method,
+        rows=rows, reference_rows=0, status=verdict.status, reason=verdict.reason, needs=verdict.needs,
+        method=held.method,
     )  # fmt: skip
 
 
