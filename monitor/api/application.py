@@ -18,6 +18,7 @@ from monitor.api import (
     models,
     predictions,
     profiles,
+    references,
     results,
     status,
     versions,
@@ -34,6 +35,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 OPERATIONS: tuple[Operation, ...] = (
     *models.OPERATIONS,
     *versions.OPERATIONS,
+    *references.OPERATIONS,
     *results.OPERATIONS,
     *profiles.OPERATIONS,
     *windows.OPERATIONS,
