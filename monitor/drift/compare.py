@@ -21,6 +21,7 @@ from monitor.drift.psi import psi
 from monitor.drift.wasserstein import wasserstein
 from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile
+from monitor.profile.summary import mean_and_sd
 
 DEFAULT = ("psi", "ks", "l_infinity")
 
@@ -79,8 +80,7 @@ class Comparison:
     def reference_sd(self, column: int) -> float:
         """The reference's standard deviation of a number column (population), 0 for a constant."""
         m = int(self.sizes[1][column])
-        mean = self.reference.total[column] / m
-        return float(np.sqrt(max(self.reference.total_squares[column] / m - mean**2, 0.0)))
+        return mean_and_sd(self.layout, self.reference, column=column, values=m)[1] or 0.0
 
 
 Measured = dict[int, dict[str, Any]]  # column position → value, bounds, p-value, method

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from monitor.model.errors import Malformed
 from monitor.model.schema import Schema
@@ -73,9 +74,20 @@ def read_dlp(content: bytes) -> ProfileFile:
         parts = msgspec.msgpack.decode(content[36:], type=_Parts)
         layout = Layout.decode(parts.layout)
         return ProfileFile(
-            schema=Schema.from_json(parts.schema), layout=layout, profile=codec.decode(parts.profile, layout),
+            schema=Schema.from_json(parts.schema), layout=layout, profile=_profile(parts.profile, layout),
             roles=parts.roles, window=parts.window, timezone=parts.timezone,
-            windows=tuple((start, codec.decode(payload, layout)) for start, payload in parts.windows),
+            windows=tuple((start, _profile(payload, layout)) for start, payload in parts.windows),
         )  # fmt: skip
-    except (msgspec.DecodeError, ValueError, KeyError) as error:
+    except (msgspec.DecodeError, ValueError, KeyError, TypeError) as error:
         raise Malformed(f"the .dlp profile cannot be read: {error}; make it again with `driftline profile`") from error
+
+
+def _profile(payload: bytes, layout: Layout) -> Profile:
+    """A profile that adds up: strangers write these files."""
+    profile = codec.decode(payload, layout)
+    begins = np.append(0, np.cumsum(np.append(profile.counts, 0)))[layout.offsets]
+    rows = np.diff(begins) + profile.missing + profile.invalid
+    parts = (profile.counts, profile.missing, profile.invalid)
+    if any(int(part.min(initial=0)) < 0 for part in parts) or np.any(rows != profile.rows):
+        raise ValueError("the counts of some column do not add up to the rows")
+    return profile

@@ -10,20 +10,26 @@ A categorical column has a cell per listed category, one for ``other`` (in the r
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from monitor.profile.hashing import hash_names
+from monitor.profile.frames import deflate, inflate
+from monitor.profile.hashing import hash_strings
 
 MAX_EDGES = 1_000
 MAX_CATEGORIES = 1_000
 MAX_KNOWN_CATEGORIES = 1_000_000
+MANY_NAMES = 1_000  # from here on a look-up in Arrow is cheaper than one in Python
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,6 +55,11 @@ class ColumnLayout:
             object.__setattr__(self, "stored_name", f"f:{self.name}")
 
     @property
+    def empty(self) -> bool:
+        """Whether the reference had no value in this column."""
+        return not self.categories and (self.edges is None or not len(self.edges))
+
+    @property
     def cells(self) -> int:
         """How many cells the column has."""
         return len(self.categories) + 2 if self.edges is None else len(self.edges) + 1
@@ -68,23 +79,41 @@ class ColumnLayout:
         """The cell of categories that the reference does not have."""
         return len(self.categories) + 1
 
-    def cells_of(self, names: tuple[str, ...]) -> NDArray[np.int64]:
-        """The cell of each name, int64[len(names)]."""
-        listed = self.category_cell
-        cells = np.fromiter((listed.get(name, -1) for name in names), np.int64, len(names))
+    def cells_of(self, names: pa.Array | Sequence[str]) -> NDArray[np.int64]:
+        """The cell of each name, int64[len(names)]; a long Arrow array is looked up without a loop."""
+        if len(names) <= MANY_NAMES:
+            listed = self.category_cell
+            texts = names if isinstance(names, Sequence) else names.to_pylist()
+            cells = np.fromiter((listed.get(name, -1) for name in texts), np.int64, len(texts))
+        else:
+            whole = pa.array(names, pa.string()) if isinstance(names, Sequence) else names
+            found = pc.index_in(whole, value_set=self._category_array).fill_null(-1)
+            cells = found.to_numpy(zero_copy_only=False).astype(np.int64)
         strange = np.flatnonzero(cells < 0)
         if len(strange):
-            cells[strange] = self._unlisted(tuple(names[i] for i in strange.tolist()))
+            whole = pa.array(names, pa.string()) if isinstance(names, Sequence) else names
+            cells[strange] = self._unlisted(whole if len(strange) == len(whole) else whole.take(pa.array(strange)))
         return cells
 
-    def _unlisted(self, names: tuple[str, ...]) -> NDArray[np.int64]:
+    @cached_property
+    def _category_array(self) -> pa.Array:
+        return pa.array(self.categories, pa.string())
+
+    def _unlisted(self, names: pa.Array) -> NDArray[np.int64]:
         if self.known_hashes is None:
             return np.full(len(names), self.other_cell)
-        hashes = hash_names(names)
-        position = np.searchsorted(self.known_hashes, hashes)
-        inside = np.minimum(position, max(len(self.known_hashes) - 1, 0))
-        known = self.known_hashes[inside] == hashes if len(self.known_hashes) else np.zeros(len(names), bool)
-        return np.where(known, self.other_cell, self.unseen_cell)
+        return np.where(_among(hash_strings(names), self.known_hashes), self.other_cell, self.unseen_cell)
+
+
+def _among(hashes: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """bool[n]: which hashes are in the ascending ``known``; in order of hash, so that a long list is read once."""
+    if not len(known):
+        return np.zeros(len(hashes), np.bool_)
+    order = np.argsort(hashes)
+    places = np.minimum(np.searchsorted(known, hashes[order]), len(known) - 1)
+    found = np.empty(len(hashes), np.bool_)
+    found[order] = known[places] == hashes[order]
+    return found
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,6 +133,35 @@ class Layout:
         return {c.name: position for position, c in enumerate(self.columns)}
 
     @cached_property
+    def numeric(self) -> NDArray[np.bool_]:
+        """bool[C]: which columns hold numbers."""
+        return np.array([c.edges is not None for c in self.columns], dtype=np.bool_)
+
+    @cached_property
+    def column_of_cell(self) -> NDArray[np.int64]:
+        """int64[cells]: the column of each flat cell."""
+        return np.repeat(np.arange(len(self.columns)), np.diff(self.offsets))
+
+    @cached_property
+    def upper(self) -> NDArray[np.float64]:
+        """float64[cells]: the upper end of each numeric cell, +inf for a last cell and for categories."""
+        ends = np.full(int(self.offsets[-1]), np.inf)
+        for column, start in zip(self.columns, self.offsets.tolist(), strict=False):
+            if column.edges is not None:
+                ends[start : start + len(column.edges)] = column.edges
+        return ends
+
+    @cached_property
+    def centres(self) -> NDArray[np.float64]:
+        """float64[C]: the middle edge of each numeric column, 0 where there is none.
+
+        Squares are summed about it: about zero, the spread of timestamps would drown in rounding.
+        """
+        middles = [float(c.edges[len(c.edges) // 2]) if c.edges is not None and len(c.edges) else 0.0
+                   for c in self.columns]  # fmt: skip
+        return np.array(middles, dtype=np.float64)
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the encoded layout: equal digests, equal cells."""
         return hashlib.sha256(_flat_bytes(self)).hexdigest()
@@ -114,53 +172,76 @@ class Layout:
 
     def encode(self) -> bytes:
         """The layout as bytes: zstd of a JSON header, then edges, atoms and hashes as little-endian arrays."""
-        flat = _flat_bytes(self)
-        return len(flat).to_bytes(8, "little") + bytes(pa.compress(flat, codec="zstd", asbytes=True))
+        return deflate(_flat_bytes(self))
 
     @classmethod
     def decode(cls, body: bytes) -> Layout:
-        """The layout of ``encode``'s bytes."""
-        flat = pa.decompress(body[8:], int.from_bytes(body[:8], "little"), codec="zstd", asbytes=True)
-        length = int.from_bytes(flat[:8], "little")
-        position = 8 + length
+        """The layout of ``encode``'s bytes; ``ValueError`` for anything else."""
+        flat = inflate(body)
+        position = 8 + int.from_bytes(flat[:8], "little")
         columns = []
-        for shape in json.loads(flat[8:position]):
+        for shape in _decode_shapes(flat[8:position]):
             column, position = _column(shape, flat, position)
             columns.append(column)
-        return cls(columns=tuple(columns))
+        layout = cls(columns=tuple(columns))
+        if position != len(flat) or len(layout.positions) != len(columns) or not _ascending(layout):
+            raise ValueError("layout: edges that do not ascend, a column twice or bytes left over")
+        return layout
+
+
+class _Shape(msgspec.Struct, kw_only=True):
+    name: str
+    stored: str
+    edges: _Count | None
+    categories: list[str]
+    known: _Count | None
+
+
+def _decode_shapes(header: bytes) -> list[_Shape]:
+    try:
+        return msgspec.json.decode(header, type=list[_Shape])
+    except msgspec.DecodeError as error:
+        raise ValueError(f"layout: {error}") from error
+
+
+def _ascending(layout: Layout) -> bool:
+    inner = np.ones(int(layout.offsets[-1]), np.bool_)
+    inner[layout.offsets[1:] - 1] = False
+    inner &= layout.numeric[layout.column_of_cell]
+    rises = np.append(layout.upper[1:] > layout.upper[:-1], False)
+    return bool(np.all(rises[inner])) and bool(np.isfinite(layout.upper[inner]).all())
 
 
 def _flat_bytes(layout: Layout) -> bytes:
-    header, arrays = [], []
+    shapes, arrays = [], []
     for c in layout.columns:
         edges = None if c.edges is None else len(c.edges)
         known = None if c.known_hashes is None else len(c.known_hashes)
-        header.append(
-            {"name": c.name, "stored": c.stored_name, "edges": edges, "categories": list(c.categories), "known": known}
-        )
+        shapes.append(
+            _Shape(name=c.name, stored=c.stored_name, edges=edges, categories=list(c.categories), known=known)
+        )  # fmt: skip
         if c.edges is not None:
             atoms = c.atoms if c.atoms is not None else np.zeros(c.cells, bool)
             arrays += [c.edges.astype("<f8").tobytes(), np.packbits(atoms).tobytes()]
         if c.known_hashes is not None:
             arrays.append(c.known_hashes.astype("<u8").tobytes())
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=True).encode()
+    text = msgspec.json.encode(shapes)
     return len(text).to_bytes(8, "little") + text + b"".join(arrays)
 
 
-def _column(shape: dict[str, Any], flat: bytes, position: int) -> tuple[ColumnLayout, int]:
+def _column(shape: _Shape, flat: bytes, position: int) -> tuple[ColumnLayout, int]:
     edges = atoms = known = None
-    if shape["edges"] is not None:
-        count = shape["edges"]
-        edges = np.frombuffer(flat, "<f8", count, position).astype(np.float64)
-        position += 8 * count
-        packed = (count + 8) // 8
-        atoms = np.unpackbits(np.frombuffer(flat, np.uint8, packed, position), count=count + 1).astype(bool)
+    if shape.edges is not None:
+        edges = np.frombuffer(flat, "<f8", shape.edges, position).astype(np.float64)
+        position += 8 * shape.edges
+        packed = (shape.edges + 8) // 8
+        atoms = np.unpackbits(np.frombuffer(flat, np.uint8, packed, position), count=shape.edges + 1).astype(bool)
         position += packed
-    if shape["known"] is not None:
-        known = np.frombuffer(flat, "<u8", shape["known"], position).astype(np.uint64)
-        position += 8 * shape["known"]
+    if shape.known is not None:
+        known = np.frombuffer(flat, "<u8", shape.known, position).astype(np.uint64)
+        position += 8 * shape.known
     kind: Literal["numeric", "categorical"] = "categorical" if edges is None else "numeric"
     return ColumnLayout(
-        name=shape["name"], stored_name=shape["stored"], kind=kind, edges=edges, atoms=atoms,
-        categories=tuple(shape["categories"]), known_hashes=known,
+        name=shape.name, stored_name=shape.stored, kind=kind, edges=edges, atoms=atoms,
+        categories=tuple(shape.categories), known_hashes=known,
     ), position  # fmt: skip

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitor.columns.values import category_values, numeric_values
-from monitor.profile.counting import count_cells
-from monitor.profile.hashing import hash_names
-from monitor.profile.layout import ColumnLayout, Layout
+from monitor.profile.counting import SEARCH_BELOW
+from monitor.profile.layout import Layout
+from monitor.profile.tally import Tally, add_categories, add_numbers, add_small
+from monitor.profile.unseen import MAX_UNSEEN, Unseen, merge_unseen
 
-MAX_UNSEEN = 100
-Unseen = dict[str, dict[str, int]]
+__all__ = ["MAX_UNSEEN", "Profile", "ProfileAccumulator", "Unseen", "empty", "merge", "profile_batch", "subtract"]
+
+
+class AddColumn(Protocol):
+    """Adds one column of a batch to a tally."""
+
+    def __call__(self, tally: Tally, batch: pa.RecordBatch, *, position: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,8 +33,9 @@ class Profile:
     """Counts of ``rows`` rows under one layout of C columns.
 
     ``counts`` int64[layout.offsets[-1]]; ``missing``, ``invalid`` int64[C]; ``minimum``, ``maximum``, ``total`` (sum)
-    and ``total_squares`` float64[C] of the valid numbers (minimum and maximum NaN where there are none; 0 sums
-    for categories); ``unseen``: by column, the 100 unseen names of smallest hash with their counts.
+    and ``total_squares`` (of the differences from ``layout.centres``) float64[C] of the valid numbers (minimum and
+    maximum NaN where there are none; 0 sums for categories); ``unseen``: by column, the 100 unseen names of
+    smallest hash with their counts.
     """
 
     layout_digest: str
@@ -61,7 +68,7 @@ def merge(a: Profile, b: Profile) -> Profile:
         maximum=np.fmax(a.maximum, b.maximum),
         total=a.total + b.total,
         total_squares=a.total_squares + b.total_squares,
-        unseen=_merge_unseen(a.unseen, b.unseen),
+        unseen=merge_unseen(a.unseen, b.unseen),
     )
 
 
@@ -93,100 +100,43 @@ class ProfileAccumulator:
     """Adds conformed batches up in place; ``profile()`` gives the sum so far."""
 
     def __init__(self, layout: Layout) -> None:
-        columns = len(layout.columns)
         self.layout = layout
         self._rows = 0
-        self._counts = np.zeros(int(layout.offsets[-1]), np.int64)
-        self._missing = np.zeros(columns, np.int64)
-        self._invalid = np.zeros(columns, np.int64)
-        self._minimum = np.full(columns, np.nan)
-        self._maximum = np.full(columns, np.nan)
-        self._total = np.zeros(columns)
-        self._total_squares = np.zeros(columns)
-        self._unseen: Unseen = {}
+        self._tally = Tally(layout)
+        self._numeric = np.flatnonzero(layout.numeric).tolist()
+        self._categorical = np.flatnonzero(~layout.numeric).tolist()
 
     def add(self, batch: pa.RecordBatch, *, pool: Executor | None = None) -> None:
-        """Counts the batch's rows in; each thread of ``pool`` writes the cells of its own columns."""
+        """Counts the batch's rows in; ``pool`` spreads the columns of a large batch, each writes its own cells."""
         self._rows += batch.num_rows
-        every = range(len(self.layout.columns))
-        if pool is None:
-            for position in every:
-                self._add_column(position, batch)
+        each: list[tuple[AddColumn, int]] = [(add_categories, position) for position in self._categorical]
+        if batch.num_rows < SEARCH_BELOW:
+            add_small(self._tally, batch)
         else:
-            list(pool.map(lambda position: self._add_column(position, batch), every))
+            each += [(add_numbers, position) for position in self._numeric]
+        if pool is None or batch.num_rows < SEARCH_BELOW:
+            for add_column, position in each:
+                add_column(self._tally, batch, position=position)
+        else:
+            list(pool.map(lambda one: one[0](self._tally, batch, position=one[1]), each))
 
     def profile(self) -> Profile:
         """The profile of everything added; later additions do not change it."""
+        sums = self._tally
         return Profile(
             layout_digest=self.layout.digest,
             rows=self._rows,
-            counts=self._counts.copy(),
-            missing=self._missing.copy(),
-            invalid=self._invalid.copy(),
-            minimum=self._minimum.copy(),
-            maximum=self._maximum.copy(),
-            total=self._total.copy(),
-            total_squares=self._total_squares.copy(),
-            unseen={column: dict(names) for column, names in sorted(self._unseen.items())},
+            counts=sums.counts.copy(),
+            missing=sums.missing.copy(),
+            invalid=sums.invalid.copy(),
+            minimum=sums.minimum.copy(),
+            maximum=sums.maximum.copy(),
+            total=sums.total.copy(),
+            total_squares=sums.total_squares.copy(),
+            unseen={column: dict(names) for column, names in sorted(sums.unseen.items())},
         )
-
-    def _add_column(self, position: int, batch: pa.RecordBatch) -> None:
-        column = self.layout.columns[position]
-        cells = self._counts[self.layout.offsets[position] : self.layout.offsets[position + 1]]
-        if column.edges is not None:
-            self._add_numbers(position, cells, column.edges, batch)
-        else:
-            self._add_categories(position, cells, column, batch)
-
-    def _add_numbers(
-        self, position: int, cells: NDArray[np.int64], edges: NDArray[np.float64], batch: pa.RecordBatch
-    ) -> None:
-        numbers = numeric_values(batch, self.layout.columns[position].stored_name)
-        self._missing[position] += numbers.missing
-        self._invalid[position] += numbers.invalid
-        values = numbers.values
-        if len(values) == 0:
-            return
-        cells += count_cells(values, edges=edges)
-        self._minimum[position] = np.fmin(self._minimum[position], values.min())
-        self._maximum[position] = np.fmax(self._maximum[position], values.max())
-        self._total[position] += values.sum()
-        self._total_squares[position] += np.dot(values, values)
-
-    def _add_categories(
-        self, position: int, cells: NDArray[np.int64], column: ColumnLayout, batch: pa.RecordBatch
-    ) -> None:
-        found = category_values(batch, column.stored_name)
-        self._missing[position] += found.missing
-        self._invalid[position] += found.invalid
-        if not found.names:
-            return
-        counts = np.bincount(found.codes, minlength=len(found.names))
-        where = column.cells_of(found.names)
-        np.add.at(cells, where, counts)
-        strange = np.flatnonzero((where == column.unseen_cell) & (counts > 0))
-        if len(strange):
-            names = {found.names[i]: int(counts[i]) for i in strange.tolist()}
-            self._unseen[column.name] = _smallest(_added(self._unseen.get(column.name, {}), names))
 
 
 def _same_layout(a: Profile, b: Profile) -> None:
     if a.layout_digest != b.layout_digest:
         raise ValueError(f"profiles of different layouts: {a.layout_digest[:12]} and {b.layout_digest[:12]}")
-
-
-def _merge_unseen(a: Unseen, b: Unseen) -> Unseen:
-    return {column: _smallest(_added(a.get(column, {}), b.get(column, {}))) for column in sorted({*a, *b})}
-
-
-def _added(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
-    return {name: a.get(name, 0) + b.get(name, 0) for name in {**a, **b}}
-
-
-def _smallest(names: dict[str, int]) -> dict[str, int]:
-    """The 100 of smallest hash, by name: bottom-k is associative, so counts of those kept are exact."""
-    if len(names) > MAX_UNSEEN:
-        every = list(names)
-        order = np.lexsort((np.array(every, dtype=object).astype(str), hash_names(every)))[:MAX_UNSEEN]
-        names = {every[i]: names[every[i]] for i in order.tolist()}
-    return dict(sorted(names.items()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,25 @@ def side(layout: Layout, profile: Profile, *, column: str) -> dict[str, Any]:
     return shown | {"categories": names | ({"(other)": other} if other else {}), "unseen_rows": unseen}
 
 
-def mean_and_sd(profile: Profile, *, column: int, values: int) -> tuple[float | None, float | None]:
-    """The mean and the population standard deviation of a number column with that many valid values."""
+def mean_and_sd(
+    layout: Layout, profile: Profile, *, column: int, values: int
+) -> tuple[float | None, float | None]:  # fmt: skip
+    """The mean and the population standard deviation of a number column with that many valid values.
+
+    The variance is taken about the layout's centre, by the shift of König and Huygens: squares about zero lose
+    every digit of it for values such as timestamps. None where a sum is beyond every float.
+    """
     if values == 0:
         return None, None
     mean = float(profile.total[column]) / values
-    return mean, float(np.sqrt(max(float(profile.total_squares[column]) / values - mean**2, 0.0)))
+    away = mean - float(layout.centres[column])
+    square = away * away  # Python's floats: too large is inf, without a warning
+    variance = float(profile.total_squares[column]) / values - square
+    return _finite(mean), _finite(math.sqrt(max(variance, 0.0)) if math.isfinite(variance) else math.inf)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def quantiles(layout: Layout, profile: Profile, *, column: int) -> dict[str, float | None]:
@@ -71,7 +85,7 @@ def quantiles(layout: Layout, profile: Profile, *, column: int) -> dict[str, flo
         cell = int(np.searchsorted(cumulated, q * total))
         before = int(cumulated[cell] - counts[cell])
         within = (q * total - before) / int(counts[cell])
-        found[str(q)] = float(bounds[cell] + within * (bounds[cell + 1] - bounds[cell]))
+        found[str(q)] = float((1 - within) * bounds[cell] + within * bounds[cell + 1])
     return found
 
 
@@ -81,7 +95,7 @@ def _counts(layout: Layout, profile: Profile, d: int) -> np.ndarray[tuple[int, .
 
 def _numbers(layout: Layout, profile: Profile, d: int) -> dict[str, Any]:
     values = int(_counts(layout, profile, d).sum())
-    mean, sd = mean_and_sd(profile, column=d, values=values)
+    mean, sd = mean_and_sd(layout, profile, column=d, values=values)
     return {
         "min": float(profile.minimum[d]) if values else None,
         "max": float(profile.maximum[d]) if values else None,

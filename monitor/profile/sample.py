@@ -1,0 +1,85 @@
+"""A bounded sample of a stream's rows: those whose hash is smallest, the same however the stream is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from monitor.columns.batch import ID, TIMESTAMP
+from monitor.profile.hashing import Hashes, hash_strings, mix
+
+
+class RowSample:
+    """The ``limit`` rows of smallest hash, of the named columns; ties go to the earlier row."""
+
+    def __init__(self, stored_names: Sequence[str], *, limit: int) -> None:
+        self._names, self._limit = tuple(stored_names), limit
+        self._keys: list[Hashes] = []
+        self._parts: dict[str, list[pa.Array]] = {name: [] for name in self._names}
+        self._seen = self._held = 0
+        self._ceiling = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes in the rows that may be among the smallest; columns the batch lacks are missing there."""
+        keys = row_keys(batch, first_row=self._seen)
+        self._seen += batch.num_rows
+        chosen = np.flatnonzero(keys <= self._ceiling)
+        if not len(chosen):
+            return
+        rows = None if len(chosen) == batch.num_rows else pa.array(chosen)
+        for name, parts in self._parts.items():
+            position = batch.schema.get_field_index(name)
+            if position < 0:
+                parts.append(pa.nulls(len(chosen)))
+            else:
+                column = batch.column(position)
+                parts.append(column if rows is None else column.take(rows))
+        self._keys.append(keys[chosen])
+        self._held += len(chosen)
+        if self._held > self._limit + self._limit // 4:
+            self._shrink()
+
+    def column(self, stored_name: str, *, kind: pa.DataType) -> pa.Array:
+        """The sampled values of one column, nulls where they are missing or invalid."""
+        self._shrink()
+        return _joined(self._parts[stored_name], kind=kind)
+
+    def _shrink(self) -> None:
+        if self._held <= self._limit:
+            return
+        keys = np.concatenate(self._keys)
+        self._ceiling = np.partition(keys, self._limit - 1)[self._limit - 1]
+        below, equal = np.flatnonzero(keys < self._ceiling), np.flatnonzero(keys == self._ceiling)
+        kept = np.sort(np.concatenate((below, equal[: self._limit - len(below)])))
+        self._keys, self._held = [keys[kept]], len(kept)
+        rows = pa.array(kept)
+        for name, parts in self._parts.items():  # a column at a time: never two copies of the whole sample
+            kind = next((part.type for part in parts if not pa.types.is_null(part.type)), pa.null())
+            self._parts[name] = [_joined(parts, kind=kind).take(rows)]
+
+
+def row_keys(batch: pa.RecordBatch, *, first_row: int) -> NDArray[np.uint64]:
+    """uint64[n]: a hash of each row's id and timestamp; of its position in the stream where it has no id.
+
+    Without an id nothing tells equal rows apart but their place: hashing what they hold would take all of them or
+    none, and a value that fills half of a column could vanish from the sample.
+    """
+    numbers = mix(np.arange(first_row, first_row + batch.num_rows, dtype=np.uint64))
+    position = batch.schema.get_field_index(ID)
+    if position < 0 or not batch.num_rows:
+        return numbers
+    ids = batch.column(position)
+    keys = hash_strings(ids)
+    instant = batch.schema.get_field_index(TIMESTAMP)
+    if instant >= 0:
+        keys ^= mix(np.asarray(batch.column(instant).cast(pa.int64()).fill_null(0).to_numpy()).view(np.uint64))
+    nameless = pc.equal(pc.binary_length(ids), 0).fill_null(True)
+    return np.where(nameless.to_numpy(zero_copy_only=False), numbers, mix(keys))
+
+
+def _joined(parts: Sequence[pa.Array], *, kind: pa.DataType) -> pa.Array:
+    return pa.concat_arrays([part.cast(kind) if part.type != kind else part for part in parts] or [pa.nulls(0, kind)])
