@@ -144,7 +144,7 @@ def _integers(array: pa.Array) -> Instants:
     values = array.cast(pa.int64()).fill_null(0).to_numpy()
     us = np.full(len(values), -1, np.int64)
     known = np.zeros(len(values), np.bool_)
-    size = np.abs(values)
+    size = np.abs(np.maximum(values, -(2**63 - 1)))  # the smallest integer has no absolute value
     for digits, factor in (*_DIGITS.items(), (19, 0)):
         fits = (size >= 10 ** (digits - 1)) & (size < 10**digits if digits < 19 else size > 0)
         us[fits] = values[fits] * factor if factor else values[fits] // 1_000

@@ -1,0 +1,198 @@
+"""Stored records read back by keyset pages: oldest first, each page fetched whole in short reads, then sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from monitor.columns.batch import ID, TIMESTAMP, decode_batch
+from monitor.columns.infer import SchemaInference
+from monitor.columns.instants import LATEST_US
+from monitor.columns.roles import Roles
+from monitor.ingest.unified import unified, unified_schema
+from monitor.model.errors import InvalidInput
+from monitor.model.schema import Schema
+from monitor.store import Store, batches, models, schemas
+from monitor.store.batches import BatchInfo
+
+STREAM_ROWS = 10_000
+_LISTED = 200
+_READ_BYTES = 4 << 20  # payloads of one read transaction: well under 50 ms
+_CURSOR = re.compile(r"(\d{1,18}):(\d{1,9})")
+_UNFOLDED = 1 << 62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a page begins: at an instant, behind so many records of exactly that instant."""
+
+    us: int
+    skip: int = 0
+
+    @classmethod
+    def parse(cls, cursor: str) -> Place:
+        """The place a cursor names.
+
+        >>> Place.parse("1700000000000000:2")
+        Place(us=1700000000000000, skip=2)
+        """
+        match = _CURSOR.fullmatch(cursor)
+        if match is None:
+            raise InvalidInput(f"cursor {cursor[:40]!r} is none of ours: pass the last answer's next", code="cursor")
+        return cls(us=int(match[1]), skip=int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.us}:{self.skip}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which records: timestamps in ``[from_us, to_us)``, and one id if given."""
+
+    version_id: int
+    schema: Schema
+    from_us: int = 0
+    to_us: int = LATEST_US
+    id: str | None = None
+
+
+def wanted_records(
+    store: Store, *, model: str, version: str, from_us: int = 0, to_us: int = LATEST_US, id: str | None = None
+) -> Wanted:  # fmt: skip
+    """The records asked for, with the schema they are shown in (inferred from them where the version has none)."""
+    with store.read() as conn:
+        _, found = models.get_version(conn, model=model, version=version)
+        schema = schemas.get_schema(conn, id=found.schema_id) if found.schema_id is not None else None
+    wanted = Wanted(version_id=found.id, schema=schema or Schema(columns=()), from_us=from_us, to_us=to_us, id=id)
+    if schema is not None:
+        return wanted
+    inference = SchemaInference(roles=Roles())
+    for _, batch in _stored(store, wanted, Place(us=from_us)):
+        inference.add(batch)
+    return replace(wanted, schema=inference.finish())
+
+
+def page(store: Store, wanted: Wanted, *, after: Place | None, limit: int) -> tuple[pa.Table, Place | None]:
+    """At most ``limit`` records from ``after`` on by (timestamp, id), and where the next page begins.
+
+    A record that was sent twice over (same id and timestamp) is shown once, as first committed.
+    """
+    begin = after if after is not None else Place(us=wanted.from_us)
+    need = limit + begin.skip + 1
+    held: list[pa.Table] = []
+    rows = 0
+    for info, batch in _stored(store, wanted, begin):
+        if rows >= need:
+            held = [_oldest(held, need)]
+            rows = held[0].num_rows
+            if rows >= need and _last_us(held[0]) < info.t_min_us:
+                break
+        part = _selected(batch, info, wanted, begin)
+        if part is not None:
+            held.append(part)
+            rows += part.num_rows
+    if not held:
+        return unified_schema(wanted.schema).empty_table(), None
+    table = _oldest(held, need)
+    shown = table.slice(_skipped(table, begin), limit)
+    more = table.num_rows > _skipped(table, begin) + limit
+    return shown.select(unified_schema(wanted.schema).names), _next(shown, begin) if more else None
+
+
+def pages(store: Store, wanted: Wanted, *, limit: int = STREAM_ROWS) -> Iterator[pa.Table]:
+    """The whole range, page by page."""
+    after: Place | None = None
+    while True:
+        table, after = page(store, wanted, after=after, limit=limit)
+        yield table
+        if after is None:
+            return
+
+
+def _stored(store: Store, wanted: Wanted, begin: Place) -> Iterator[tuple[BatchInfo, pa.RecordBatch]]:
+    """The batches of the range by their first instant; each group of payloads in a read of its own."""
+    after: BatchInfo | None = None
+    while True:
+        with store.read() as conn:
+            infos = batches.by_time(
+                conn, version_id=wanted.version_id, start_us=max(begin.us, wanted.from_us), end_us=wanted.to_us,
+                after=after, limit=_LISTED,
+            )  # fmt: skip
+        for group in _groups(infos):
+            with store.read() as conn:
+                payloads = batches.payloads(conn, ids=[info.id for info in group])
+            for info in group:
+                if info.id in payloads:  # else compacted or purged since it was listed
+                    yield info, decode_batch(*payloads[info.id])
+        if len(infos) < _LISTED:
+            return
+        after = infos[-1]
+
+
+def _groups(infos: list[BatchInfo]) -> Iterator[list[BatchInfo]]:
+    group: list[BatchInfo] = []
+    size = 0
+    for info in infos:
+        if group and size + info.bytes > _READ_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(info)
+        size += info.bytes
+    if group:
+        yield group
+
+
+def _selected(batch: pa.RecordBatch, info: BatchInfo, wanted: Wanted, begin: Place) -> pa.Table | None:
+    us = batch.column(TIMESTAMP).cast(pa.int64()).to_numpy()
+    chosen = (us >= max(begin.us, wanted.from_us)) & (us < wanted.to_us)
+    if wanted.id is not None:
+        chosen &= pc.equal(batch.column(ID), wanted.id).to_numpy(zero_copy_only=False)
+    if not chosen.any():
+        return None
+    if not chosen.all():
+        batch = batch.take(pa.array(np.flatnonzero(chosen)))
+    table = pa.Table.from_batches([unified(batch, wanted.schema)])
+    fold = info.fold if info.fold is not None else _UNFOLDED
+    for name, value in (("#fold", fold), ("#place", info.position)):
+        table = table.append_column(name, pa.repeat(pa.scalar(value, pa.int64()), table.num_rows))
+    row = pa.array(np.arange(table.num_rows, dtype=np.int64))
+    return table.append_column("#row", row)
+
+
+def _oldest(held: list[pa.Table], need: int) -> pa.Table:
+    """The first ``need`` records of the tables in order, repeats left out."""
+    table = pa.concat_tables(held)
+    identity, time = table.schema.names[:2]
+    order = pc.sort_indices(
+        table, sort_keys=[(n, "ascending") for n in (time, identity, "#fold", "#place", "#row")]
+    )  # fmt: skip
+    table = table.take(order)
+    ids, us = table.column(0), table.column(1).cast(pa.int64()).to_numpy()
+    again = np.zeros(len(us), np.bool_)
+    if len(us) > 1:
+        same_id = pc.equal(ids.slice(1), ids.slice(0, len(us) - 1)).to_numpy()
+        again[1:] = (us[1:] == us[:-1]) & same_id
+    if again.any():
+        table = table.take(pa.array(np.flatnonzero(~again)))
+    return table.slice(0, need)
+
+
+def _last_us(table: pa.Table) -> int:
+    return int(table.column(1).cast(pa.int64())[-1].as_py())
+
+
+def _skipped(table: pa.Table, begin: Place) -> int:
+    us = table.column(1).cast(pa.int64()).to_numpy()
+    return min(begin.skip, int((us == begin.us).sum()))
+
+
+def _next(shown: pa.Table, begin: Place) -> Place:
+    us = shown.column(1).cast(pa.int64()).to_numpy()
+    last = int(us[-1])
+    delivered = int((us == last).sum()) + (begin.skip if last == begin.us else 0)
+    return Place(us=last, skip=delivered)
