@@ -149,7 +149,7 @@ def _set(services: Services, *, version: Version, upload: Upload, roles: Roles, 
         )
     return set_reference(
         services.store, version_id=version.id, roles=roles, now_us=services.now_us(), origin=origin,
-        source=lambda: open_table(upload.path, media_type=origin.media_type),
+        source=lambda: open_table(upload.path, origin.media_type),
         max_columns=services.settings.max_columns,
     )  # fmt: skip
 

@@ -86,6 +86,12 @@ def _fits(part: Any, kind: type) -> bool:
     return isinstance(part, kind) and (not isinstance(part, str) or "\0" not in part)
 
 
+def next_link(request: Request, *, cursor: str) -> dict[str, str]:
+    """The ``Link`` header of the next page (RFC 8288), relative to the page it is on."""
+    query = request.url.include_query_params(cursor=cursor).query
+    return {"Link": f'<?{query}>; rel="next"'}
+
+
 def accepted(request: Request, *, offered: Sequence[str]) -> str:
     """The media type to answer in: the first offered one that ``Accept`` names, else the first offered.
 

@@ -10,7 +10,7 @@ from fastapi import Query, Request
 from starlette.responses import Response
 
 from monitor.api.params import ModelName, Page, Span, TimeRange, VersionName
-from monitor.api.render import accepted, encode_cursor, page
+from monitor.api.render import accepted, encode_cursor, next_link, page
 from monitor.api.result_rows import ARROW, CSV, JSON, RowFilter, WindowRows, as_arrow, as_csv, as_json, as_row
 from monitor.api.routing import Operation, V
 from monitor.api.services import Parts, Services
@@ -116,9 +116,7 @@ def _render(rows: list[dict[str, Any]], *, following: list[int] | None, request:
     media_type = accepted(request, offered=(JSON, CSV, ARROW))
     if media_type == JSON:
         return page(as_json(rows), following=following)
-    headers = {}
-    if following is not None:
-        headers["Link"] = f'<{request.url.include_query_params(cursor=encode_cursor(following))}>; rel="next"'
+    headers = {} if following is None else next_link(request, cursor=encode_cursor(following))
     return Response(as_csv(rows) if media_type == CSV else as_arrow(rows), 200, headers, media_type)
 
 
