@@ -108,7 +108,7 @@ def mark_folded(conn: Connection, *, version_id: int, ids: Sequence[int], fold_s
     marked = 0
     for some in dialect.slices(ids):
         mark = update(tables.log_batch).where(_b.id.in_(some), _b.version_id == version_id, _b.fold.is_(None))
-        values = {"fold": fold_seen + 1, "fold_last": fold_seen + 1, "position": _b.id}
+        values = {"fold": fold_seen + 1, "position": _b.id}
         marked += conn.execute(mark.values(values)).rowcount
     if marked != len(ids):
         raise FenceLost(f"version {version_id}: {len(ids)} batches to fold, but only {marked} wait")

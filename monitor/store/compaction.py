@@ -72,7 +72,7 @@ def replace_batches(
     others than [fold_min, fold_max], where the rows differ in number, or where a batch between them is left out.
     """
     first, rows, folds = _bounds(conn, version_id=version_id, ids=ids)
-    if folds[0] != fold_min or not fold_min <= fold_max <= folds[1] or rows != new.rows:
+    if folds != (fold_min, fold_max) or rows != new.rows:
         raise FenceLost(f"version {version_id}: the batches to replace have changed")
     removed = sum(
         conn.execute(delete(tables.log_batch).where(_b.id.in_(some), _b.version_id == version_id)).rowcount
@@ -80,16 +80,16 @@ def replace_batches(
     )
     if removed != len(ids):
         raise FenceLost(f"version {version_id}: {len(ids)} batches to replace, but only {removed} are there")
-    return insert_batches(conn, [new], fold=fold_min, fold_last=folds[1], position=first)[0]
+    return insert_batches(conn, [new], fold=fold_min, position=first)[0]
 
 
 def _bounds(conn: Connection, *, version_id: int, ids: Sequence[int]) -> tuple[int, int, tuple[int, int]]:
     """(position of the first, rows, (first fold, last fold)) of the batches, which must be neighbours."""
-    found: list[tuple[int, int, int, int]] = []
+    found: list[tuple[int, int, int]] = []
     for some in dialect.slices(ids):
-        query = select(_b.fold, _b.position, _b.fold_last, _b.rows)
+        query = select(_b.fold, _b.position, _b.rows)
         here = (_b.id.in_(some), _b.version_id == version_id, _b.fold.is_not(None))
-        found.extend((r.fold, r.position, r.fold_last, r.rows) for r in conn.execute(query.where(*here)))
+        found.extend((r.fold, r.position, r.rows) for r in conn.execute(query.where(*here)))
     if not found or len(found) != len(ids):
         raise FenceLost(f"version {version_id}: {len(ids)} batches to replace, but only {len(found)} are there")
     first, last = min(found), max(found)
@@ -97,4 +97,4 @@ def _bounds(conn: Connection, *, version_id: int, ids: Sequence[int]) -> tuple[i
     between = and_(place >= tuple_(*first[:2]), place <= tuple_(*last[:2]), _b.version_id == version_id)
     if conn.execute(select(func.count()).where(between)).scalar_one() != len(ids):
         raise FenceLost(f"version {version_id}: the batches to replace are not neighbours in fold order")
-    return first[1], sum(f[3] for f in found), (first[0], max(f[2] for f in found))
+    return first[1], sum(f[2] for f in found), (first[0], last[0])

@@ -71,7 +71,7 @@ def take_for_replay(
     waiting = waiting.order_by(_q.id).limit(limit)
     if conn.dialect.name == "postgresql":
         waiting = waiting.with_for_update(skip_locked=True)
-    change = update(tables.quarantine).where(_q.id.in_(waiting), _q.replayed_us.is_(None)).values(replayed_us=now_us)
+    change = update(tables.quarantine).where(_q.id.in_(waiting)).values(replayed_us=now_us)
     taken = [_row(row) for row in conn.execute(change.returning(tables.quarantine))]
     return sorted(taken, key=lambda row: row.id)
 

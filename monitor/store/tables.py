@@ -171,7 +171,6 @@ log_batch = Table(
     Column("schema_id", BigInteger),
     # Order of folding is (fold, position); a compacted batch takes the place of the first one it replaces.
     Column("fold", BigInteger),
-    Column("fold_last", BigInteger),
     Column("position", BigInteger),
     Column("codec", Text, nullable=False),
     Column("bytes", BigInteger, nullable=False),

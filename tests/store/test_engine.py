@@ -333,9 +333,10 @@ def test_connections_that_the_server_ends_are_made_anew(store, store_url):
             models.insert_model(conn, Model(name="spam"))
 
     with engine.connect() as other:
+        other.exec_driver_sql(kill)
+        assert names(store) == ["churn"]
         with pytest.raises(Unavailable):
             write_while_it_ends()
-        other.exec_driver_sql(kill)
         assert names(store) == ["churn"]
     engine.dispose()
 

@@ -163,7 +163,7 @@ def test_the_order_of_records_stays_through_any_folds_and_compactions(store, mak
                     batches.insert_batches(conn, [batch(version_id, payload=p) for p in new]), new, strict=True
                 )
             elif step == "fold" and waiting:
-                picked = data.draw(st.sets(st.sampled_from(waiting), min_size=1))
+                picked = data.draw(st.sets(st.sampled_from(waiting), min_size=len(waiting) // 2 + 1))
                 fold(conn, version_id, [id for id, _ in picked])
                 order += b"".join(body for _, body in sorted(picked))
                 waiting = [w for w in waiting if w not in picked]
@@ -212,6 +212,16 @@ def test_a_replacement_that_would_change_records_is_refused(case, store, version
         )
     with store.read() as conn:
         assert everything(conn, version_id) == before
+
+
+def test_parts_of_one_fold_are_compacted_apart_and_stay_in_order(store, version_id):
+    with store.write() as conn:
+        ids = batches.insert_batches(conn, [batch(version_id, payload=bytes([65 + n])) for n in range(5)])
+        fold(conn, version_id, ids)
+        for run in batches.compactable(conn, version_id=version_id, segment_rows=2, min_batches=2):
+            compact(conn, version_id, run)
+        assert [b.rows for b in everything(conn, version_id)] == [2, 2, 1]
+        assert content(conn, version_id) == (b"ABCDE", 5)
 
 
 def test_a_batch_compacted_twice_keeps_its_place(store, version_id):

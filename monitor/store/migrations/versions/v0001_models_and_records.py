@@ -170,7 +170,6 @@ def _log_batch() -> None:
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("schema_id", sa.BigInteger(), nullable=True),
         sa.Column("fold", sa.BigInteger(), nullable=True),
-        sa.Column("fold_last", sa.BigInteger(), nullable=True),
         sa.Column("position", sa.BigInteger(), nullable=True),
         sa.Column("codec", sa.Text(), nullable=False),
         sa.Column("bytes", sa.BigInteger(), nullable=False),
