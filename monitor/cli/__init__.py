@@ -12,6 +12,7 @@ from monitor.model.errors import DriftlineError
 def build() -> typer.Typer:
     """The application with every command."""
     import monitor
+    from monitor.cli.demo import demo
     from monitor.cli.ingest import ingest
     from monitor.cli.maintenance import doctor, migrate
     from monitor.cli.models import models, versions
@@ -38,7 +39,7 @@ def build() -> typer.Typer:
     ) -> None:
         pass
 
-    for command in (serve, worker, ingest, results, status, evaluate, migrate, doctor):
+    for command in (serve, worker, ingest, results, status, evaluate, migrate, doctor, demo):
         app.command()(command)
     for group, name in ((models, "models"), (versions, "versions"), (reference, "reference")):
         app.add_typer(group, name=name)
