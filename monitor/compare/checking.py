@@ -1,0 +1,200 @@
+"""``monitor.check``: two sides in, a report out. ``profile``: one side in, a profile file out."""
+
+from __future__ import annotations
+
+import time
+import warnings as python_warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from monitor.columns.roles import Roles
+from monitor.compare import current as current_side
+from monitor.compare import reference as reference_side
+from monitor.compare.current import CurrentSide
+from monitor.compare.flow import threads
+from monitor.compare.judging import judge_sides
+from monitor.compare.reference import ReferenceSide
+from monitor.compare.report import JudgedWindow, Report
+from monitor.compare.tables import open_side
+from monitor.model.checks import Check, default_checks, parse_checks
+from monitor.model.errors import InvalidInput, NotAvailableYet
+from monitor.model.thresholds import parse_false_alarms
+from monitor.model.time import rfc3339
+from monitor.model.window import WindowSpec
+from monitor.profile.dlp import ProfileFile
+
+DEFAULT_FALSE_ALARMS = "1 per 100 runs"
+DEFAULT_MIN_ROWS = 50
+
+
+def check(
+    *,
+    reference: Any,
+    current: Any,
+    prediction: str | None = None,
+    score: str | Mapping[str, str] | None = None,
+    label: str | None = None,
+    positive: str | None = None,
+    id: str | None = None,
+    timestamp: str | None = None,
+    window: str | None = None,
+    segments: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    checks: Sequence[Mapping[str, Any]] | None = None,
+    false_alarms: str = DEFAULT_FALSE_ALARMS,
+    min_rows: int = DEFAULT_MIN_ROWS,
+) -> Report:
+    """The report of ``current`` held against ``reference``.
+
+    Each side is a pandas or polars frame, a pyarrow table, anything with ``__arrow_c_stream__``, a path (Parquet, CSV,
+    NDJSON, Arrow) or a ``.dlp`` profile. Roles name columns; ``score`` is a column or {class: column}. With
+    ``timestamp`` and ``window`` ("1h", "1d") every window of current is judged, by thresholds from the reference's own
+    windows where it has times. ``checks`` are shapes as in the configuration (None: the usual ones, []: none),
+    ``false_alarms`` the budget, ``min_rows`` the rows below which a check without its own says unknown.
+
+    Raises ``InvalidInput`` (or another ``DriftlineError``) for what cannot be compared. Warns when current ends
+    before reference begins.
+    """
+    _refuse_segments(segments)
+    roles = roles_of(prediction=prediction, score=score, label=label, positive=positive, id=id, timestamp=timestamp,
+                     categorical=categorical, ignore=ignore)  # fmt: skip
+    report = compare_sides(
+        reference, current, roles=roles, window=window, checks=checks, false_alarms=false_alarms, min_rows=min_rows
+    )
+    if report.swapped:
+        python_warnings.warn(report.notes[0], UserWarning, stacklevel=2)
+    return report
+
+
+def compare_sides(
+    reference: Any,
+    current: Any,
+    *,
+    roles: Roles,
+    window: str | None = None,
+    checks: Sequence[Mapping[str, Any]] | None = None,
+    false_alarms: str = DEFAULT_FALSE_ALARMS,
+    min_rows: int = DEFAULT_MIN_ROWS,
+) -> Report:
+    """``check`` with its roles in one value; ``report.notes`` has in words what it would warn of."""
+    budget = parse_false_alarms(false_alarms)
+    enabled = checks_of(checks, min_rows=min_rows)
+    spec = None if window is None else WindowSpec(length=window)
+    with ThreadPoolExecutor(threads(), thread_name_prefix="driftline-check") as pool:
+        held = read_reference(reference, roles=roles, spec=spec, pool=pool)
+        side = read_current(current, reference=held, spec=spec, pool=pool)
+    judged = judge_sides(held, side, checks=enabled, false_alarms=budget, spec=spec)
+    return Report(
+        windows=tuple(
+            JudgedWindow(start_us=j.start_us, end_us=j.end_us, rows=j.judgement.rows, verdicts=j.judgement.verdicts)
+            for j in judged
+        ),
+        rows=side.profile.rows,
+        reference_rows=held.profile.rows,
+        computed_us=time.time_ns() // 1_000,
+        notes=tuple(_notes(held, side)),
+        swapped=_swapped(held, side),
+    )
+
+
+def profile(given: Any, *, roles: Roles, window: str | None = None, like: Any = None) -> ProfileFile:
+    """The profile file of a table: counts only, no rows; ``like`` is a profile whose cells it shall have."""
+    spec = None if window is None else WindowSpec(length=window)
+    with ThreadPoolExecutor(threads(), thread_name_prefix="driftline-profile") as pool:
+        held = read_reference(given if like is None else like, roles=roles, spec=spec, pool=pool)
+        side: ReferenceSide | CurrentSide = held
+        if like is not None:
+            side = read_current(given, reference=held, spec=spec, pool=pool)
+    return ProfileFile(
+        schema=held.schema, layout=held.layout, profile=side.profile, roles=held.roles.to_json(),
+        window=None if spec is None or side.windows is None else spec.length, windows=tuple(side.windows or ()),
+    )  # fmt: skip
+
+
+def read_reference(given: Any, *, roles: Roles, spec: WindowSpec | None, pool: ThreadPoolExecutor) -> ReferenceSide:
+    """The reference side of whatever was given for it."""
+    opened = open_side(given, side="reference")
+    if isinstance(opened, ProfileFile):
+        return reference_side.from_file(opened, roles=roles, spec=spec)
+    return reference_side.read_reference(opened, roles=roles, spec=spec, pool=pool)
+
+
+def read_current(
+    given: Any, *, reference: ReferenceSide, spec: WindowSpec | None, pool: ThreadPoolExecutor
+) -> CurrentSide:
+    """The current side of whatever was given for it."""
+    opened = open_side(given, side="current")
+    if isinstance(opened, ProfileFile):
+        return current_side.from_file(opened, reference=reference, spec=spec)
+    return current_side.read_current(opened, reference=reference, spec=spec, pool=pool)
+
+
+def checks_of(shapes: Sequence[Mapping[str, Any]] | None, *, min_rows: int) -> tuple[Check, ...]:
+    """The parsed checks; ``min_rows`` goes to those that name none of their own."""
+    if isinstance(min_rows, bool) or not isinstance(min_rows, int) or min_rows < 1:
+        raise InvalidInput(f"min_rows {min_rows!r}: expected a whole number from 1")
+    parsed = default_checks() if shapes is None else parse_checks(_plain(shapes))
+    return tuple(c if "min_rows" in c.shape else replace(c, min_rows=min_rows) for c in parsed)
+
+
+def roles_of(
+    *,
+    prediction: str | None = None,
+    score: str | Mapping[str, str] | None = None,
+    label: str | None = None,
+    positive: str | None = None,
+    id: str | None = None,
+    timestamp: str | None = None,
+    categorical: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+) -> Roles:
+    """The roles that the arguments of ``check`` name."""
+    scores = {} if score is None else {"": score} if isinstance(score, str) else dict(score)
+    return Roles(
+        prediction=prediction, score=scores, label=label, positive=positive, id=id, timestamp=timestamp,
+        categorical=_names(categorical, name="categorical"), ignore=_names(ignore, name="ignore"),
+    )  # fmt: skip
+
+
+def _names(given: Iterable[str], *, name: str) -> tuple[str, ...]:
+    if isinstance(given, str):
+        raise InvalidInput(f"{name}={given!r} is a text: expected a list of column names, such as [{given!r}]")
+    return tuple(given)
+
+
+def _plain(shapes: Any) -> Any:
+    return [dict(s) if isinstance(s, Mapping) else s for s in shapes] if isinstance(shapes, list | tuple) else shapes
+
+
+def _refuse_segments(segments: Sequence[str]) -> None:
+    if segments:
+        raise NotAvailableYet("segments are not available yet: check each slice as a table of its own")
+
+
+def _swapped(reference: ReferenceSide, current: CurrentSide) -> bool:
+    """Whether current ends before reference begins."""
+    then, now = reference.found.first_us, current.found.last_us
+    return then is not None and now is not None and now < then
+
+
+def _notes(reference: ReferenceSide, current: CurrentSide) -> Iterator[str]:
+    """What a reader must know before trusting the numbers; first whether the sides look swapped."""
+    then, now = reference.found, current.found
+    if _swapped(reference, current):
+        yield (
+            f"current ends ({rfc3339(now.last_us or 0)}) before reference begins ({rfc3339(then.first_us or 0)}): "
+            "are the two sides swapped?"
+        )
+    if reference.windows is None:
+        yield "natural variation is unknown: the reference was not cut into windows (timestamp and window)"
+    for side, found in (("reference", then), ("current", now)):
+        if found.unusable:
+            yield f"{found.unusable:,} rows of {side} were left out: their id or timestamp cannot be used"
+    if now.repeated:
+        yield f"{now.repeated:,} rows of current were left out: their id was there before"
+    if now.unknown:
+        names = ", ".join(sorted(now.unknown)[:20])
+        yield f"current has columns that reference does not have; they are not compared: {names}"

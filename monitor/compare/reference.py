@@ -1,0 +1,138 @@
+"""The reference side: schema, layout, profile and, with timestamps and a window, the profiles of its own windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from monitor.columns.conform import conform
+from monitor.columns.infer import SchemaInference
+from monitor.columns.roles import ARGUMENTS, Roles
+from monitor.compare.flow import in_order, threads
+from monitor.compare.rows import HELD_BYTES, Found, canonical
+from monitor.compare.tables import Table, table_names
+from monitor.compare.windows import WindowProfiles, profiles_of
+from monitor.model.errors import InvalidInput
+from monitor.model.schema import Schema
+from monitor.model.window import WindowSpec
+from monitor.profile.build import SAMPLE_ROWS, SAMPLE_VALUES, LayoutBuilder
+from monitor.profile.dlp import ProfileFile
+from monitor.profile.layout import Layout
+from monitor.profile.profile import Profile, ProfileAccumulator, merge, profile_batch
+
+Passes = Callable[[], Iterator[pa.RecordBatch]]
+_FREE_IN_PROFILES = ("timestamp", "id", "ignore")  # say something of the current side too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceSide:
+    """What current is held against; ``windows`` is None without timestamps or without a window length."""
+
+    schema: Schema
+    layout: Layout
+    profile: Profile
+    roles: Roles
+    windows: WindowProfiles | None
+    found: Found
+
+
+def read_reference(table: Table, *, roles: Roles, spec: WindowSpec | None, pool: ThreadPoolExecutor) -> ReferenceSide:
+    """The reference made of a table's rows; gone through up to three times, held between where that is cheap."""
+    found = Found()
+    roles = _present(table, roles=roles)
+    schema, rows = _infer(table, roles=roles, found=found, pool=pool)
+    if found.rows == 0:
+        raise InvalidInput("the reference has no usable row", code="empty")
+    if not schema.monitored:
+        raise InvalidInput("the reference has no column that can be compared: numbers, categories or booleans")
+    layout = build_layout(rows, schema=schema, pool=pool)
+    windows = WindowProfiles(layout, spec=spec) if spec is not None and found.timed else None
+    profile = count_rows(rows(), layout=layout, windows=windows, pool=pool)
+    return ReferenceSide(schema=schema, layout=layout, profile=profile, roles=roles, windows=windows, found=found)
+
+
+def from_file(file: ProfileFile, *, roles: Roles, spec: WindowSpec | None) -> ReferenceSide:
+    """The reference of a ``.dlp`` file; roles other than those it was made with are refused."""
+    made = Roles.from_json(file.roles)
+    for argument in ARGUMENTS:
+        given = getattr(roles, argument.name)
+        if given and argument.name not in _FREE_IN_PROFILES and given != getattr(made, argument.name):
+            raise InvalidInput(
+                f"the reference profile was made with {argument.name}={getattr(made, argument.name) or None!r}, not "
+                f"{given!r}: say it to `driftline profile` when the profile is made"
+            )
+    merged = replace(
+        made, timestamp=roles.timestamp or made.timestamp, id=roles.id or made.id, ignore=roles.ignore or made.ignore
+    )
+    windows = None
+    if spec is not None and file.window == spec.length and file.timezone == spec.timezone and file.windows:
+        windows = profiles_of(file.windows, layout=file.layout, spec=spec)
+    found = Found(rows=file.profile.rows, timed=bool(file.windows))
+    return ReferenceSide(
+        schema=file.schema, layout=file.layout, profile=file.profile, roles=merged, windows=windows, found=found
+    )
+
+
+def build_layout(rows: Passes, *, schema: Schema, pool: ThreadPoolExecutor) -> Layout:
+    """The layout that one ``LayoutBuilder`` would make of the schema; each thread builds its share of the columns."""
+    columns = schema.monitored
+    sample = max(1_000, min(SAMPLE_ROWS, SAMPLE_VALUES // len(columns)))  # what one builder of all would take
+    shares = [columns[start :: threads()] for start in range(min(threads(), len(columns)))]
+    builders = [LayoutBuilder(Schema(columns=share), sample_rows=sample) for share in shares]
+    for batch in rows():
+        list(pool.map(lambda builder, part=batch: builder.add(part), builders))
+    made = {column.name: column for layout in pool.map(LayoutBuilder.finish, builders) for column in layout.columns}
+    return Layout(columns=tuple(made[column.name] for column in columns))
+
+
+def count_rows(
+    batches: Iterator[pa.RecordBatch], *, layout: Layout, windows: WindowProfiles | None, pool: ThreadPoolExecutor
+) -> Profile:
+    """The profile of all rows; with ``windows`` each is counted into its window too."""
+
+    def through() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if windows is not None:
+                windows.add(batch)
+            yield batch
+
+    whole = ProfileAccumulator(layout).profile()
+    for part in in_order(pool, lambda batch: profile_batch(layout, batch), through()):
+        whole = merge(whole, part)
+    return whole
+
+
+def _present(table: Table, *, roles: Roles) -> Roles:
+    """The roles without time and id where the reference has no such column: current may have them."""
+    names = table_names(table)
+    return replace(
+        roles,
+        timestamp=roles.timestamp if roles.timestamp in names else None,
+        id=roles.id if roles.id in names else None,
+    )
+
+
+def _infer(table: Table, *, roles: Roles, found: Found, pool: ThreadPoolExecutor) -> tuple[Schema, Passes]:
+    """The inferred schema, and a way to go through the conformed rows again."""
+    inference = SchemaInference(roles=roles)
+    held: list[pa.RecordBatch] | None = []
+    size = 0
+    for result in canonical(table, schema=None, roles=roles, found=found, pool=pool):
+        inference.add(result.batch)
+        size += result.batch.nbytes
+        if held is not None:
+            held.append(result.batch)
+            held = held if size <= HELD_BYTES else None
+    schema = inference.finish()
+    if held is not None:
+        kept = list(in_order(pool, lambda batch: conform(batch, schema), held))
+        return schema, lambda: iter(kept)
+
+    def again() -> Iterator[pa.RecordBatch]:
+        batches = (r.batch for r in canonical(table, schema=None, roles=roles, found=Found(), pool=pool))
+        return in_order(pool, lambda batch: conform(batch, schema), batches)
+
+    return schema, again
