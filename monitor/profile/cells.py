@@ -30,9 +30,9 @@ def numeric_cells(values: Floats, *, distinct: Floats | None, low: float, high: 
     else:
         ordered = np.sort(values + 0.0)
         ranks = np.ceil(np.arange(1, MAX_EDGES) * (len(ordered) / MAX_EDGES)).astype(np.int64) - 1
-        cuts = np.append(ordered[ranks] if len(ordered) else ordered, [np.nextafter(low, -np.inf), high])
+        cuts = np.append(ordered[ranks] if len(ordered) else ordered, [*_below(np.array([low])), high])
         atoms = _fitting(_frequent(ordered), cuts=cuts)
-    edges = np.unique(np.concatenate((cuts, atoms, np.nextafter(atoms, -np.inf))))
+    edges = np.unique(np.concatenate((cuts, atoms, _below(atoms))))
     edges = edges[np.isfinite(edges)]  # below the lowest float there is nothing
     return edges, atoms_of(edges)
 
@@ -45,9 +45,15 @@ def atoms_of(edges: Floats) -> Flags:
     """
     atoms = np.zeros(len(edges) + 1, dtype=np.bool_)
     if len(edges):
-        atoms[1:-1] = np.nextafter(edges[1:], -np.inf) == edges[:-1]
+        atoms[1:-1] = _below(edges[1:]) == edges[:-1]
         atoms[0] = edges[0] == -np.finfo(np.float64).max
     return atoms
+
+
+def _below(values: Floats) -> Floats:
+    """The next float below each; below the lowest, minus infinity."""
+    with np.errstate(over="ignore"):
+        return np.nextafter(values, -np.inf)
 
 
 def _frequent(ordered: Floats) -> Floats:
