@@ -1,8 +1,8 @@
 """SQLite engines: which library, which journal, and transactions that are begun on purpose.
 
 SQLite 3.7.0 to 3.51.2 can lose committed writes in WAL mode with two or more connections (fixed in 3.51.3,
-3.50.7 and 3.44.6; https://www.sqlite.org/wal.html#walreset). So WAL is used only with a library that has the fix; the
-bundled one (``pysqlite3``) has. See docs/decisions/sqlite-engine.md.
+3.50.7 and 3.44.6; https://www.sqlite.org/wal.html#walresetbug). So WAL is used only with a library that has the fix;
+the bundled one (``pysqlite3``) has. See docs/decisions/sqlite-engine.md.
 """
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+import os
+import signal
 import threading
 from pathlib import Path
 
@@ -78,19 +80,22 @@ def test_every_released_schema_upgrades_to_the_current_one(released, empty_url, 
     store.close()
 
 
-def test_an_interrupted_migration_leaves_nothing_and_is_done_the_next_time(empty_url, tmp_path, monkeypatch):
-    store = open_store(empty_url, data_dir=tmp_path)
+def test_a_process_killed_while_it_migrates_leaves_nothing_and_the_next_one_does_it(empty_url, tmp_path, monkeypatch):
     original = migrate._run
 
-    def interrupted(conn, *, to):
+    def run_and_die(conn, *, to):
         original(conn, to=to)
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(migrate, "_run", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        store.migrate()
-    monkeypatch.setattr(migrate, "_run", original)
-    assert table_names(store) <= {"sqlite_sequence"}
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(migrate, "_run", run_and_die)
+        open_store(empty_url, data_dir=tmp_path, migrate=True)
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    store = open_store(empty_url, data_dir=tmp_path)
+    assert table_names(store) == set()
     assert store.migrate() == REVISIONS
     store.check_writable()
     store.close()
