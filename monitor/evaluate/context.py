@@ -82,6 +82,7 @@ class VersionContext:
     reference: ReferenceSide | None
     calibration: Calibration | None
     checks: tuple[Check, ...]
+    exact_schema_id: int | None  # of ``schema``, where it is as stored and not fitted to the layout
 
     @property
     def min_rows(self) -> int:
@@ -102,22 +103,30 @@ class Contexts:
         """
         model, version = get_version_by_id(conn, id=version_id)
         layout = self._layout(conn, id=version.layout_id)
+        schema, exact = self._schema(conn, version=version, layout=layout)
         return VersionContext(
             model=model,
             version=version,
-            schema=self._schema(conn, id=version.schema_id, layout_id=version.layout_id, layout=layout),
+            schema=schema,
+            exact_schema_id=version.schema_id if exact else None,
             layout=layout,
             reference=self._reference(conn, version=version, layout=layout) if judging else None,
             calibration=self._calibration(conn, version=version, layout=layout) if judging else None,
             checks=checks_of(model),
         )
 
-    def _schema(
-        self, conn: Connection, *, id: int | None, layout_id: int | None, layout: Layout | None
-    ) -> Schema | None:
+    def _schema(self, conn: Connection, *, version: Version, layout: Layout | None) -> tuple[Schema | None, bool]:
+        """The schema as it is counted by the layout, and whether that is as it is stored."""
+        id = version.schema_id
         if id is None:
-            return None
-        return self._kept.get(("schema", id, layout_id), make=lambda: fitted(get_schema(conn, id=id), layout=layout))
+            return None, False
+
+        def read() -> tuple[Schema, bool]:
+            stored = get_schema(conn, id=id)
+            fit = fitted(stored, layout=layout)
+            return (stored, True) if fit == stored else (fit, False)
+
+        return self._kept.get(("schema", id, version.layout_id), make=read)
 
     def _layout(self, conn: Connection, *, id: int | None) -> Layout | None:
         if id is None:

@@ -107,7 +107,8 @@ class Folder:
             return context, unfolded(conn, version_id=version_id, max_rows=self._slice_rows)
 
     def _arrivals(self, context: VersionContext, infos: Sequence[BatchInfo]) -> list[Arrival]:
-        rows = read_rows(self._store, infos, schema=context.schema if context.layout is not None else None)
+        schema = context.schema if context.layout is not None else None
+        rows = read_rows(self._store, infos, schema=schema, schema_id=context.exact_schema_id)
         return [
             arrive(self._store, context=context, runs=self._runs, start_us=start_us, rows=part)
             for start_us, part in by_window(rows, context.model.window)

@@ -6,6 +6,8 @@ were in no alarm are the history, again and again as they accumulate.
 
 from __future__ import annotations
 
+import math
+
 from sqlalchemy import Connection
 
 from monitor.alert.calibrate import Calibration, needed_windows
@@ -23,6 +25,7 @@ from monitor.store.results import healthy_starts
 
 MOST_WINDOWS = 1_000
 GROWTH = 1.25  # so much more history before it is gone through again
+UNASKED = 50  # windows after which it is looked again in any case: a reference may be another one
 _PAGE = 100
 
 
@@ -32,16 +35,27 @@ class Learner:
     def __init__(self, store: Store, *, contexts: Contexts) -> None:
         self._store = store
         self._contexts = contexts
+        self._left: dict[int, int] = {}  # version id → windows until it may be time
 
-    def due(self, *, version_id: int, now_us: int) -> int | None:
-        """The occurrence of a calibration that is due, or None."""
+    def due(self, *, version_id: int, judged: int, now_us: int) -> int | None:
+        """The occurrence of a calibration that is due, or None; ``judged`` windows came since the last question.
+
+        The windows are counted only when enough of them may have come.
+        """
+        left = self._left.get(version_id, 0) - judged
+        self._left[version_id] = left
+        if left > 0:
+            return None
         with self._store.read() as conn:
             context = self._contexts.load(conn, version_id=version_id)
             if context.reference is None or _has_own_history(context):
+                self._left[version_id] = UNASKED
                 return None
-            healthy = len(_healthy(conn, version_id=version_id))
+            healthy = healthy_windows(conn, version_id=version_id)
         before = context.calibration.windows if context.calibration is not None else 0
-        if healthy < needed_by(context.model) or healthy < GROWTH * before:
+        wanted = max(needed_by(context.model), math.ceil(GROWTH * before))
+        if healthy < wanted:
+            self._left[version_id] = min(wanted - healthy, UNASKED)
             return None
         return now_us - now_us % HOUR_US + before
 

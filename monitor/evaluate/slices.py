@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 import pyarrow as pa
 
-from monitor.columns.batch import ID, TIMESTAMP, decode_batch
+from monitor.columns.batch import COMPANION_PREFIX, ID, TIMESTAMP, decode_batch
 from monitor.columns.conform import conform
 from monitor.model.errors import Unavailable
 from monitor.model.schema import Schema
@@ -40,8 +40,12 @@ def within_budget(infos: Sequence[BatchInfo], *, rows: int = SLICE_ROWS, size: i
     return kept
 
 
-def read_rows(store: Store, infos: Sequence[BatchInfo], *, schema: Schema | None) -> pa.RecordBatch:
+def read_rows(
+    store: Store, infos: Sequence[BatchInfo], *, schema: Schema | None, schema_id: int | None = None
+) -> pa.RecordBatch:
     """The rows of the batches in their order, with ``RECEIVED``; without a schema only ids and timestamps.
+
+    Batches stored under ``schema_id``, the id of that very schema, are taken as they are.
 
     Raises ``BatchesMoved`` when one of the batches is no longer there.
     """
@@ -55,7 +59,9 @@ def read_rows(store: Store, infos: Sequence[BatchInfo], *, schema: Schema | None
             raise BatchesMoved
         parts += [_decoded(info, stored[info.id], schema=schema) for info in page]
         rest = rest[len(page) :]
-    return joined([_conformed(alike, schema=schema) for alike in _runs_of_one_schema(parts)])
+    ready = schema is not None and schema_id is not None and all(info.schema_id == schema_id for info in infos)
+    fit = _selected if ready else _conformed
+    return joined([fit(batch, schema=schema) for batch in _runs_of_one_schema(parts)])
 
 
 def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
@@ -101,6 +107,13 @@ def _runs_of_one_schema(parts: Sequence[pa.RecordBatch]) -> Iterator[pa.RecordBa
 
 def _shape(schema: pa.Schema) -> bytes:
     return bytes(schema.serialize())
+
+
+def _selected(batch: pa.RecordBatch, *, schema: Schema | None) -> pa.RecordBatch:
+    """The batch without the columns that its schema did not know."""
+    known = {ID, TIMESTAMP, RECEIVED} | (set() if schema is None else set(schema.by_stored_name))
+    names = [name for name in batch.schema.names if name.removeprefix(COMPANION_PREFIX) in known]
+    return batch if len(names) == batch.num_columns else batch.select(names)
 
 
 def _conformed(batch: pa.RecordBatch, *, schema: Schema | None) -> pa.RecordBatch:

@@ -18,12 +18,18 @@ Fleet = Mapping[int, tuple[Model, Version]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """The work one version has now."""
+    """The work one version has now; model and version as the plan saw them."""
 
-    version_id: int
+    model: Model
+    version: Version
     fold: bool = False
     windows: bool = False
     silence: bool = False
+
+    @property
+    def version_id(self) -> int:
+        """The version's id."""
+        return self.version.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +76,7 @@ def due_versions(
             facts.newest.get(version_id), model=model, version=version, looked_us=looked_us, now_us=now_us
         )
         if fold or windows or silence:
-            found.append(Due(version_id=version_id, fold=fold, windows=windows, silence=silence))
+            found.append(Due(model=model, version=version, fold=fold, windows=windows, silence=silence))
     return sorted(found, key=lambda due: (not due.windows, due.version_id))
 
 

@@ -22,7 +22,6 @@ from monitor.jobs.plan import Due
 from monitor.model.entities import Model
 from monitor.model.errors import FenceLost, NotFound, Unavailable
 from monitor.store.engine import Store
-from monitor.store.models import get_version_by_id
 from monitor.store.runs import Claim
 from monitor.store.versions import lock_version
 from monitor.store.windows import WindowRow, dirty_closed
@@ -74,16 +73,13 @@ class VersionWork:
         """What was done of what is due; never raises for what the version itself brings about."""
         tally = Tally()
         try:
-            with self._store.read() as conn:
-                model, version = get_version_by_id(conn, id=due.version_id)
-            if due.fold:
-                self._fold(model, version_name=version.name, version_id=version.id, now_us=now_us, tally=tally,
-                           first=fold_claim)  # fmt: skip
-            self._windows(model, version_id=version.id, now_us=now_us, tally=tally)
+            if due.fold and not self._fold(due, now_us=now_us, tally=tally, first=fold_claim):
+                return tally  # without the rows that wait a window is not what it will be
+            self._windows(due, now_us=now_us, tally=tally)
             if due.silence:
-                self._silence(model, version_id=version.id, now_us=now_us, tally=tally)
+                self._silence(due, now_us=now_us, tally=tally)
             if tally.windows:
-                self._learn(version_id=version.id, now_us=now_us)
+                self._learn(due.version_id, judged=tally.windows, now_us=now_us)
         except NotFound:
             _log.info("version %d was deleted while it was worked on", due.version_id)
         except Unavailable as away:
@@ -106,30 +102,30 @@ class VersionWork:
         occurrence = fold_occurrence(fold_seq=fold_seq, now_us=now_us)
         return self._attempts.claim(conn, job=FOLD, version_id=version_id, scheduled_us=occurrence)
 
-    def _fold(
-        self, model: Model, *, version_name: str, version_id: int, now_us: int, tally: Tally, first: Claim | None
-    ) -> None:
-        """Slice after slice, each under a claim of its own, until nothing waits."""
+    def _fold(self, due: Due, *, now_us: int, tally: Tally, first: Claim | None) -> bool:
+        """Whether nothing waits any more: slice after slice, each under a claim of its own."""
         claim = first
         while True:
             if claim is None:
                 with self._store.write() as conn:
-                    claim = self._claim_fold(conn, version_id=version_id, now_us=now_us)
+                    claim = self._claim_fold(conn, version_id=due.version_id, now_us=now_us)
             if claim is None:
-                return
+                return False
             folded = self._attempts.run(
-                claim, step="fold", work=lambda guard: self._steps.folder.fold_slice(
-                    version_id=version_id, guard=guard, now_us=now_us
+                claim, step="fold",
+                work=lambda guard: self._steps.folder.fold_slice(
+                    version_id=due.version_id, guard=guard, now_us=now_us
                 ),
-                lost=lambda conn, reason: gap_waiting(conn, version_id=version_id, reason=reason, now_us=now_us),
+                lost=lambda conn, reason: gap_waiting(conn, version_id=due.version_id, reason=reason, now_us=now_us),
             )  # fmt: skip
             claim = None
             if folded is None:
-                return
+                tally.failures += 1
+                return False
             tally.folds += 1
-            self._count(folded, model=model.name, version=version_name)
+            self._count(folded, model=due.model.name, version=due.version.name)
             if not folded.more:
-                return
+                return True
 
     def _count(self, folded: Folded, *, model: str, version: str) -> None:
         if folded.deduplicated:
@@ -137,22 +133,27 @@ class VersionWork:
         if folded.late_rows:
             self._telemetry.late_rows.labels(model=model, version=version).inc(folded.late_rows)
 
-    def _windows(self, model: Model, *, version_id: int, now_us: int, tally: Tally) -> None:
+    def _windows(self, due: Due, *, now_us: int, tally: Tally) -> None:
         """Closed dirty windows, oldest first; one that cannot be claimed is left to who has it."""
         tried: set[tuple[int, int]] = set()
+        closed_before_us = now_us - due.model.lateness_us
         while True:
             with self._store.read() as conn:
-                windows = dirty_closed(conn, version_id=version_id, closed_before_us=now_us - model.lateness_us)
-            fresh = [window for window in windows if (window.start_us, window.revision) not in tried][:_TOGETHER]
+                windows = dirty_closed(
+                    conn, version_id=due.version_id, closed_before_us=closed_before_us, limit=_TOGETHER + len(tried)
+                )
+            fresh = [window for window in windows if (window.start_us, window.revision) not in tried]
             if not fresh:
                 return
             tried |= {(window.start_us, window.revision) for window in fresh}
             with self._store.write() as conn:
-                claims = [self._claim_window(conn, model, window) for window in fresh]
+                claims = [self._claim_window(conn, due.model, window) for window in fresh]
             self._attempts.leases.hold([claim for claim in claims if claim is not None])
             for window, claim in zip(fresh, claims, strict=True):
                 if claim is not None:
                     self._window(claim, window=window, now_us=now_us, tally=tally)
+            if len(windows) < _TOGETHER:
+                return
 
     def _claim_window(self, conn: Connection, model: Model, window: WindowRow) -> Claim | None:
         occurrence = window_occurrence(closes_us=window.end_us + model.lateness_us, revision=window.revision)
@@ -169,12 +170,12 @@ class VersionWork:
         tally.windows += done is not None
         tally.failures += done is None
 
-    def _silence(self, model: Model, *, version_id: int, now_us: int, tally: Tally) -> None:
+    def _silence(self, due: Due, *, now_us: int, tally: Tally) -> None:
         """Closed windows without a row behind the newest with some: no volume."""
-        for start_us, end_us in self._steps.evaluator.silent_windows(version_id=version_id, now_us=now_us):
+        for start_us, end_us in self._steps.evaluator.silent_windows(version_id=due.version_id, now_us=now_us):
             with self._store.write() as conn:
                 claim = self._attempts.claim(
-                    conn, job=SILENCE, version_id=version_id, scheduled_us=closes_us(model, start_us)
+                    conn, job=SILENCE, version_id=due.version_id, scheduled_us=closes_us(due.model, start_us)
                 )
             if claim is not None:
                 done = self._silent_window(claim, start_us=start_us, end_us=end_us, now_us=now_us)
@@ -188,9 +189,9 @@ class VersionWork:
             ),
         )  # fmt: skip
 
-    def _learn(self, *, version_id: int, now_us: int) -> None:
+    def _learn(self, version_id: int, *, judged: int, now_us: int) -> None:
         """Calibrates again when enough healthy windows have come since."""
-        scheduled_us = self._steps.learner.due(version_id=version_id, now_us=now_us)
+        scheduled_us = self._steps.learner.due(version_id=version_id, judged=judged, now_us=now_us)
         if scheduled_us is None:
             return
         with self._store.write() as conn:

@@ -13,9 +13,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Literal
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,8 +27,6 @@ MAX_EDGES = 1_000
 MAX_CATEGORIES = 1_000
 MAX_KNOWN_CATEGORIES = 1_000_000
 MANY_NAMES = 1_000  # from here on a look-up in Arrow is cheaper than one in Python
-
-_Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -164,84 +161,28 @@ class Layout:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the encoded layout: equal digests, equal cells."""
-        return hashlib.sha256(_flat_bytes(self)).hexdigest()
+        return hashlib.sha256(_bytes_of(self)).hexdigest()
 
     def index(self, name: str) -> int:
         """The position of the column; ``KeyError`` if there is none of that name."""
         return self.positions[name]
 
     def encode(self) -> bytes:
-        """The layout as bytes: zstd of a JSON header, then edges, atoms and hashes as little-endian arrays."""
-        return deflate(_flat_bytes(self))
+        """The layout as bytes, which ``decode`` reads."""
+        return deflate(_bytes_of(self))
 
     @classmethod
     def decode(cls, body: bytes) -> Layout:
         """The layout of ``encode``'s bytes; ``ValueError`` for anything else."""
+        from monitor.profile.layout_codec import layout_of
+
         flat = inflate(body)
-        position = 8 + int.from_bytes(flat[:8], "little")
-        columns = []
-        for shape in _decode_shapes(flat[8:position]):
-            column, position = _column(shape, flat, position)
-            columns.append(column)
-        layout = cls(columns=tuple(columns))
-        if position != len(flat) or len(layout.positions) != len(columns) or not _ascending(layout):
-            raise ValueError("layout: edges that do not ascend, a column twice or bytes left over")
+        layout = layout_of(flat)
+        layout.__dict__["digest"] = hashlib.sha256(flat).hexdigest()  # of the bytes at hand, not encoded anew
         return layout
 
 
-class _Shape(msgspec.Struct, kw_only=True):
-    name: str
-    stored: str
-    edges: _Count | None
-    categories: list[str]
-    known: _Count | None
+def _bytes_of(layout: Layout) -> bytes:
+    from monitor.profile.layout_codec import layout_bytes
 
-
-def _decode_shapes(header: bytes) -> list[_Shape]:
-    try:
-        return msgspec.json.decode(header, type=list[_Shape])
-    except msgspec.DecodeError as error:
-        raise ValueError(f"layout: {error}") from error
-
-
-def _ascending(layout: Layout) -> bool:
-    inner = np.ones(int(layout.offsets[-1]), np.bool_)
-    inner[layout.offsets[1:] - 1] = False
-    inner &= layout.numeric[layout.column_of_cell]
-    rises = np.append(layout.upper[1:] > layout.upper[:-1], False)
-    return bool(np.all(rises[inner])) and bool(np.isfinite(layout.upper[inner]).all())
-
-
-def _flat_bytes(layout: Layout) -> bytes:
-    shapes, arrays = [], []
-    for c in layout.columns:
-        edges = None if c.edges is None else len(c.edges)
-        known = None if c.known_hashes is None else len(c.known_hashes)
-        shapes.append(
-            _Shape(name=c.name, stored=c.stored_name, edges=edges, categories=list(c.categories), known=known)
-        )  # fmt: skip
-        if c.edges is not None:
-            atoms = c.atoms if c.atoms is not None else np.zeros(c.cells, bool)
-            arrays += [c.edges.astype("<f8").tobytes(), np.packbits(atoms).tobytes()]
-        if c.known_hashes is not None:
-            arrays.append(c.known_hashes.astype("<u8").tobytes())
-    text = msgspec.json.encode(shapes)
-    return len(text).to_bytes(8, "little") + text + b"".join(arrays)
-
-
-def _column(shape: _Shape, flat: bytes, position: int) -> tuple[ColumnLayout, int]:
-    edges = atoms = known = None
-    if shape.edges is not None:
-        edges = np.frombuffer(flat, "<f8", shape.edges, position).astype(np.float64)
-        position += 8 * shape.edges
-        packed = (shape.edges + 8) // 8
-        atoms = np.unpackbits(np.frombuffer(flat, np.uint8, packed, position), count=shape.edges + 1).astype(bool)
-        position += packed
-    if shape.known is not None:
-        known = np.frombuffer(flat, "<u8", shape.known, position).astype(np.uint64)
-        position += 8 * shape.known
-    kind: Literal["numeric", "categorical"] = "categorical" if edges is None else "numeric"
-    return ColumnLayout(
-        name=shape.name, stored_name=shape.stored, kind=kind, edges=edges, atoms=atoms,
-        categories=tuple(shape.categories), known_hashes=known,
-    ), position  # fmt: skip
+    return layout_bytes(layout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -50,7 +50,8 @@ class World:
     clock: Clock
     runner: JobRunner
     telemetry: Telemetry
-    schema: Schema | None = field(default=None)
+    schema: Schema | None = None
+    schema_id: int | None = None
 
     def post(self, table: pa.RecordBatch, *, received_us: int | None = None) -> int:
         """Stores the table as one committed batch and says how many rows it had."""
@@ -59,7 +60,7 @@ class World:
         instants = batch.column("timestamp").cast(pa.int64()).to_numpy()
         new = NewBatch(
             version_id=self.version.id, received_us=when, t_min_us=int(instants.min()), t_max_us=int(instants.max()),
-            rows=batch.num_rows, schema_id=None, payload=encode_batch(batch),
+            rows=batch.num_rows, schema_id=self.schema_id, payload=encode_batch(batch),
         )  # fmt: skip
         with self.store.write() as conn:
             insert_batches(conn, [new])
@@ -141,7 +142,7 @@ def set_usual_reference(world: World, *, hours: int = 40, timed: bool = True, ro
     made = set_reference(
         world.store, version_id=world.version.id, source=lambda: iter(tables), roles=Roles(), now_us=world.clock()
     )
-    world.schema = made.schema
+    world.schema, world.schema_id = made.schema, made.reference.schema_id
 
 
 def schema_of(world: World) -> Schema | None:
