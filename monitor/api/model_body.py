@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from monitor.columns.quarantine import MAX_NAME_CHARS
 from monitor.columns.text import category_text
 from monitor.model.checks import parse_checks
 from monitor.model.entities import TASKS, VERSION_STATES, Model, Version
@@ -29,6 +31,7 @@ _ON_THE_VERSION = ("positive", "decision_threshold")
 DEFAULT_LATENESS_US = 300_000_000
 MAX_TEXT = 4_000
 MAX_TAGS = 64
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def merged_model(model: Model, *, body: Mapping[str, Any]) -> Model:
@@ -188,7 +191,18 @@ def _tags(value: Any) -> Any:
 def _schema(value: Any) -> Schema:
     if isinstance(value, list):  # a bare list of columns says the same
         value = {"columns": value}
-    return Schema.from_json(value)
+    schema = Schema.from_json(value)
+    for column in schema.columns:
+        if not 1 <= len(column.name) <= MAX_NAME_CHARS or _CONTROL.search(column.name):
+            raise InvalidInput(
+                f"column name {column.name[:40]!r}: expected 1 to {MAX_NAME_CHARS} characters, none a control character"
+            )
+        for key, given in (
+            ("store", column.store == "hash"), ("sensitive", column.sensitive), ("segment", column.segment),
+        ):  # fmt: skip
+            if given:
+                raise NotAvailableYet(f"column {column.name!r}: {key} {getattr(column, key)!r} is not available yet")
+    return schema
 
 
 _MODEL_READERS: dict[str, Callable[[Any], Any]] = {

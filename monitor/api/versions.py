@@ -18,7 +18,7 @@ from monitor.api.routing import M, Operation, V, json_body
 from monitor.api.services import Parts
 from monitor.api.summary import version_state
 from monitor.model.entities import VERSION_STATES, Model, Version
-from monitor.model.errors import NotFound
+from monitor.model.errors import NotFound, TooLarge
 from monitor.model.time import rfc3339
 from monitor.store import models, references, schemas, versions
 
@@ -34,6 +34,11 @@ def put_version(
         now_us = services.now_us()
         before = stored or Version(model_id=owner.id, name=version, created_us=now_us)
         after, schema = merged_version(before, body=body)
+        if schema is not None and len(schema.columns) > services.settings.max_columns:
+            raise TooLarge(
+                f"the schema has {len(schema.columns)} columns: expected at most {services.settings.max_columns} "
+                "(DRIFTLINE_MAX_COLUMNS)"
+            )
         after = replace(after, updated_us=now_us)
         if stored is None:
             saved = versions.insert_version(conn, after)

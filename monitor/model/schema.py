@@ -67,10 +67,31 @@ class Column:
         for key, known in (("role", ROLES), ("type", TYPES), ("store", ("value", "hash", "none"))):
             if key in shape and shape[key] not in known:
                 raise InvalidInput(f"column {shape['name']!r}: {key} {shape[key]!r} is not one of {', '.join(known)}")
+        _check_values(shape)
         values: dict[str, Any] = {
             "class_" if k == "class" else k: tuple(v) if isinstance(v, list) else v for k, v in shape.items()
         }
         return cls(**values)
+
+
+def _check_values(shape: dict[str, Any]) -> None:
+    """Nothing, or ``InvalidInput`` for the first field whose value is of another kind than it must be."""
+    name = shape["name"]
+    for kinds, expected, keys in (
+        (bool, "true or false", ("sensitive", "segment")),
+        (str, "a text", ("description",)),
+        (str | None, "a text", ("class",)),
+        (list | tuple, "a list", ("missing", "true", "false")),
+        (int | None, "a whole number", ("dimensions",)),
+        (int | float | None, "a number", ("importance",)),
+    ):
+        for key in keys:
+            value = shape.get(key, ...)
+            if value is not ... and (not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool)):
+                raise InvalidInput(f"column {name!r}: {key} {str(value)[:40]!r} is not {expected}")
+    for key in ("true", "false"):
+        if not all(isinstance(text, str) for text in shape.get(key, ())):
+            raise InvalidInput(f"column {name!r}: {key} holds something that is no text")
 
 
 @dataclass(frozen=True, kw_only=True)

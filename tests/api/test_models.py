@@ -146,7 +146,7 @@ def test_delete_frees_the_name_at_once(churn):
 
 
 def test_a_version_has_a_schema_a_state_and_a_threshold(churn):
-    columns = [{"name": "age", "type": "numeric"}, {"name": "plan", "type": "categorical", "segment": True}]
+    columns = [{"name": "age", "type": "numeric"}, {"name": "plan", "type": "categorical", "missing": ["-"]}]
     body = {"schema": {"columns": columns}, "positive": True, "decision_threshold": 0.35, "state": "shadow"}
     shown = churn.put(V, json=body).json()
     assert (shown["positive"], shown["decision_threshold"], shown["state"]) == ("true", 0.35, "shadow")
@@ -160,7 +160,10 @@ def test_a_version_has_a_schema_a_state_and_a_threshold(churn):
     [
         {"state": "paused"}, {"schema": {"columns": [{"name": "a"}, {"name": "a"}]}}, {"schema": 3},
         {"schema": {"columns": [{"name": "a", "type": "number"}]}}, {"decision_threshold": "high"},
-        {"positive": {"a": 1}}, {"windows": 1},
+        {"positive": {"a": 1}}, {"windows": 1}, {"schema": [{"name": "a", "missing": 5}]},
+        {"schema": [{"name": "a", "importance": "high"}]}, {"schema": [{"name": "a", "sensitive": "yes"}]},
+        {"schema": [{"name": ""}]}, {"schema": [{"name": "a\tb"}]}, {"schema": [{"name": "x" * 300}]},
+        {"schema": [{"name": "a", "true": [1]}]}, {"schema": [{"name": 5}]}, {"schema": ["a"]},
     ],
 )  # fmt: skip
 def test_a_version_that_cannot_be_is_422(churn, body):
@@ -180,3 +183,24 @@ def test_versions_are_listed_and_deleted(churn):
     assert [v["version"] for v in rest["results"]] == ["7"]
     assert churn.delete(V).status_code == 204
     assert churn.get(V).status_code == 404
+
+
+@pytest.mark.parametrize("field", [{"segment": True}, {"sensitive": True}, {"store": "hash"}])
+def test_a_column_that_asks_for_what_comes_later_is_501(churn, field):
+    answer = churn.put(V, json={"schema": [{"name": "a"} | field]})
+    assert (answer.status_code, next(iter(field)) in answer.json()["detail"]) == (501, True)
+
+
+def test_a_schema_of_too_many_columns_is_413_that_names_the_setting(churn):
+    answer = churn.put(V, json={"schema": [{"name": f"c{i}"} for i in range(2_001)]})
+    assert (answer.status_code, "MAX_COLUMNS" in answer.json()["detail"]) == (413, True)
+
+
+def test_window_and_timezone_stay_once_there_are_windows(churn, clock):
+    churn.post(V + "/predictions", json={"records": [{"features": {"a": 1.0}}]})
+    assert churn.put(M, json={"window": "1d"}).status_code == 200
+    churn.put(V, json={"schema": [{"name": "a"}]})
+    assert churn.get(V + "/results", params={"partial": "true"}).status_code == 200  # folds
+    refused = churn.put(M, json={"window": "1h"})
+    assert (refused.status_code, refused.json()["title"]) == (409, "Conflict")
+    assert churn.put(M, json={"window": "1d", "team": "crm"}).status_code == 200
