@@ -12,10 +12,12 @@ from monitor.model.errors import DriftlineError
 def build() -> typer.Typer:
     """The application with every command."""
     import monitor
+    from monitor.cli.check import check
     from monitor.cli.demo import demo
     from monitor.cli.ingest import ingest
     from monitor.cli.maintenance import doctor, migrate
     from monitor.cli.models import models, versions
+    from monitor.cli.profile import profile
     from monitor.cli.reference import reference
     from monitor.cli.results import evaluate, results, status
     from monitor.cli.serve import serve, worker
@@ -39,7 +41,7 @@ def build() -> typer.Typer:
     ) -> None:
         pass
 
-    for command in (serve, worker, ingest, results, status, evaluate, migrate, doctor, demo):
+    for command in (serve, worker, check, profile, ingest, results, status, evaluate, migrate, doctor, demo):
         app.command()(command)
     for group, name in ((models, "models"), (versions, "versions"), (reference, "reference")):
         app.add_typer(group, name=name)

@@ -12,17 +12,11 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet
 
-from monitor.model.errors import InvalidInput, Malformed
+from monitor.evaluate.reference_profile import DLP_MEDIA_TYPE
+from monitor.ingest.open_table import TABLE_TYPES, media_type_of
+from monitor.model.errors import Malformed
 
-PARQUET = "application/vnd.apache.parquet"
-ARROW = "application/vnd.apache.arrow.stream"
-CSV = "text/csv"
-NDJSON = "application/x-ndjson"
-PROFILE = "application/vnd.driftline.profile"
-MEDIA_TYPES = {
-    ".parquet": PARQUET, ".pq": PARQUET, ".csv": CSV, ".ndjson": NDJSON, ".jsonl": NDJSON,
-    ".arrows": ARROW, ".arrow": ARROW, ".ipc": ARROW, ".dlp": PROFILE,
-}  # fmt: skip
+PARQUET, CSV, NDJSON, ARROW = TABLE_TYPES
 
 # Not options: the same file must be cut the same way again, or a rerun would store it twice.
 PART_ROWS = 5_000
@@ -38,16 +32,13 @@ class Part:
     reached: int
 
 
-def media_type_of(path: Path) -> str:
-    """The media type that the file's name says.
+def reference_type_of(path: Path) -> str:
+    """The media type that the file's name says, a profile's among them.
 
-    >>> media_type_of(Path("march.parquet"))
-    'application/vnd.apache.parquet'
+    >>> reference_type_of(Path("january.dlp")), reference_type_of(Path("march.csv"))
+    ('application/vnd.driftline.profile', 'text/csv')
     """
-    found = MEDIA_TYPES.get(path.suffix.lower())
-    if found is None:
-        raise InvalidInput(f"{path}: {path.suffix or 'no suffix'} is not known: expected {', '.join(MEDIA_TYPES)}")
-    return found
+    return DLP_MEDIA_TYPE if path.suffix.lower() == ".dlp" else media_type_of(path)
 
 
 def digest_of(path: Path) -> str:
@@ -84,12 +75,10 @@ def parts_of(path: Path, *, media_type: str) -> Iterator[Part]:
         elif media_type == CSV:
             header, _ = next(_csv_rows(file), (b"", 0))
             yield from _line_parts(_csv_rows(file), header=header)
-        elif media_type == NDJSON:
+        else:
             yield from _line_parts(
                 ((line, file.tell()) for line in iter(file.readline, b"") if line.strip()), header=b""
             )
-        else:
-            raise InvalidInput(f"{media_type} holds no records: expected Parquet, Arrow, CSV or NDJSON")
 
 
 def part_media_type(media_type: str) -> str:

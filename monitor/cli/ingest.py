@@ -6,17 +6,19 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from monitor.cli import files
 from monitor.cli.models import Model, Version
 from monitor.cli.options import Items, with_roles
 from monitor.cli.output import print_fields, print_json
 from monitor.cli.server import Json, Server, ServerRefused, Token, Url, version_path
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from monitor.cli.files import Part
 
 
 @dataclass(slots=True)
@@ -30,9 +32,11 @@ class Totals:
     unknown: Counter[str] = field(default_factory=Counter)
 
     def add(self, answer: dict[str, Any], *, replayed: bool) -> None:
-        """Takes up one part's answer."""
+        """Takes up one part's answer; what an earlier run stored is not counted as stored again."""
         self.parts += 1
-        self.replayed += replayed
+        if replayed:
+            self.replayed += 1
+            return
         for name in ("stored", "quarantined", "duplicate"):
             self.counts[name] += answer[name]
         columns = answer.get("columns", {})
@@ -62,8 +66,11 @@ def ingest(
 
     Example: driftline ingest churn 42 march.parquet --id request_id --timestamp at
     """
+    from monitor.cli import files
+    from monitor.ingest.open_table import media_type_of
+
     server = Server(url=url, token=token)
-    media_type = files.media_type_of(file)
+    media_type = media_type_of(file)
     digest = files.digest_of(file)
     headers = {"Content-Type": files.part_media_type(media_type)} | ({"Prefer": "handling=strict"} if strict else {})
     totals = Totals()
@@ -81,7 +88,7 @@ def ingest(
         print_fields(totals.shape())
 
 
-def _send(server: Server, path: str, *, part: files.Part, number: int, **request: Any) -> Any:
+def _send(server: Server, path: str, *, part: Part, number: int, **request: Any) -> Any:
     try:
         return server.call("POST", path, content=part.body, repeat=True, **request)
     except ServerRefused as error:
@@ -93,6 +100,9 @@ def _send(server: Server, path: str, *, part: files.Part, number: int, **request
 
 def _progress() -> Progress:
     """A bar on standard error, if somebody looks at it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
     return Progress(
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
         console=Console(file=sys.stderr), disable=not sys.stderr.isatty(),

@@ -7,13 +7,11 @@ import sys
 
 import typer
 
-from monitor.cli.checkup import Finding, examine
 from monitor.cli.options import with_settings
 from monitor.cli.output import print_json, print_table
 from monitor.cli.server import Json
 from monitor.model.errors import ConfigurationError
 from monitor.settings import Settings, load_settings
-from monitor.store import open_store
 
 
 @with_settings()
@@ -22,6 +20,8 @@ def migrate(settings: Settings, as_json: Json = False) -> None:
 
     Example: driftline migrate --data-dir /var/lib/driftline
     """
+    from monitor.store import open_store
+
     store = open_store(settings.store_url, data_dir=settings.data_dir)
     try:
         applied = store.migrate()
@@ -38,6 +38,8 @@ def doctor(as_json: Json = False) -> None:
 
     Example: DRIFTLINE_DATA_DIR=/var/lib/driftline driftline doctor
     """
+    from monitor.cli.checkup import Finding, examine
+
     try:
         findings = examine(load_settings(os.environ))
     except ConfigurationError as error:

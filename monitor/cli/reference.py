@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor.cli.files import media_type_of, pieces_of
 from monitor.cli.models import Model, Version
 from monitor.cli.options import Items, with_roles
 from monitor.cli.output import print_fields, print_json, print_table
@@ -32,10 +31,12 @@ def set_reference(
 
     Example: driftline reference set churn 42 january.parquet --prediction churned
     """
+    from monitor.cli.files import pieces_of, reference_type_of
+
     params = [*roles, ("source", source if source is not None else file.name)]
     answer = Server(url=url, token=token).call(
         "PUT", version_path(model, version, "reference"), params=params, content=pieces_of(file),
-        headers={"Content-Type": media_type_of(file)}, timeout=_UPLOAD_SECONDS,
+        headers={"Content-Type": reference_type_of(file)}, timeout=_UPLOAD_SECONDS,
     )  # fmt: skip
     _show(answer.json(), as_json=as_json)
 
