@@ -14,14 +14,20 @@ from monitor.profile.hashing import Hashes, hash_strings, mix
 
 
 class RowSample:
-    """The ``limit`` rows of smallest hash, of the named columns; ties go to the earlier row."""
+    """The ``limit`` rows of smallest hash, of the named columns; ties go to the earlier row.
 
-    def __init__(self, stored_names: Sequence[str], *, limit: int) -> None:
+    ``rows`` is how many will come, where that is known and none of them has an id: then those that cannot be among
+    the smallest are never held. The sample is the same without it.
+    """
+
+    def __init__(self, stored_names: Sequence[str], *, limit: int, rows: int | None = None) -> None:
         self._names, self._limit = tuple(stored_names), limit
         self._keys: list[Hashes] = []
         self._parts: dict[str, list[pa.Array]] = {name: [] for name in self._names}
         self._seen = self._held = 0
         self._ceiling = np.uint64(0xFFFFFFFFFFFFFFFF)
+        if rows is not None and rows > limit:
+            self._ceiling = np.partition(mix(np.arange(rows, dtype=np.uint64)), limit - 1)[limit - 1]
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes in the rows that may be among the smallest; columns the batch lacks are missing there."""
