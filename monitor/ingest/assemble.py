@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,14 +22,15 @@ from monitor.ingest.limits import MAX_ERRORS_SHOWN, Limits
 from monitor.ingest.loose import loose_columns
 from monitor.ingest.parse_json import UNREADABLE
 from monitor.ingest.plan import RecordPlan
-from monitor.ingest.tables import READERS, Table
-from monitor.ingest.typed import as_sent_record, typed_canonical
+from monitor.ingest.tables import READERS, Table, as_text
+from monitor.ingest.typed import typed_canonical
 from monitor.ingest.uuid7 import make_ids
 from monitor.model.schema import Schema
 from monitor.model.window import WindowSpec
 
 JSON_TYPES = ("application/json", "application/x-ndjson")
 MEDIA_TYPES = (*JSON_TYPES, *READERS)
+AS_TEXT = {"form": "text"}  # beside the roles of a quarantined record whose values are CSV fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,14 @@ def read_records(records: list[Any], *, reading: Reading) -> Received:
     return assembled([_loose_part(Slice(0, values=records), reading)], reading)
 
 
+def read_texts(rows: list[dict[str, str]], *, reading: Reading) -> Received:
+    """Rows of CSV fields that are read already (the replay of quarantined ones)."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = [pa.array([row.get(name) for row in rows], pa.string()) for name in names]
+    batch = as_text(pa.RecordBatch.from_arrays(columns, names=list(names)))
+    return assembled([_table_part(Table(batch, np.arange(len(rows), dtype=np.int64)), reading)], reading)
+
+
 @dataclass(slots=True)
 class Part:
     """A canonical slice, the positions of its sent rows in the request, and what was no record at all."""
@@ -115,20 +125,19 @@ def _json_part(cut: Slice, reading: Reading) -> Part:
         cut.structs, plan=reading.plan, received_us=reading.received_us, latest_us=reading.received_us + FUTURE_US,
         make_ids=partial(make_ids, now_us=reading.received_us),
     )  # fmt: skip
-    structs = cut.structs
-    canonical = replace(
-        canonical,
-        quarantined=tuple(replace(q, raw=json_text(as_sent_record(structs[q.index]))) for q in canonical.quarantined),
-    )
-    positions = np.arange(cut.first, cut.first + len(structs), dtype=np.int64)
-    return Part(canonical, positions, [], len(structs))
+    if canonical.quarantined:
+        texts = cut.texts()
+        kept = tuple(replace(q, raw=json_text(json.loads(bytes(texts[q.index])))) for q in canonical.quarantined)
+        canonical = replace(canonical, quarantined=kept)
+    positions = np.arange(cut.first, cut.first + len(cut.structs), dtype=np.int64)
+    return Part(canonical, positions, [], len(cut.structs))
 
 
 def _loose_part(cut: Slice, reading: Reading) -> Part:
     values = list(cut.values or ())
-    lines = cut.lines
+    texts = cut.texts()
     unreadable = [
-        _unreadable(i, lines[i].decode("utf-8", "backslashreplace") if lines else "")
+        _unreadable(i, bytes(texts[i]).decode("utf-8", "backslashreplace"))
         for i, v in enumerate(values) if v is UNREADABLE
     ]  # fmt: skip
     readable = [i for i, v in enumerate(values) if v is not UNREADABLE]

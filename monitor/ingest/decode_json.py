@@ -6,8 +6,9 @@ not fit sends only its own slice the general way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -33,13 +34,13 @@ _NOT_JSON = (msgspec.DecodeError, RecursionError, ValueError)
 class Slice:
     """Records from ``first`` on: ``structs`` of the plan, or ``values`` of any shape; one of them is None.
 
-    ``lines`` are the records' own texts where the body had one a line (for what turns out unreadable).
+    ``texts`` gives the records' own JSON texts where structs or lines need them: to keep one that cannot be used.
     """
 
     first: int
     structs: Sequence[Any] | None = None
     values: Sequence[Any] | None = None
-    lines: Sequence[bytes] | None = None
+    texts: Callable[[], Sequence[bytes | msgspec.Raw]] = tuple
 
 
 def json_slices(body: bytes, *, plan: RecordPlan | None, limits: Limits) -> Iterator[Slice]:
@@ -48,26 +49,28 @@ def json_slices(body: bytes, *, plan: RecordPlan | None, limits: Limits) -> Iter
         structs = None if plan is None else body_structs(body, plan)
         if structs is not None:
             _check_count(len(structs), limits)
-            yield from _cut(structs, typed=True)
+            for first in range(0, len(structs), SLICE_RECORDS):
+                part = structs if len(structs) <= SLICE_RECORDS else structs[first : first + SLICE_RECORDS]
+                yield Slice(first, structs=part, texts=partial(_texts, body, first))
             return
         values = parse_body(body)
         _check_count(len(values), limits)
-        yield from _cut(values, typed=False)
+        yield from _cut(values)
         return
     try:
         raws = _RAW_BODY.decode(body).records
     except _NOT_JSON:
         values = parse_body(body)
         _check_count(len(values), limits)
-        yield from _cut(values, typed=False)
+        yield from _cut(values)
         return
     _check_count(len(raws), limits)
     for first in range(0, len(raws), SLICE_RECORDS):
-        part = raws[first : first + SLICE_RECORDS]
-        joined = b"[" + b",".join(part) + b"]"
+        raw_part = raws[first : first + SLICE_RECORDS]
+        joined = b"[" + b",".join(raw_part) + b"]"
         structs = None if plan is None else _list_structs(joined, plan)
         if structs is not None:
-            yield Slice(first, structs=structs)
+            yield Slice(first, structs=structs, texts=partial(list, raw_part))
         else:
             yield Slice(first, values=parse_body(b'{"records":' + joined + b"}"))
 
@@ -80,9 +83,9 @@ def ndjson_slices(body: bytes, *, plan: RecordPlan | None, limits: Limits) -> It
         part = lines[first : first + SLICE_RECORDS]
         structs = None if plan is None else line_structs(b"\n".join(part), plan)
         if structs is not None:
-            yield Slice(first, structs=structs, lines=part)
+            yield Slice(first, structs=structs, texts=partial(list, part))
         else:
-            yield Slice(first, values=parse_lines(part), lines=part)
+            yield Slice(first, values=parse_lines(part), texts=partial(list, part))
 
 
 def _check_count(count: int, limits: Limits) -> None:
@@ -92,10 +95,13 @@ def _check_count(count: int, limits: Limits) -> None:
         raise TooLarge(f"{count} records: expected at most {limits.max_records} a request (MAX_RECORDS)")
 
 
-def _cut(records: Sequence[Any], *, typed: bool) -> Iterator[Slice]:
-    for first in range(0, len(records), SLICE_RECORDS):
-        part = records if len(records) <= SLICE_RECORDS else records[first : first + SLICE_RECORDS]
-        yield Slice(first, structs=part) if typed else Slice(first, values=part)
+def _cut(values: Sequence[Any]) -> Iterator[Slice]:
+    for first in range(0, len(values), SLICE_RECORDS):
+        yield Slice(first, values=values if len(values) <= SLICE_RECORDS else values[first : first + SLICE_RECORDS])
+
+
+def _texts(body: bytes, first: int) -> Sequence[msgspec.Raw]:
+    return _RAW_BODY.decode(body).records[first : first + SLICE_RECORDS]
 
 
 def body_structs(body: bytes, plan: RecordPlan) -> Sequence[Any] | None:

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from typing import TypeVar
 
 from monitor.columns.quarantine import Quarantined
-from monitor.ingest.assemble import JSON_TYPES, Reading, Received
+from monitor.ingest.assemble import AS_TEXT, JSON_TYPES, Reading, Received
 from monitor.ingest.assemble import read_body as read_records
 from monitor.ingest.body import Receive, read_body
 from monitor.ingest.budget import ByteBudget, Lease
@@ -127,7 +127,7 @@ class Receiver:
             received = read_records(body, media_type=head.asked.media_type, reading=reading)
         except RecursionError:
             raise Malformed("the body nests too deep to be read") from None
-        roles = head.asked.roles.to_json()
+        roles = head.asked.roles.to_json() | (AS_TEXT if head.asked.media_type == "text/csv" else {})
         work = Work(
             target=target, answer=received.answer(), received_us=received_us, future=future,
             batches=[new_batch(b, target=target, received_us=received_us) for b in received.batches],

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from monitor.columns.roles import Roles
-from monitor.ingest.assemble import Reading, Received, read_records
+from monitor.ingest.assemble import AS_TEXT, Reading, Received, read_records, read_texts
 from monitor.ingest.limits import Limits
 from monitor.ingest.receive import quarantine_row
 from monitor.ingest.targets import Target
@@ -68,16 +68,21 @@ def _alike(rows: Sequence[QuarantineRow]) -> list[list[QuarantineRow]]:
     """Rows that came in one request, with one time and one meaning of their columns."""
     groups: dict[tuple[int, str], list[QuarantineRow]] = {}
     for row in rows:
-        groups.setdefault((row.received_us, json.dumps(row.roles, sort_keys=True)), []).append(row)
+        alike = (row.received_us, json.dumps(row.roles, sort_keys=True) + ("" if row.raw.startswith("{") else "…"))
+        groups.setdefault(alike, []).append(row)
     return list(groups.values())
 
 
 def _again(rows: Sequence[QuarantineRow], target: Target, now_us: int, limits: Limits) -> Received:
+    roles = {name: value for name, value in rows[0].roles.items() if name not in AS_TEXT}
     reading = Reading(
-        schema=target.schema, plan=target.plan, roles=Roles.from_json(rows[0].roles), window=target.model.window,
+        schema=target.schema, plan=target.plan, roles=Roles.from_json(roles), window=target.model.window,
         received_us=now_us, limits=limits,
     )  # fmt: skip
-    return read_records([_record(row) for row in rows], reading=reading)
+    records = [_record(row) for row in rows]
+    if len(roles) < len(rows[0].roles) and all(isinstance(r, dict) for r in records):
+        return read_texts([{name: str(value) for name, value in r.items()} for r in records], reading=reading)
+    return read_records(records, reading=reading)
 
 
 def _record(row: QuarantineRow) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
-
 from monitor.columns.sent import as_sent
 from monitor.columns.table import Canonical, canonical_columns
 from monitor.ingest.plan import RecordPlan
@@ -35,9 +33,3 @@ def identity(record: Any, plan: RecordPlan) -> tuple[Any, Any]:
     if type(record) is plan.flat:
         return record.v0, record.v1
     return record.id, record.timestamp
-
-
-def as_sent_record(record: Any) -> dict[str, Any]:
-    """A struct as the JSON object it was decoded from, without what was missing."""
-    shape = msgspec.to_builtins(record)
-    return {k: v for k, v in shape.items() if v is not None}

@@ -44,7 +44,8 @@ def test_every_form_of_the_contract_is_read(sent, us):
     ("sent", "state"),
     [
         ("yesterday", UNREADABLE), ("", UNREADABLE), (True, UNREADABLE), ([1], UNREADABLE), (0, UNREADABLE),
-        (123_456_789_012, UNREADABLE), (float("nan"), UNREADABLE), (1e300, UNREADABLE), ("2026-02-30T00:00:00Z", UNREADABLE),
+        (123_456_789_012, UNREADABLE), (float("nan"), UNREADABLE), (1e300, UNREADABLE),
+        ("2026-02-30T00:00:00Z", UNREADABLE),
         ("1969-12-31T23:59:59Z", OUT_OF_RANGE), ("2200-01-01T00:00:00Z", OUT_OF_RANGE), (-NOON, OUT_OF_RANGE),
         (9_999_999_999, OUT_OF_RANGE), ("0001-01-01T00:00:00+14:00", OUT_OF_RANGE), (None, MISSING),
     ],
@@ -56,11 +57,11 @@ def test_what_is_no_instant_says_why(sent, state):
 def test_a_time_without_zone_is_utc_and_counted():
     assert instant_of("2026-03-01 12:00:00")[2]
     assert parse_instants(pa.array(["2026-03-01T12:00:00", None, "2026-03-01"])).naive == 2
-    assert parse_instants(pa.array([datetime(2026, 3, 1), None], pa.timestamp("ms"))).naive == 1
+    assert parse_instants(pa.array([0, None], pa.timestamp("ms"))).naive == 1
 
 
 zones = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(-timedelta(hours=8))])
-moments = st.datetimes(datetime(1971, 1, 1), datetime(2199, 1, 1), timezones=zones)
+moments = st.datetimes(datetime(1971, 1, 1), datetime(2199, 1, 1), timezones=zones)  # noqa: DTZ001 -- bounds
 odd = st.one_of(
     moments.map(lambda m: m.isoformat()), moments.map(lambda m: m.isoformat(" ")), st.just("x"), st.just(""), st.none(),
     st.integers(0, 10**19 - 1).map(str), st.floats(1e9, 5e9).map(repr),

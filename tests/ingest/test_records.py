@@ -1,0 +1,146 @@
+"""Stored records read back: every one once, oldest first, whatever the page and the format."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from monitor.ingest.record_formats import arrow_stream, csv_stream, json_page, json_records, parquet_stream
+from monitor.ingest.records import Place, page, pages, wanted_records
+from monitor.model.errors import InvalidInput
+from tests.ingest.conftest import CSV, NOW
+
+HOUR = 3_600_000_000
+
+
+def body(records):
+    return json.dumps({"records": records}).encode()
+
+
+def filled(door, *, rows=200, seed=3):
+    """Rows of a day in random order and random batches; returns what was sent, oldest first."""
+    rng = random.Random(seed)
+    sent = [
+        {"id": f"r{i:03}", "timestamp": NOW - rng.randrange(0, 24) * HOUR, "features": {"age": i, "color": "red"}}
+        for i in range(rows)
+    ]
+    shuffled = rng.sample(sent, rows)
+    while shuffled:
+        size = rng.randrange(1, 40)
+        assert door.post(body(shuffled[:size])).status_code == 200
+        del shuffled[:size]
+    return sorted(sent, key=lambda r: (r["timestamp"], r["id"]))
+
+
+def read(door, *, limit=10_000, **wanted):
+    """Every record, page by page through its cursor."""
+    found = wanted_records(door.store, model="m", version="1", **wanted)
+    rows, after = [], None
+    while True:
+        table, following = page(door.store, found, after=after, limit=limit)
+        rows += json_records(table, schema=found.schema)
+        if following is None:
+            return rows
+        assert table.num_rows == limit
+        after = Place.parse(str(following))
+
+
+@pytest.mark.parametrize("limit", [1, 7, 200, 1_000])
+def test_pages_of_any_size_give_every_record_once_and_oldest_first(door, limit):
+    sent = filled(door, rows=60 if limit == 1 else 200)
+    assert [r["id"] for r in read(door, limit=limit)] == [r["id"] for r in sent]
+
+
+def test_from_and_to_are_half_open_and_an_id_selects(door):
+    sent = filled(door)
+    low, high = NOW - 10 * HOUR, NOW - 5 * HOUR
+    assert [r["id"] for r in read(door, limit=9, from_us=low, to_us=high)] == [
+        r["id"] for r in sent if low <= r["timestamp"] < high
+    ]
+    assert [r["id"] for r in read(door, id="r017")] == ["r017"]
+    assert read(door, id="nobody") == []
+
+
+def test_a_record_comes_back_as_it_was_sent(door):
+    record = {"id": "a", "timestamp": "2026-03-01T11:00:00.123456Z", "prediction": "yes", "score": 0.5,
+              "features": {"age": 3.0, "color": "red"}}  # fmt: skip
+    door.post(body([record]))
+    assert read(door) == [record]
+    assert door.post(body(read(door)), query="?dry_run=true").json()["stored"] == 1
+
+
+def test_raw_invalid_and_unknown_values_are_given_back(door):
+    raw = b'{"records": [{"id": "a", "features": {"age": "old", "color": ["r"], "extra": {"deep": true}}}]}'
+    door.post(raw)
+    door.post(b'{"records": [{"id": "b", "features": {"age": NaN, "color": "\\ud800"}}]}')
+    first, second = read(door)
+    assert first["features"] == {"age": "old", "color": ["r"], "extra.deep": True}
+    assert second["features"] == {"age": "NaN", "color": "\ud800"}
+    found = wanted_records(door.store, model="m", version="1")
+    table, following = page(door.store, found, after=None, limit=10)
+    assert json.loads(json_page(table, following, schema=found.schema))["results"] == [first, second]
+
+
+def test_a_record_that_was_sent_twice_is_shown_once_as_first_committed(door):
+    door.post(body([{"id": "a", "timestamp": NOW, "features": {"age": 1}}]))
+    door.post(body([{"id": "a", "timestamp": NOW, "features": {"age": 2}}]))
+    assert [r["features"] for r in read(door, limit=1)] == [{"age": 1.0}]
+
+
+def test_the_streams_hold_the_whole_range(door):
+    sent = filled(door)
+    found = wanted_records(door.store, model="m", version="1")
+
+    def ids(table):
+        return table.column("id").to_pylist()
+
+    expected = [r["id"] for r in sent]
+    parquet = b"".join(parquet_stream(pages(door.store, found, limit=64)))
+    assert ids(pq.read_table(io.BytesIO(parquet))) == expected
+    arrow = b"".join(arrow_stream(pages(door.store, found, limit=64)))
+    assert ids(pa.ipc.open_stream(arrow).read_all()) == expected
+    text = b"".join(csv_stream(pages(door.store, found, limit=64)))
+    assert ids(pa_csv.read_csv(io.BytesIO(text))) == expected
+
+
+def test_what_is_read_as_csv_can_be_sent_again(opened):
+    door = opened()
+    sent = filled(door, rows=30)
+    door.post(body([{"id": "z", "timestamp": NOW, "features": {"age": 1, "color": ""}}]))
+    found = wanted_records(door.store, model="m", version="1")
+    text = b"".join(csv_stream(pages(door.store, found)))
+    answer = door.post(text, CSV, path="/models/m/versions/2")
+    assert (answer.json()["stored"], answer.json()["columns"]["invalid"]) == (len(sent) + 1, {})
+    columns = ("id", "timestamp", "f:age", "f:color")
+    assert sorted([r[c] for c in columns] for r in door.stored("2") if r["id"] != "z") == sorted(
+        [r[c] for c in columns] for r in door.stored("1") if r["id"] != "z"
+    )
+    assert next(r["f:color"] for r in door.stored("2") if r["id"] == "z") == ""
+
+
+def test_without_a_schema_the_columns_are_inferred_from_the_rows(opened):
+    door = opened(schema=None)
+    door.post(
+        body(
+            [{"id": "a", "timestamp": NOW, "features": {"n": 1}}, {"id": "b", "timestamp": NOW, "features": {"s": "x"}}]
+        )
+    )
+    assert [r["features"] for r in read(door)] == [{"n": 1.0}, {"s": "x"}]
+
+
+def test_no_records_are_an_empty_page_and_empty_streams_that_read(door):
+    assert read(door) == []
+    found = wanted_records(door.store, model="m", version="1")
+    assert pa.ipc.open_stream(b"".join(arrow_stream(pages(door.store, found)))).read_all().num_rows == 0
+    assert pq.read_table(io.BytesIO(b"".join(parquet_stream(pages(door.store, found))))).num_rows == 0
+
+
+def test_a_foreign_cursor_is_refused():
+    with pytest.raises(InvalidInput, match="cursor"):
+        Place.parse("'; DROP TABLE")
