@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ def demo(
 
     Example: driftline demo --once
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the server it started ends with it
     # By name: imports go down only, and the demo stands above the command line.
     code = importlib.import_module("monitor.demo.run").run(once=once)
     raise typer.Exit(code)

@@ -35,10 +35,13 @@ PATH = f"/api/v1/models/{MODEL}/versions/{VERSION}"
 
 
 def run(*, once: bool, screen: Screen | None = None) -> int:
-    """The exit code: 0 when every day was judged, 1 when the service failed or no verdicts came."""
+    """The exit code: 0 when every day was judged, 1 when the service failed or no verdicts came, 130 when stopped.
+
+    Unless ``once``, the server runs on after the report until Ctrl-C, and the code is that of the report.
+    """
     shown = screen or Screen()
-    now = datetime.now(UTC)
-    calendar = calendar_for(now)
+    began = time.monotonic()
+    calendar = calendar_for(datetime.now(UTC))
     reference, live = _predictions(shown, calendar=calendar)
     with tempfile.TemporaryDirectory(prefix="driftline-demo-") as directory:
         server = DemoServer(Path(directory))
@@ -46,19 +49,27 @@ def run(*, once: bool, screen: Screen | None = None) -> int:
             server.wait_until_ready()
             shown.step(f"The server runs on {server.url}, data in {directory}")
             findings = _through_the_service(shown, server, reference=reference, live=live, calendar=calendar)
-            shown.step(f"{time.process_time():.0f} s of this process's time, "
-                       f"{(datetime.now(UTC) - now).total_seconds():.0f} s in all")  # fmt: skip
+            shown.step(f"\nAll that took {time.monotonic() - began:.0f} s.")
             if not once:
-                shown.step("\nThe server keeps running; Ctrl-C stops it and removes its data.")
-                server.wait()
+                _keep_running(shown, server)
         except KeyboardInterrupt:
-            return 0
+            return 130
         except (ServiceFailed, httpx.HTTPError) as error:
             shown.step(f"The service failed: {error}\n{server.last_words()}")
             return 1
         finally:
             server.stop()
     return 0 if findings.judged else 1
+
+
+def _keep_running(screen: Screen, server: DemoServer) -> None:
+    """Returns at Ctrl-C; ``ServiceFailed`` if the server ends before."""
+    screen.step("The server keeps running; Ctrl-C stops it and removes its data.")
+    try:
+        server.wait()
+    except KeyboardInterrupt:
+        return
+    server.check()
 
 
 def _predictions(screen: Screen, *, calendar: Calendar) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -85,9 +96,8 @@ def _through_the_service(
     application = ServingApplication(server.url)
     try:
         answer = application.set_up(reference)
-        screen.step(
-            f"Reference {answer['reference']}: {answer['rows']:,} rows, {len(answer['schema']['columns'])} columns."
-        )
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            screen.reference(answer, status=client.get(f"{PATH}/status").raise_for_status().json())
         screen.step(
             f"Posting {len(live):,} predictions of {FIRST_DAY:%B} to {calendar.last_day:%B}, day by day; "
             f"the calendar is moved by {calendar.weeks} weeks: the last day is {calendar.shifted(calendar.last_day)}."
@@ -109,17 +119,18 @@ def _through_the_service(
 
 def _wait_for_verdicts(screen: Screen, server: DemoServer, *, client: httpx.Client, days: int) -> None:
     """Returns when every day has been judged; ``ServiceFailed`` when one could not be, or in ``VERDICT_SECONDS``."""
-    screen.step("Waiting for the last verdicts.")
     until = time.monotonic() + VERDICT_SECONDS
     states: Counter[str] = Counter()
-    while time.monotonic() < until:
-        server.check()
-        states = _states(client)
-        if states["gap"]:
-            raise ServiceFailed(f"{states['gap']} windows could not be computed")
-        if _decided(states) >= days:
-            return
-        time.sleep(PAUSE_SECONDS)
+    with screen.waiting("Waiting for the last verdicts") as waited:
+        while time.monotonic() < until:
+            server.check()
+            states = _states(client)
+            if states["gap"]:
+                raise ServiceFailed(f"{states['gap']} windows could not be computed")
+            if _decided(states) >= days:
+                return
+            waited(f"{_decided(states)} of {days} days judged; a version is folded once a minute at most")
+            time.sleep(PAUSE_SECONDS)
     raise ServiceFailed(f"{_decided(states)} of {days} days were judged within {VERDICT_SECONDS:.0f} s: {dict(states)}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar as names
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -26,6 +26,24 @@ class Screen:
     def step(self, text: str) -> None:
         """One line: what has been done or is being done."""
         self.console.print(text, markup=False, soft_wrap=True)
+
+    def reference(self, answer: Mapping[str, Any], *, status: Mapping[str, Any]) -> None:
+        """What the server made of the reference."""
+        calibration = status["calibration"]
+        self.step(
+            f"Reference {answer['reference']}: {answer['rows']:,} rows, {len(answer['schema']['columns'])} columns; "
+            f"thresholds {calibration['state']} on its {calibration['windows']} days for one false alarm a month."
+        )
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[Callable[[str], None]]:
+        """One line that changes on a terminal, and is written once elsewhere; the block says how far it is."""
+        if not self.console.is_terminal:
+            self.step(f"{text}.")
+            yield lambda _: None
+            return
+        with self.console.status(text) as status:
+            yield lambda so_far: status.update(f"{text}: {so_far}")
 
     @contextmanager
     def posting(self, days: int) -> Iterator[Posting]:

