@@ -67,17 +67,22 @@ def change_runs(
 
 
 def split_by_prefix(hashes: Hashes, *, largest: int) -> list[Hashes]:
-    """The ascending hashes in the fewest equal ranges of the hash space that hold at most ``largest`` each.
+    """The distinct ascending hashes in ranges of the hash space, each halved until it holds at most ``largest``.
 
     >>> [part.tolist() for part in split_by_prefix(np.array([1, 2, 2**63], dtype=np.uint64), largest=2)]
     [[1, 2], [9223372036854775808]]
     """
-    for bits in range(64):
-        edges = (np.arange(1, 1 << bits, dtype=np.uint64)) << np.uint64(64 - bits) if bits else np.empty(0, np.uint64)
-        parts = np.split(hashes, np.searchsorted(hashes, edges))
-        if max(len(part) for part in parts) <= largest:
-            return [part for part in parts if len(part)]
-    raise AssertionError("distinct 64-bit hashes always separate")
+    parts: list[Hashes] = []
+    waiting = [(hashes, 0, 64)]  # hashes whose leading bits are those of the number, and how many bits are free
+    while waiting:
+        part, begin, free = waiting.pop()
+        if len(part) <= largest:
+            parts += [part] if len(part) else []
+            continue
+        middle = begin + (1 << (free - 1))
+        cut = int(np.searchsorted(part, np.uint64(middle)))
+        waiting += [(part[cut:], middle, free - 1), (part[:cut], begin, free - 1)]
+    return parts
 
 
 def _new_run(hashes: Hashes, *, largest: int) -> NewRun:
