@@ -99,9 +99,13 @@ class Roles:
         stored |= {column: f"score:{class_}" if class_ else "score" for class_, column in self.score.items()}
         return stored
 
+    def columns(self) -> tuple[str, ...]:
+        """The table's columns that these roles name and that are stored."""
+        return (*self.assigned(), *self.segment, *self.context, *self.categorical)
+
     def check_known(self, names: Sequence[str]) -> None:
         """Refuse a role for a column that the table does not have, with the nearest name."""
-        for column in (*self.assigned(), *self.segment, *self.context, *self.categorical):
+        for column in self.columns():
             if column not in names:
                 role = self.assigned().get(column, "role")
                 raise InvalidInput(

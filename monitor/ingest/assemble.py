@@ -103,6 +103,7 @@ def read_records(records: list[Any], *, reading: Reading) -> Received:
 def read_texts(rows: list[dict[str, str]], *, reading: Reading) -> Received:
     """Rows of CSV fields that are read already (the replay of quarantined ones)."""
     names = dict.fromkeys(name for row in rows for name in row)
+    names |= dict.fromkeys(reading.roles.columns())  # also where every row's field was empty
     columns = [pa.array([row.get(name) for row in rows], pa.string()) for name in names]
     batch = as_text(pa.RecordBatch.from_arrays(columns, names=list(names)))
     return assembled([_table_part(Table(batch, np.arange(len(rows), dtype=np.int64)), reading)], reading)
