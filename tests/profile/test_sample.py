@@ -188,3 +188,15 @@ def test_strings_hash_by_their_content_wherever_they_lie(texts, skipped):
     assert [hash_strings(pa.array([t], pa.string())).tolist()[0] for t in texts] == whole
     distinct = {t or "" for t in texts}
     assert len(set(whole)) == len(distinct)
+
+
+def test_knowing_the_number_of_rows_holds_fewer_and_changes_nothing():
+    whole = records(20_000, ids=False)
+    plain, told = RowSample(["f:x"], limit=2_000), RowSample(["f:x"], limit=2_000, rows=20_000)
+    held = []
+    for start in range(0, 20_000, 1_000):
+        for sample in (plain, told):
+            sample.add(whole.slice(start, 1_000))
+        held.append(told._held)
+    assert max(held) == 2_000
+    assert told.column("f:x", kind=pa.float64()).equals(plain.column("f:x", kind=pa.float64()))
