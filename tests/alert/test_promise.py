@@ -1,0 +1,111 @@
+"""The promise: so many false alarms a month, whatever the columns do by themselves. Fixed seeds, exact bounds."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm, poisson
+
+from tests.alert.drawing import DECILES, Traffic, alarms, calibrated, history_of, scores
+
+SKEWED = np.array([0.5, 0.2, 0.1, 0.05, 0.04, 0.03, 0.03, 0.02, 0.02, 0.01])
+
+
+def shifted(by):
+    """Shares of the reference's deciles for a standard normal whose mean moved by so many standard deviations."""
+    return np.diff(norm.cdf(norm.ppf(np.linspace(0, 1, 11)) - by))
+
+
+def realised(traffic, *, windows, months, per_month):
+    """False alarms in so many months after a history of so many windows."""
+    history = traffic.history(windows)
+    calibration = calibrated(history, windows_per_month=per_month)
+    score = scores(calibration, history, traffic.windows(int(months * per_month)))
+    return alarms(score > calibration.threshold(), apart=24 if per_month > 100 else 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "history", "per_month", "rows"),
+    [
+        ("independent", 720, 720, 1_000),
+        ("independent", 120, 720, 200),
+        ("independent", 60, 30, 1_000),
+        ("natural", 720, 720, 1_000),
+        ("natural", 240, 720, 10_000),
+        ("categories", 720, 720, 1_000),
+    ],
+)
+def test_one_alarm_a_month_is_promised_and_no_more_come(kind, history, per_month, rows):
+    """Six versions of 20 columns watched for three months each: at most what Poisson(18) passes once in 10,000."""
+    months, versions = (3, 6) if per_month == 720 else (10, 6)
+    rng = np.random.default_rng(20261101)
+    found = 0
+    for _ in range(versions):
+        traffic = Traffic(rng=rng, rows=rows)
+        if kind == "natural":
+            traffic.concentration = 90.0  # each decile's share varies by 10 % of itself from window to window
+        if kind == "categories":
+            traffic.shares, traffic.ordered = SKEWED, False
+        found += realised(traffic, windows=history, months=months, per_month=per_month)
+    assert found <= poisson.ppf(1 - 1e-4, months * versions)
+
+
+def test_columns_that_jump_by_themselves_keep_the_rate_and_lose_the_sight():
+    """Student's t with three degrees in every column: with tails fitted to the replayed windows this is 6 a month."""
+    rng = np.random.default_rng(7)
+    found = 0
+    for _ in range(3):
+        pull = np.linspace(-1, 1, 10) * 0.1 * rng.standard_t(3, (720 * 4, 20, 1))
+        p = np.exp(pull) / np.exp(pull).sum(axis=2, keepdims=True)
+        traffic = Traffic(rng=rng)
+        cells, hits, rows = traffic.windows(len(p))
+        cells = rng.multinomial(1_000, p).astype(float)
+        history = history_of(cells[:720], hits[:720], rows[:720])
+        calibration = calibrated(history)
+        score = scores(calibration, history, (cells[720:], hits[720:], rows[720:]))
+        found += alarms(score > calibration.threshold(), apart=24)
+    assert found <= poisson.ppf(1 - 1e-4, 9)
+
+
+def test_a_shift_of_half_a_standard_deviation_is_found_in_every_window():
+    traffic = Traffic(rng=np.random.default_rng(1), rows=500)
+    history = traffic.history(240)
+    calibration = calibrated(history)
+    score = scores(calibration, history, traffic.windows(50, shares=shifted(0.5)))
+    assert (score > calibration.threshold()).all()
+
+
+def test_a_fifth_of_a_standard_deviation_is_found_in_most_windows_of_a_thousand_rows():
+    traffic = Traffic(rng=np.random.default_rng(2))
+    history = traffic.history(720)
+    calibration = calibrated(history)
+    score = scores(calibration, history, traffic.windows(100, shares=shifted(0.2)))
+    assert (score > calibration.threshold()).mean() > 0.8
+
+
+@pytest.mark.parametrize("share", ["missing", "invalid"])
+def test_two_points_more_missing_or_invalid_are_found_in_most_windows(share):
+    traffic = Traffic(rng=np.random.default_rng(3))
+    history = traffic.history(240)
+    calibration = calibrated(history)
+    cells, hits, rows = traffic.windows(30)
+    hits[:, 1 if share == "missing" else 2, 5] += traffic.rng.binomial(1_000, 0.02, 30)
+    assert (scores(calibration, history, (cells, hits, rows)) > calibration.threshold()).mean() > 0.5
+
+
+def test_ten_times_the_rate_comes_no_more_than_ten_times_as_often():
+    traffic = Traffic(rng=np.random.default_rng(4))
+    history = traffic.history(720)
+    calibration = calibrated(history)
+    score = scores(calibration, history, traffic.windows(1_440))
+    assert (score > calibration.threshold(per_month=10.0)).sum() <= poisson.ppf(1 - 1e-4, 20)
+
+
+def test_the_habit_of_psi_over_a_fifth_would_have_alarmed_where_this_is_silent():
+    """Fifty rows a window: PSI is over 0.2 in a quarter of the healthy windows, and this in none of 200."""
+    traffic = Traffic(rng=np.random.default_rng(5), columns=5, rows=50)
+    history = traffic.history(240)
+    calibration = calibrated(history)
+    windows = traffic.windows(200)
+    p, q = (windows[0] + 0.5) / 55, DECILES
+    psi = ((p - q) * np.log(p / q)).sum(axis=2)
+    assert (psi > 0.2).mean() > 0.2
+    assert not (scores(calibration, history, windows) > calibration.threshold()).any()
