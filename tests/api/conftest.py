@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from monitor.app import create_app
+from monitor.jobs.runner import JobRunner
+from monitor.jobs.settings import JobSettings
 from monitor.model.time import parse_instant
 from monitor.settings import Settings
 from tests.api.running import client_of
@@ -31,10 +33,26 @@ def settings(store_url, tmp_path):
 
 
 @pytest.fixture
-def client(settings, clock):
-    """A client of a real server without jobs, once on each database."""
-    with client_of(create_app(settings, jobs=False, now_us=clock)) as client:
+def application(settings, clock):
+    """The application without jobs, once on each database."""
+    return create_app(settings, jobs=False, now_us=clock)
+
+
+@pytest.fixture
+def client(application):
+    """A client of a real server of it."""
+    with client_of(application) as client:
         yield client
+
+
+@pytest.fixture
+def tick(application, clock):
+    """Does at once everything that is due by the test's clock."""
+    services = application.state.services
+    runner = JobRunner(
+        services.store, services.telemetry, now_us=clock, settings=JobSettings(fold_interval_us=0, workers=1)
+    )
+    return runner.tick
 
 
 @pytest.fixture

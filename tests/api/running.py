@@ -38,5 +38,5 @@ def running(application) -> Iterator[str]:
 @contextmanager
 def client_of(application) -> Iterator[httpx.Client]:
     """A client of the application's ``/api/v1`` (absolute paths reach the rest)."""
-    with running(application) as url, httpx.Client(base_url=url, timeout=30) as client:
+    with running(application) as url, httpx.Client(base_url=url, timeout=120) as client:
         yield client

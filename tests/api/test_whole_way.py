@@ -2,57 +2,30 @@
 
 from __future__ import annotations
 
-import io
 import time
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from monitor.app import create_app
 from monitor.jobs.settings import JobSettings
 from monitor.model.time import HOUR_US, MINUTE_US, from_us, rfc3339
 from tests.api.running import client_of
+from tests.api.tables import ARROW, PARQUET, arrow_of, hour, parquet_of
 
 M = "/api/v1/models/churn"
 V = M + "/versions/42"
-PARQUET = {"Content-Type": "application/vnd.apache.parquet"}
-ARROW = {"Content-Type": "application/vnd.apache.arrow.stream"}
-
-
-def table(rng, *, start_us, rows, shift=0.0):
-    times = np.linspace(start_us, start_us + HOUR_US - 1, rows).astype("int64")
-    return pa.table({
-        "at": pa.array(times, pa.timestamp("us", tz="UTC")),
-        "age": rng.normal(40 + shift, 10, rows),
-        "plan": pa.array(rng.choice(["free", "pro"], rows, p=[0.7, 0.3])),
-        "score": rng.random(rows),
-    })  # fmt: skip
-
-
-def parquet_of(*tables) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(pa.concat_tables(tables), sink)
-    return sink.getvalue()
-
-
-def arrow_of(table) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
 
 
 @pytest.fixture
 def live(settings, clock):
-    """A server whose jobs tick every 50 ms by the test's clock."""
-    rhythm = JobSettings(tick_us=50_000, fold_interval_us=0)
+    """A server whose jobs tick every 200 ms by the test's clock."""
+    rhythm = JobSettings(tick_us=200_000, fold_interval_us=0)
     with client_of(create_app(settings, now_us=clock, rhythm=rhythm, refresh_seconds=0.2)) as client:
         yield client
 
 
-def wait_for(look, *, seconds=15.0):
+def wait_for(look, *, seconds=60.0):
     """What ``look`` finds, as soon as it finds anything."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -66,7 +39,7 @@ def wait_for(look, *, seconds=15.0):
 def test_a_drifted_column_comes_out_as_results_alert_and_series(live, clock):
     rng = np.random.default_rng(7)
     this_hour = clock.now_us - clock.now_us % HOUR_US
-    healthy = [table(rng, start_us=this_hour - k * HOUR_US, rows=400) for k in range(1, 200)]
+    healthy = [hour(rng, start_us=this_hour - k * HOUR_US, rows=400) for k in range(1, 200)]
     live.put(M, json={"task": "binary_classification"})
     live.put(V, json={})
     answer = live.put(V + "/reference", content=parquet_of(*healthy), headers=PARQUET,
@@ -75,7 +48,7 @@ def test_a_drifted_column_comes_out_as_results_alert_and_series(live, clock):
     assert answer.json()["rows"] == 199 * 400
 
     clock.now_us = this_hour + 55 * MINUTE_US
-    drifted = table(rng, start_us=this_hour, rows=400, shift=30.0)
+    drifted = hour(rng, start_us=this_hour, rows=400, shift=30.0)
     answer = live.post(V + "/predictions", content=arrow_of(drifted), headers=ARROW, params={"timestamp": "at"})
     assert (answer.status_code, answer.json()["stored"]) == (200, 400), answer.text[:500]
     partial = live.get(V + "/results", params={"partial": "true", "metric": "psi"}).json()["results"]
