@@ -111,10 +111,11 @@ def score_once(cells: Cells, *, baseline: Counts, now: Counts) -> Evidence:
 def _cell_surprise(cells: Cells, *, baseline: Counts, now: Counts, pooling: Pooling) -> Floats:
     """x float64[D] of the distributions."""
     roots, spread, shares = roots_at(0, cells=now.cells[:, None, :], baseline=baseline.cells, pooling=pooling)
+    spread = np.where(np.isfinite(spread), spread, 1.0)  # a side without values: not judged
     width, member = pooling.width[0], pooling.member[0]
     counts, reference = (pool(c.cells[:, None, :], member=member)[:, 0] for c in (now, baseline))
     n, m = counts.sum(axis=1), reference.sum(axis=1)
-    expected = np.minimum(n, m) * np.where(np.arange(shares.shape[1]) < width[:, None], shares, np.inf).min(axis=1)
+    expected = np.minimum(n, m) * np.where(np.arange(shares.shape[1]) < width[:, None], shares, 1.0).min(axis=1)
     whole = log_psi_tail((roots[:, 0] ** 2).sum(axis=1) / spread[:, 0], cells=width, expected=expected)
     single = _single_cell(counts, reference=reference, width=width)
     directions = focused_directions(shares, width=width, ordered=cells.numeric)[:, -2:]
