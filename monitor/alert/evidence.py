@@ -79,7 +79,8 @@ def thresholds(calibration: Calibration, *, per_month: float) -> tuple[float, fl
 def effect_sizes(now: Counts, *, baseline: Counts, pooling: Pooling) -> Floats:
     """PSI less what sampling alone brings, ν (B − 1), of every test: float64[5, D]."""
     roots, spread, _ = roots_at(0, cells=now.cells[:, None, :], baseline=baseline.cells, pooling=pooling)
-    by_cells = (roots[:, 0] ** 2).sum(axis=1) - spread[:, 0] * (pooling.width[0] - 1)
+    brought = np.where(np.isfinite(spread[:, 0]), spread[:, 0], 0.0) * (pooling.width[0] - 1)
+    by_cells = (roots[:, 0] ** 2).sum(axis=1) - brought
     n, m = now.sizes[1:], baseline.sizes[1:]
     root = share_root(now.hits, n, reference_hits=baseline.hits, reference_sizes=m)
     return np.concatenate([by_cells[None], root**2 - noise(n, m)])

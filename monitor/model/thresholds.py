@@ -117,7 +117,8 @@ def parse_threshold(
         )
     for key in shape:
         if key not in ("warning", "alert"):
-            raise InvalidInput(f"{name}: unknown key {key!r}{nearest(key, ('warning', 'alert'))}")
+            hint = f', write {{"alert": {{"{key}": …}}}}' if key in _SIDES else nearest(str(key), ("warning", "alert"))
+            raise InvalidInput(f"{name}: unknown key {str(key)[:40]!r}{hint}")
     return Threshold(**{key: _bound(value, bad=bad, name=f"{name}.{key}") for key, value in shape.items()})
 
 

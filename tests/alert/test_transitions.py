@@ -1,0 +1,98 @@
+"""Verdicts in force: the table, hold, revisions, unknowns, old windows."""
+
+import pytest
+
+from monitor.alert.transitions import CHANGES, TABLE, TOLD, advance, markdown, mermaid
+from monitor.model.results import CheckVerdict, ColumnEvidence
+
+STATUSES = ("unknown", "ok", "warning", "alert")
+
+
+def verdict(status, *, hold=1, reason=None):
+    failing = status in ("warning", "alert")
+    return CheckVerdict(
+        check="drift", kind="drift", severity="warning", status=status, reason=reason, value=6.0, threshold=4.0,
+        rows=1_000, columns_failing=int(failing), hold=hold,
+        columns=(ColumnEvidence(column="age", metric="surprise", value=6.0, threshold=4.0),) if failing else (),
+    )  # fmt: skip
+
+
+def play(statuses, *, hold=1, counts=True, state=None, starts=None):
+    """The state after these windows, and the statuses of the transitions told."""
+    told = []
+    for number, status in enumerate(statuses):
+        start = number if starts is None else starts[number]
+        state, transition = advance(
+            state, verdict(status, hold=hold, reason="few_rows" if status == "unknown" else None),
+            now_us=1_000 + number, window_start_us=start * 10, window_end_us=start * 10 + 10, counts=counts,
+        )  # fmt: skip
+        if transition is not None:
+            told.append((transition.from_status, transition.status))
+    return state, told
+
+
+def test_every_pair_of_statuses_has_its_effect_and_only_changes_are_told():
+    assert set(TABLE) == {(a, b) for a in STATUSES for b in STATUSES}
+    assert TOLD < CHANGES
+    for (status, said), effect in TABLE.items():
+        assert (effect in CHANGES) == (said != "unknown" and status != said)
+
+
+@pytest.mark.parametrize("status", ["ok", "warning", "alert"])
+def test_the_first_decision_is_told_unless_it_is_ok(status):
+    state, told = play([status])
+    assert state.status == status
+    assert told == ([] if status == "ok" else [("unknown", status)])
+
+
+def test_an_alert_is_raised_eased_and_resolved_once_each():
+    state, told = play(["ok", "alert", "alert", "warning", "ok", "ok"])
+    assert told == [("ok", "alert"), ("alert", "warning"), ("warning", "ok")]
+    assert (state.status, state.since_us) == ("ok", 1_004)
+
+
+def test_unknown_keeps_the_last_decided_verdict_and_says_why():
+    state, told = play(["alert", "unknown", "unknown"])
+    assert (state.status, state.unknown_reason, told) == ("alert", "few_rows", [("unknown", "alert")])
+    state, told = play(["alert"], state=state)
+    assert (state.status, state.unknown_reason, told) == ("alert", None, [])
+
+
+def test_nothing_ever_decided_is_unknown_and_silent():
+    state, told = play(["unknown", "unknown"])
+    assert (state.status, state.unknown_reason, state.since_us, told) == ("unknown", "few_rows", 1_000, [])
+
+
+def test_hold_waits_for_consecutive_windows_and_getting_better_does_not_wait():
+    assert play(["ok", "alert", "ok", "alert", "alert"], hold=2)[1] == [("ok", "alert")]
+    assert play(["ok", "alert", "alert", "ok"], hold=2)[1] == [("ok", "alert"), ("alert", "ok")]
+
+
+def test_hold_counts_worse_windows_for_the_lesser_verdict_and_passes_over_unknown_ones():
+    assert play(["ok", "alert", "warning"], hold=2)[1] == [("ok", "warning")]
+    assert play(["ok", "alert", "unknown", "alert"], hold=2)[1] == [("ok", "alert")]
+
+
+def test_a_revision_of_the_same_window_does_not_count_twice_for_hold():
+    assert play(["ok", "alert", "alert"], hold=2, starts=[0, 1, 1])[1] == []
+    assert play(["ok", "alert", "alert"], hold=2, starts=[0, 1, 2])[1] == [("ok", "alert")]
+
+
+def test_a_window_that_does_not_count_changes_nothing():
+    assert play(["alert"], counts=False) == (None, [])
+    before, _ = play(["ok"])
+    assert play(["alert"], counts=False, state=before) == (before, [])
+
+
+def test_a_transition_says_what_is_wrong_in_one_sentence():
+    _, transition = advance(
+        None, verdict("alert"), now_us=5, window_start_us=0, window_end_us=10, counts=True
+    )  # fmt: skip
+    assert transition.explanation == "drift: alert, 1 column, worst age: surprise 6, threshold 4, 1,000 rows"
+    assert (transition.at_us, transition.columns[0].column) == (5, "age")
+
+
+def test_the_diagram_and_the_table_show_every_change_and_nothing_else():
+    arrows = {tuple(line.split(":")[0].split(" --> ")) for line in mermaid().splitlines()[2:]}
+    assert {(a.strip(), b.strip()) for a, b in arrows} == {pair for pair, effect in TABLE.items() if effect in CHANGES}
+    assert len(markdown().splitlines()) == 2 + len(TABLE)
