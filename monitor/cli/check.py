@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,6 +50,11 @@ def check(
                     min_rows=min_rows, fail_on=fail_on, as_json=as_json)  # fmt: skip
     except DriftlineError as error:
         sys.stderr.write(f"error: {error.detail}\n")
+        raise typer.Exit(ERROR) from None
+    except BrokenPipeError:
+        raise
+    except Exception:  # a fault of ours must not read as drift: 1 says that something was found
+        traceback.print_exc()
         raise typer.Exit(ERROR) from None
     raise typer.Exit(code)
 

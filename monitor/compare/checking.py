@@ -17,7 +17,7 @@ from monitor.compare.flow import threads
 from monitor.compare.judging import judge_sides
 from monitor.compare.reference import ReferenceSide
 from monitor.compare.report import JudgedWindow, Report
-from monitor.compare.tables import open_side
+from monitor.compare.tables import open_side, table_names
 from monitor.model.checks import Check, default_checks, parse_checks
 from monitor.model.errors import InvalidInput, NotAvailableYet
 from monitor.model.thresholds import parse_false_alarms
@@ -104,10 +104,14 @@ def profile(given: Any, *, roles: Roles, window: str | None = None, like: Any = 
     """The profile file of a table: counts only, no rows; ``like`` is a profile whose cells it shall have."""
     spec = None if window is None else WindowSpec(length=window)
     with ThreadPoolExecutor(threads(), thread_name_prefix="driftline-profile") as pool:
-        held = read_reference(given if like is None else like, roles=roles, spec=spec, pool=pool)
+        table = open_side(given, side="the table")
+        if isinstance(table, ProfileFile):
+            raise InvalidInput("this is a profile already: expected a table")
+        roles.check_known(table_names(table))
+        held = read_reference(table if like is None else like, roles=roles, spec=spec, pool=pool)
         side: ReferenceSide | CurrentSide = held
         if like is not None:
-            side = read_current(given, reference=held, spec=spec, pool=pool)
+            side = read_current(table, reference=held, spec=spec, pool=pool)
     return ProfileFile(
         schema=held.schema, layout=held.layout, profile=side.profile, roles=held.roles.to_json(),
         window=None if spec is None or side.windows is None else spec.length, windows=tuple(side.windows or ()),

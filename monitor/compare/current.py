@@ -73,10 +73,9 @@ def _roles_of(table: Table, *, reference: ReferenceSide, windowed: bool) -> Role
     made = reference.roles
     names = table_names(table)
     known = reference.schema.by_name
-    if windowed and made.timestamp is not None and made.timestamp not in names:
-        raise InvalidInput(
-            f"the current side has no column {made.timestamp[:80]!r} (timestamp){nearest(made.timestamp, names)}"
-        )
+    for role, column, needed in (("timestamp", made.timestamp, windowed), ("id", made.id, False)):
+        if column is not None and column not in names and (needed or column not in known):
+            raise InvalidInput(f"the current side has no column {column[:80]!r} ({role}){nearest(column, names)}")
     return Roles(
         ignore=made.ignore,
         timestamp=made.timestamp if made.timestamp in names and made.timestamp not in known else None,

@@ -38,12 +38,15 @@ def pandas_batches(frame: pd.DataFrame, *, rows: int) -> Iterator[pa.RecordBatch
 
 def _column(series: pd.Series[Any]) -> tuple[pa.Array, str]:
     """The values and their form: ``json`` where objects of several kinds share the column."""
+    if series.dtype == np.float64:
+        values = series.to_numpy()
+        missing = np.isnan(values)  # Arrow's own search for NaN takes ten times as long
+        return pa.array(values, mask=missing if missing.any() else None), "typed"
     try:
         array = pa.array(series, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        missing = series.isna().to_list()
-        values = zip(series.to_list(), missing, strict=True)
-        return pa.array([None if gone is True else json_text(v) for v, gone in values], pa.string()), "json"
+        pairs = zip(series.to_list(), series.isna().to_list(), strict=True)
+        return pa.array([None if gone is True else json_text(v) for v, gone in pairs], pa.string()), "json"
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     if pa.types.is_floating(array.type) and not isinstance(series.dtype, np.dtype):

@@ -21,7 +21,7 @@ from monitor.model.window import WindowSpec
 from monitor.profile.build import SAMPLE_ROWS, SAMPLE_VALUES, LayoutBuilder
 from monitor.profile.dlp import ProfileFile
 from monitor.profile.layout import Layout
-from monitor.profile.profile import Profile, ProfileAccumulator, merge, profile_batch
+from monitor.profile.profile import Profile, ProfileAccumulator
 
 Passes = Callable[[], Iterator[pa.RecordBatch]]
 _FREE_IN_PROFILES = ("timestamp", "id", "ignore")  # say something of the current side too
@@ -29,7 +29,10 @@ _FREE_IN_PROFILES = ("timestamp", "id", "ignore")  # say something of the curren
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceSide:
-    """What current is held against; ``windows`` is None without timestamps or without a window length."""
+    """What current is held against; ``windows`` is None without timestamps or without a window length.
+
+    ``roles`` are those that were given: a time or an id may be current's alone.
+    """
 
     schema: Schema
     layout: Layout
@@ -42,13 +45,12 @@ class ReferenceSide:
 def read_reference(table: Table, *, roles: Roles, spec: WindowSpec | None, pool: ThreadPoolExecutor) -> ReferenceSide:
     """The reference made of a table's rows; gone through up to three times, held between where that is cheap."""
     found = Found()
-    roles = _present(table, roles=roles)
-    schema, rows = _infer(table, roles=roles, found=found, pool=pool)
+    schema, rows = _infer(table, roles=_present(table, roles=roles), found=found, pool=pool)
     if found.rows == 0:
         raise InvalidInput("the reference has no usable row", code="empty")
     if not schema.monitored:
         raise InvalidInput("the reference has no column that can be compared: numbers, categories or booleans")
-    layout = build_layout(rows, schema=schema, pool=pool)
+    layout = build_layout(rows, schema=schema, expected=None if found.named else found.rows, pool=pool)
     windows = WindowProfiles(layout, spec=spec) if spec is not None and found.timed else None
     profile = count_rows(rows(), layout=layout, windows=windows, pool=pool)
     return ReferenceSide(schema=schema, layout=layout, profile=profile, roles=roles, windows=windows, found=found)
@@ -76,12 +78,15 @@ def from_file(file: ProfileFile, *, roles: Roles, spec: WindowSpec | None) -> Re
     )
 
 
-def build_layout(rows: Passes, *, schema: Schema, pool: ThreadPoolExecutor) -> Layout:
-    """The layout that one ``LayoutBuilder`` would make of the schema; each thread builds its share of the columns."""
+def build_layout(rows: Passes, *, schema: Schema, expected: int | None, pool: ThreadPoolExecutor) -> Layout:
+    """The layout that one ``LayoutBuilder`` would make of the schema; each thread builds its share of the columns.
+
+    ``expected`` is the number of rows, where none of them has an id.
+    """
     columns = schema.monitored
     sample = max(1_000, min(SAMPLE_ROWS, SAMPLE_VALUES // len(columns)))  # what one builder of all would take
     shares = [columns[start :: threads()] for start in range(min(threads(), len(columns)))]
-    builders = [LayoutBuilder(Schema(columns=share), sample_rows=sample) for share in shares]
+    builders = [LayoutBuilder(Schema(columns=share), sample_rows=sample, rows=expected) for share in shares]
     for batch in rows():
         list(pool.map(lambda builder, part=batch: builder.add(part), builders))
     made = {column.name: column for layout in pool.map(LayoutBuilder.finish, builders) for column in layout.columns}
@@ -92,17 +97,12 @@ def count_rows(
     batches: Iterator[pa.RecordBatch], *, layout: Layout, windows: WindowProfiles | None, pool: ThreadPoolExecutor
 ) -> Profile:
     """The profile of all rows; with ``windows`` each is counted into its window too."""
-
-    def through() -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            if windows is not None:
-                windows.add(batch)
-            yield batch
-
-    whole = ProfileAccumulator(layout).profile()
-    for part in in_order(pool, lambda batch: profile_batch(layout, batch), through()):
-        whole = merge(whole, part)
-    return whole
+    whole = ProfileAccumulator(layout)
+    for batch in batches:
+        whole.add(batch, pool=pool)
+        if windows is not None:
+            windows.add(batch)
+    return whole.profile()
 
 
 def _present(table: Table, *, roles: Roles) -> Roles:

@@ -32,6 +32,7 @@ class Found:
     unusable: int = 0
     repeated: int = 0
     timed: bool = False
+    named: bool = False  # some row has an id of its own
     names: tuple[str, ...] = ()
     first_us: int | None = None
     last_us: int | None = None
@@ -48,6 +49,7 @@ def canonical(
 
     for result in in_order(pool, read, _noting_names(table, schema=schema, roles=roles, found=found)):
         found.rows += result.batch.num_rows
+        found.named = found.named or bool(result.own_ids.any())
         found.unusable += len(result.quarantined)
         for name, count in result.unknown.items():
             found.unknown[name] = found.unknown.get(name, 0) + count

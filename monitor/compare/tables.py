@@ -16,7 +16,7 @@ from monitor.ingest.open_table import media_type_of, open_table
 from monitor.model.errors import InvalidInput, Malformed, NotFound
 from monitor.profile.dlp import ProfileFile, read_dlp
 
-SLICE_ROWS = 125_000  # rows in flight per thread: two threads on 60 columns of float64 hold 120 MB
+SLICE_ROWS = 250_000  # rows worked on at a time; numbers of frames are views, so they cost no memory
 DLP_SUFFIX = ".dlp"
 EXPECTED = "expected a pandas or polars frame, a pyarrow table, anything with __arrow_c_stream__ or a path"
 
@@ -32,7 +32,7 @@ def open_side(given: Any, *, side: str) -> Table | ProfileFile:
     """The table behind what was given as ``side``, or the profile file; ``InvalidInput`` for anything else."""
     if isinstance(given, str | PathLike):
         return _open_path(Path(given), side=side)
-    if isinstance(given, ProfileFile):
+    if isinstance(given, ProfileFile | Table):
         return given
     if _is_pandas(given):
         pandas_names(given, side=side)
@@ -59,8 +59,11 @@ def _arrow_table(given: Any, *, side: str) -> pa.Table:
     if not hasattr(given, "__arrow_c_stream__"):
         raise InvalidInput(f"{side} is a {type(given).__module__}.{type(given).__qualname__}: {EXPECTED}")
     # A stream can be read once only, and the reference is gone through three times.
-    with pa.RecordBatchReader.from_stream(given) as reader:
-        return reader.read_all()
+    try:
+        with pa.RecordBatchReader.from_stream(given) as reader:
+            return reader.read_all()
+    except pa.ArrowException as error:
+        raise InvalidInput(f"{side} is no table of columns ({str(error)[:200]}): {EXPECTED}") from None
 
 
 def _open_path(path: Path, *, side: str) -> Table | ProfileFile:
