@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import threading
 
 import pytest
@@ -22,6 +23,7 @@ from monitor.store.windows import WindowRow, upsert_window
 from monitor.telemetry import Telemetry
 from tests.export.fleet import NOW, facts, row, state
 from tests.export.test_page import DRIFTED, series
+from tests.export.test_rules import promtool  # noqa: F401 -- a fixture
 
 BUILD = {"version": "0.1.0", "database": "sqlite"}
 
@@ -45,6 +47,12 @@ class Fleet:
         if self.away:
             raise RuntimeError("the database is away")
         return self.fleet, {"driftline_unfolded_rows": 7.0}
+
+
+@pytest.fixture(autouse=True)
+def steady_disk(monkeypatch):
+    """Two bytes free, whatever else writes to this disk meanwhile."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(3, 1, 2))
 
 
 @pytest.fixture
@@ -189,14 +197,13 @@ def test_a_database_that_is_away_stops_neither_the_page_nor_the_refreshing(clock
     assert "could not be refreshed" in caplog.text
 
 
-def test_both_formats_are_read_by_their_parsers_and_say_the_same(clock, tmp_path, monkeypatch):
+def test_both_formats_are_read_by_their_parsers_and_say_the_same(clock, tmp_path):
     telemetry = Telemetry()
     telemetry.records.labels("churn", "1", "stored").inc(5)
     telemetry.ingest_seconds.observe(0.02)
     telemetry.step_last_success.labels("fold").set(NOW / 1e6)
     made = exporter(Fleet(facts(rows=DRIFTED)), clock, tmp_path, telemetry=telemetry)
     made.refresh()
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(3, 1, 2))
     text, openmetrics = made.page(openmetrics=False).decode(), made.page(openmetrics=True).decode()
     assert openmetrics.endswith("\n# EOF\n")
     assert openmetrics.count("# EOF") == 1
@@ -212,6 +219,19 @@ def test_both_formats_are_read_by_their_parsers_and_say_the_same(clock, tmp_path
     assert not any(name.endswith("_created") for name, _ in from_text)
     declared = [line for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(set(declared)) == len(declared)
+
+
+def test_promtool_finds_nothing_to_mend_on_the_whole_page(clock, tmp_path, promtool):  # noqa: F811
+    telemetry = Telemetry()
+    for counter in (telemetry.records.labels("churn", "1", "stored"), telemetry.requests.labels("/livez", "200")):
+        counter.inc()
+    telemetry.step_last_success.labels("fold").set(NOW / 1e6)
+    made = exporter(Fleet(facts(rows=DRIFTED, states=(state(unknown_reason="few_rows"),))), clock, tmp_path,
+                    telemetry=telemetry)  # fmt: skip
+    made.refresh()
+    page = made.page(openmetrics=False)
+    checked = subprocess.run([promtool, "check", "metrics"], check=False, input=page, capture_output=True)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
 
 
 def test_a_lone_surrogate_in_the_processs_own_labels_leaves_the_page_standing(clock, tmp_path):
