@@ -15,4 +15,3 @@ async def nothing(request: Request) -> Response:
 
 
 noop = Starlette(routes=[Route("/", nothing, methods=["POST"])])
-

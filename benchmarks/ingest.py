@@ -1,7 +1,7 @@
 """Ingest over HTTP, durable, closed loop with 64 connections, the server on one core.
 
-Baselines of the same run: a Starlette endpoint that reads the body and answers, and a FastAPI endpoint that stores a row per
-record through an ORM. Records have 50 features (40 numbers, 10 categories) and a score.
+Baselines of the same run: a Starlette endpoint that reads the body and answers, and a FastAPI endpoint that stores a
+row per record through an ORM. Records have 50 features (40 numbers, 10 categories) and a score.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def table(rows: int, *, seed: int = 1) -> pa.Table:
 
 def json_body(rows: int) -> bytes:
     """The records as ``{"records": [{"features": …, "score": …}]}``."""
-    records = [{"features": {k: v for k, v in r.items() if k != "score"}, "score": r["score"]} for r in table(rows).to_pylist()]
+    records = [
+        {"features": {k: v for k, v in r.items() if k != "score"}, "score": r["score"]} for r in table(rows).to_pylist()
+    ]
     return json.dumps({"records": records}).encode()
 
 
@@ -66,9 +68,10 @@ CASES = (
 
 def row(name: str, records: int, load: Load, noop: Load) -> str:
     """A line of the table."""
+    rate, ratio = load.requests_per_second, load.requests_per_second / noop.requests_per_second
     return (
-        f"| {name} | {load.requests_per_second:,.0f} | {load.requests_per_second * records:,.0f} | {load.p50_ms:.1f} | {load.p99_ms:.1f} "
-        f"| {load.requests_per_second / noop.requests_per_second:.2f} | {load.errors} |"
+        f"| {name} | {rate:,.0f} | {rate * records:,.0f} | {load.p50_ms:.1f} | {load.p99_ms:.1f} "
+        f"| {ratio:.2f} | {load.errors} |"
     )
 
 
@@ -84,9 +87,10 @@ def main() -> None:
         print(row(f"{name}: no-op Starlette", records, noop, noop))
         print(row(f"{name}: Driftline", records, load, noop), flush=True)
         if content_type == "application/json":
-            with tempfile.TemporaryDirectory() as folder, uvicorn_app(
-                "benchmarks.orm_app:app", BASELINE_DATABASE_URL=f"sqlite:///{folder}/orm.db"
-            ) as url:
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                uvicorn_app("benchmarks.orm_app:app", BASELINE_DATABASE_URL=f"sqlite:///{folder}/orm.db") as url,
+            ):
                 rows = post_load(url, body=payload, content_type=content_type, connections=8)
             print(row(f"{name}: a row per record, ORM", records, rows, noop), flush=True)
 

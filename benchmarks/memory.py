@@ -35,9 +35,15 @@ class Watch(threading.Thread):
 def main() -> None:
     """Prints the table."""
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 300
-    print("| load | seconds | records/s | first MiB | last MiB | most MiB | slope MiB/min |\n|---|---|---|---|---|---|---|")
+    print(
+        "| load | seconds | records/s | first MiB | last MiB | most MiB | slope MiB/min |\n"
+        "|---|---|---|---|---|---|---|"
+    )
     for name, arguments in (("API alone", ("--no-jobs",)), ("API and jobs", ())):
-        with tempfile.TemporaryDirectory() as folder, driftline(Path(folder), arguments=arguments, pinned=False) as service:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            driftline(Path(folder), arguments=arguments, pinned=False) as service,
+        ):
             url = prepare(service.url)
             watch = Watch(service.process.pid)
             watch.start()

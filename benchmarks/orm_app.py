@@ -1,4 +1,4 @@
-"""A FastAPI application as tutorials write it: pydantic models, one ORM object a record, one durable commit a request."""
+"""A FastAPI application as tutorials write it: pydantic models, an ORM object a record, a durable commit a request."""
 
 import os
 from typing import Any

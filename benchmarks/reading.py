@@ -53,8 +53,10 @@ def main() -> None:
         reader.join(timeout=30)
     print("| 20 records a request, 8 connections | requests/s | p50 ms | p99 ms | errors |\n|---|---|---|---|---|")
     print(f"| alone | {alone.requests_per_second:,.0f} | {alone.p50_ms:.1f} | {alone.p99_ms:.1f} | {alone.errors} |")
-    print(f"| beside a reader ({reader.read / SECONDS / 1e6:.2f} MB/s) | {beside.requests_per_second:,.0f} | {beside.p50_ms:.1f} "
-          f"| {beside.p99_ms:.1f} | {beside.errors} |")  # fmt: skip
+    print(
+        f"| beside a reader ({reader.read / SECONDS / 1e6:.2f} MB/s) | {beside.requests_per_second:,.0f} "
+        f"| {beside.p50_ms:.1f} | {beside.p99_ms:.1f} | {beside.errors} |"
+    )
     print(f"\np99 ratio: {beside.p99_ms / alone.p99_ms:.2f} (budget 2)")
 
 

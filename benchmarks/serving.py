@@ -74,7 +74,7 @@ def uvicorn_app(target: str, **environment: str) -> Iterator[str]:
             with contextlib.suppress(httpx.TransportError):
                 httpx.get(url)
                 break
-            time.sleep(0.05)  # noqa: S110 -- waiting for a process
+            time.sleep(0.05)
         yield url
     finally:
         process.terminate()
@@ -82,12 +82,16 @@ def uvicorn_app(target: str, **environment: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def driftline(folder: Path, *, arguments: tuple[str, ...] = ("--no-jobs",), pinned: bool = True, **settings: str) -> Iterator[Service]:
+def driftline(
+    folder: Path, *, arguments: tuple[str, ...] = ("--no-jobs",), pinned: bool = True, **settings: str
+) -> Iterator[Service]:
     """The real server on the server's core."""
     service = Service(folder, arguments=arguments, **settings)
     service.start()
     if pinned:
-        subprocess.run(["taskset", "-a", "-cp", str(SERVER_CORE), str(service.process.pid)], check=True, capture_output=True)
+        subprocess.run(
+            ["taskset", "-a", "-cp", str(SERVER_CORE), str(service.process.pid)], check=True, capture_output=True
+        )
     try:
         yield service
     finally:

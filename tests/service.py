@@ -42,13 +42,15 @@ class Service:
             self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
         while time.monotonic() - began < within_seconds:
             if self.process.poll() is not None:
-                raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}")
+                raise AssertionError(
+                    f"the server ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}"
+                )
             try:
                 if httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200:
                     return time.monotonic() - began
             except httpx.TransportError:
                 pass
-            time.sleep(0.05)  # noqa: S110 -- polling a process that has no other way to say it is up
+            time.sleep(0.05)
         raise AssertionError(f"not ready within {within_seconds} s:\n{self.log.read_text()[-3000:]}")
 
     def kill(self) -> None:

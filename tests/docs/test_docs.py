@@ -44,7 +44,11 @@ def test_every_route_has_its_heading_and_no_other_route_is_named():
     served = set(ROLES) - later - {"GET /"}
     assert len(served) >= 28
     documented = {
-        re.sub(r"\{[^}]*\}", "{}", f"{method} {path if path.startswith(('/livez', '/readyz', '/metrics', '/docs', API)) else API + path}")
+        re.sub(
+            r"\{[^}]*\}",
+            "{}",
+            f"{method} {path if path.startswith(('/livez', '/readyz', '/metrics', '/docs', API)) else API + path}",
+        )
         for method, path in (h.split(" ", 1) for h in headings("http.md") if re.match(r"(GET|PUT|POST|DELETE) /", h))
     }
     assert documented == {re.sub(r"\{[^}]*\}", "{}", route) for route in served}

@@ -36,8 +36,8 @@ class AckingClient(threading.Thread):
             with httpx.Client(timeout=10) as client:
                 while not self.halt.is_set():
                     records = [self._record() for _ in range(self.random.choice([1, 1, 5, 50]))]
-                    post(client, self.url, key=str(uuid.UUID(int=self.random.getrandbits(128))), body={"records": records},
-                         ledger=self.ledger)  # fmt: skip
+                    key = str(uuid.UUID(int=self.random.getrandbits(128)))
+                    post(client, self.url, key=key, body={"records": records}, ledger=self.ledger)
         except BaseException as error:
             self.error = error
 

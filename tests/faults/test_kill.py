@@ -53,7 +53,7 @@ def test_twenty_kills_under_load_lose_nothing_acked_and_store_nothing_twice(tmp_
             ]
             for client in clients:
                 client.start()
-            time.sleep(dice.uniform(0.05, 0.5))  # noqa: S311 -- the kill has to fall anywhere in the load
+            time.sleep(dice.uniform(0.05, 0.5))
             in_flight = ledger.in_flight
             service.kill()
             for client in clients:

@@ -22,7 +22,9 @@ def test_a_duration_survives_its_text(duration):
     assert parse_duration(format_duration(duration)) == duration
 
 
-@pytest.mark.parametrize(("text", "expected"), [("2026-03-01", 1772323200 * 10**6), ("2026-03-01 01:00:00+01:00", 1772323200 * 10**6)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("2026-03-01", 1772323200 * 10**6), ("2026-03-01 01:00:00+01:00", 1772323200 * 10**6)]
+)
 def test_dates_spaces_and_offsets_are_read(text, expected):
     assert parse_instant(text) == expected
 

@@ -50,7 +50,7 @@ def layout_of(records) -> Layout:
 REFERENCE = layout_of([(float(v), k, f, False) for v in (0, 1, 1, 2, 5) for k in "aab" for f in ("true", "false")])
 
 
-def same(a, b) -> None:
+def assert_same(a, b) -> None:
     assert a.layout_digest == b.layout_digest
     assert (a.rows, a.unseen) == (b.rows, b.unseen)
     for name in ("counts", "missing", "invalid", "minimum", "maximum"):
@@ -69,20 +69,20 @@ def test_every_mergeable_part_of_a_profile_is_held_to_the_laws():
 @given(rows)
 def test_the_empty_profile_is_the_identity(records):
     p = profile_batch(REFERENCE, batch(records))
-    same(merge(p, empty(REFERENCE)), p)
-    same(merge(empty(REFERENCE), p), p)
+    assert_same(merge(p, empty(REFERENCE)), p)
+    assert_same(merge(empty(REFERENCE), p), p)
 
 
 @given(rows, rows)
 def test_merging_commutes(a, b):
     p, q = (profile_batch(REFERENCE, batch(r)) for r in (a, b))
-    same(merge(p, q), merge(q, p))
+    assert_same(merge(p, q), merge(q, p))
 
 
 @given(rows, rows, rows)
 def test_merging_associates(a, b, c):
     p, q, r = (profile_batch(REFERENCE, batch(x)) for x in (a, b, c))
-    same(merge(merge(p, q), r), merge(p, merge(q, r)))
+    assert_same(merge(merge(p, q), r), merge(p, merge(q, r)))
 
 
 @settings(max_examples=60)
@@ -94,14 +94,14 @@ def test_any_partition_in_any_order_gives_the_same_profile(records, parts, dice)
     accumulator = ProfileAccumulator(REFERENCE)
     for piece in pieces:
         accumulator.add(batch(piece))
-    same(accumulator.profile(), whole)
+    assert_same(accumulator.profile(), whole)
 
 
 @given(rows)
 def test_the_codec_gives_back_what_it_took(records):
     p = profile_batch(REFERENCE, batch(records))
     back = codec.decode(codec.encode(p), REFERENCE)
-    same(back, p)
+    assert_same(back, p)
     np.testing.assert_array_equal(back.total_squares, p.total_squares)
 
 
