@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from monitor.columns.batch import ID, TIMESTAMP, TIMESTAMP_TYPE, companion_of, field_of, shown_name
@@ -61,7 +62,7 @@ def canonical_batch(
     roles: Roles,
     received_us: int,
     latest_us: int = LATEST_US,
-    make_ids: Callable[[int], list[str]] | None = None,
+    make_ids: Callable[[int], pa.Array] | None = None,
 ) -> Canonical:
     """The canonical form of a flat table whose columns are named as in the schema, by role, or reserved.
 
@@ -92,7 +93,7 @@ def canonical_columns(
     schema: Schema | None,
     received_us: int,
     latest_us: int = LATEST_US,
-    make_ids: Callable[[int], list[str]] | None = None,
+    make_ids: Callable[[int], pa.Array] | None = None,
 ) -> Canonical:
     """The canonical form of sent columns under stored names; ``raw`` of quarantined rows is left empty."""
     instants, ids = _instants(columns, rows), _ids(columns, rows)
@@ -190,16 +191,14 @@ def _ids(columns: Sent, rows: int) -> Ids:
     return parse_ids(plain(array), form=form)
 
 
-def _whole_ids(texts: pa.Array, own: NDArray[np.bool_], make_ids: Callable[[int], list[str]] | None) -> pa.Array:
+def _whole_ids(texts: pa.Array, own: NDArray[np.bool_], make_ids: Callable[[int], pa.Array] | None) -> pa.Array:
     if own.all():
         return texts
     if make_ids is None:
         return texts.fill_null("")
     if not own.any():
-        return pa.array(make_ids(len(own)), pa.string())
-    whole = np.array(texts.to_pylist(), dtype=object)
-    whole[~own] = make_ids(int((~own).sum()))
-    return pa.array(whole, pa.string())
+        return make_ids(len(own))
+    return pc.replace_with_mask(texts, pa.array(~own), make_ids(int((~own).sum())))
 
 
 def _unusable(instants: Instants, ids: Ids, *, columns: Sent, latest_us: int) -> tuple[Quarantined, ...]:

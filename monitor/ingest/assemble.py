@@ -24,7 +24,7 @@ from monitor.ingest.parse_json import UNREADABLE
 from monitor.ingest.plan import RecordPlan
 from monitor.ingest.tables import READERS, Table, as_text
 from monitor.ingest.typed import typed_canonical
-from monitor.ingest.uuid7 import make_ids
+from monitor.ingest.uuid7 import json_list, make_ids
 from monitor.model.schema import Schema
 from monitor.model.window import WindowSpec
 
@@ -53,7 +53,7 @@ class Received:
     batches: list[pa.RecordBatch] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     duplicates: int = 0
-    ids: list[str | None] | None = None
+    ids: list[str | None] | msgspec.Raw | None = None
     unknown: dict[str, int] = field(default_factory=dict)
     invalid: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
@@ -208,10 +208,14 @@ def _give_ids(
     """``ids`` of the answer: one a record, None where the client gave one; absent if all did."""
     if all(own.all() for _, own, _ in owned):
         return
+    if not received.quarantined and not any(own.any() for _, own, _ in owned):
+        made = pa.concat_arrays([texts for _, _, texts in owned])  # in the records' order: as it stands
+        received.ids = msgspec.Raw(json_list(made))
+        return
     ids: list[str | None] = [None] * received.records
     for positions, own, texts in owned:
-        made = np.flatnonzero(~own)
-        for position, text in zip(positions[made].tolist(), texts.take(pa.array(made)).to_pylist(), strict=True):
+        rows = np.flatnonzero(~own)
+        for position, text in zip(positions[rows].tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True):
             ids[position] = text
     received.ids = ids
 

@@ -11,11 +11,13 @@ from monitor.ingest.decode_json import body_structs, line_structs
 from monitor.ingest.limits import Limits
 from monitor.ingest.plan import RecordPlan
 from monitor.ingest.typed import identity
-from monitor.ingest.uuid7 import make_ids
+from monitor.ingest.uuid7 import make_id
 
 MAX_ROWS = 32
 MAX_BYTES = 64 << 10
-_WHOLE = b'{"stored":1,"quarantined":0,"duplicate":0,"columns":{"unknown":{},"missing":[],"invalid":{}},"errors":[]}'
+_COUNTS = b'"columns":{"unknown":{},"missing":[],"invalid":{}},"errors":[]}'
+_WHOLE = b'{"stored":1,"quarantined":0,"duplicate":0,' + _COUNTS
+_WHOLE_MADE = b'{"stored":1,"quarantined":0,"duplicate":0,"ids":["%s"],' + _COUNTS
 
 
 class Rows:
@@ -52,7 +54,7 @@ def quick_rows(body: bytes, *, media_type: str, plan: RecordPlan, received_us: i
         own, fault = id_of(sent_id)
         if fault is not None:
             return None
-        fresh = None if own is not None else make_ids(1, now_us=received_us)[0]
+        fresh = None if own is not None else make_id(now_us=received_us)
         made.append(fresh)
         ids.append(own or fresh or "")
         instants_us.append(us)
@@ -63,15 +65,15 @@ def quick_rows(body: bytes, *, media_type: str, plan: RecordPlan, received_us: i
 
 
 def _answer(rows: list[tuple[object, ...]], made: list[str | None], plan: RecordPlan) -> bytes:
-    if len(rows) == 1 and None not in rows[0] and made[0] is None:
-        return _WHOLE
-    absent = [i for i in plan.expected if all(row[i] is None for row in rows)]
-    names = {plan.columns[i].name for i in absent}
+    if len(rows) == 1 and None not in rows[0]:
+        return _WHOLE if made[0] is None else _WHOLE_MADE % made[0].encode()
+    gaps = [i for i, value in enumerate(rows[0]) if value is None and i in plan.expected]
+    absent = {plan.columns[i].name for i in gaps if all(row[i] is None for row in rows)}
     shape: dict[str, object] = {"stored": len(rows), "quarantined": 0, "duplicate": 0}
     if any(m is not None for m in made):
         shape["ids"] = made
     # In the schema's order, as on the general way.
-    missing = [c.name for c in plan.schema.columns if c.name in names]
+    missing = [c.name for c in plan.schema.columns if c.name in absent] if absent else []
     shape["columns"] = {"unknown": {}, "missing": missing, "invalid": {}}
     shape["errors"] = []
     return msgspec.json.encode(shape)

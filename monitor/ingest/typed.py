@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from monitor.columns.sent import as_sent
 from monitor.columns.table import Canonical, canonical_columns
 from monitor.ingest.plan import RecordPlan
@@ -12,7 +14,7 @@ from monitor.ingest.plan import RecordPlan
 
 def typed_canonical(
     records: Sequence[Any], *, plan: RecordPlan, received_us: int, latest_us: int,
-    make_ids: Callable[[int], list[str]],
+    make_ids: Callable[[int], pa.Array],
 ) -> Canonical:  # fmt: skip
     """The canonical form of a slice of structs."""
     rows = [plan.row(r) for r in records]
