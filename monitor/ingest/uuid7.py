@@ -11,8 +11,6 @@ _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 _CHARS = 36
 # The 19 random digits; the first of places 19 to 22 carries the variant.
 _RANDOM_PLACES = np.array([*range(15, 18), *range(19, 23), *range(24, 36)])
-    [*range(15, 18), *range(19, 23), *range(24, 36)]
-)  # 19 digits; the first of 19..22 is the variant
 
 
 def make_ids(count: int, *, now_us: int) -> pa.Array:
