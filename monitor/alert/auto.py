@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from monitor.alert.breakage import share_limit
 from monitor.alert.cells import TESTS
-from monitor.alert.evidence import NATS, Evidence
+from monitor.alert.evidence import NATS, Evidence, TestEvidence
 from monitor.alert.findings import Finding
 from monitor.drift.measurement import Measurement
 from monitor.model.checks import Check
 from monitor.model.results import Status
 
+_NOTHING_TO_JUDGE = {"psi": "constant", "unseen": "too_many_categories"}
 _BROKEN_METRICS = ("missing", "invalid")
 TESTS_OF = {"psi": (0, 1), "out_of_range": (1,), "missing": (2,), "invalid": (3,), "unseen": (4,)}
 
@@ -45,23 +45,19 @@ def find(check: Check, *, column: str, held: Held) -> tuple[Finding, str]:
 
     The value is the *surprise*, −log10 p of the most surprising of the check's tests.
     """
-    evidence, tests = held.evidence, TESTS_OF[check.metric]
-    d = evidence.positions.get(column)
-    if d is None:
-        return _unknown(check, column=column, reason="not_comparable", rows=0), ""
-    surprise = [float(evidence.log_p[t, d]) for t in tests]
-    rows = int(max(evidence.sizes[t, d] for t in tests))
-    judged = [(x, t) for x, t in zip(surprise, tests, strict=True) if not np.isnan(x)]
+    tests, every = TESTS_OF[check.metric], held.evidence.of(column)
+    if every is None:
+        return _unknown(column, reason="not_comparable", rows=0), ""
+    judged = [t for t in tests if not math.isnan(every[t].log_p)]
+    rows = max(every[t].rows for t in tests)
     if rows < check.min_rows or not judged:
-        return _not_judged(check, column=column, rows=rows, every=int(evidence.sizes[2, d])), ""
-    most, test = max(judged)
-    if evidence.windows[test, d] < evidence.needed:
-        windows = int(evidence.windows[test, d])
-        learning = _unknown(check, column=column, reason="learning", rows=windows, needs=evidence.needed)
-        return replace(learning, value=most / NATS, weight=most), TESTS[test]
-    return _judged(check, column=column, surprise=most, rows=rows, held=held, effect=float(evidence.effect[test, d])), (
-        TESTS[test]
-    )
+        return _not_judged(check, column=column, rows=rows, sent=every[2].rows), ""
+    test = max(judged, key=lambda t: every[t].log_p)
+    found, needed = every[test], held.evidence.needed
+    if found.windows < needed:
+        learning = _unknown(column, reason="learning", rows=found.windows, needs=needed)
+        return replace(learning, value=found.log_p / NATS, weight=found.log_p), TESTS[test]
+    return _judged(column, found=found, held=held), TESTS[test]
 
 
 def find_broken(check: Check, *, measurement: Measurement) -> Finding | None:
@@ -80,26 +76,27 @@ def find_broken(check: Check, *, measurement: Measurement) -> Finding | None:
     )  # fmt: skip
 
 
-def _judged(check: Check, *, column: str, surprise: float, rows: int, held: Held, effect: float) -> Finding:
+def _judged(column: str, *, found: TestEvidence, held: Held) -> Finding:
+    surprise = found.log_p
     status: Status = "alert" if surprise > held.alert else "warning" if surprise > held.warning else "ok"
-    if status != "ok" and effect < held.min_effect:
+    if status != "ok" and found.effect < held.min_effect:
         status = "ok"
     return Finding(
         column=column, metric="surprise", value=surprise / NATS, threshold=held.threshold, status=status,
-        rows=rows, weight=surprise,
+        rows=found.rows, weight=surprise,
     )  # fmt: skip
 
 
-def _not_judged(check: Check, *, column: str, rows: int, every: int) -> Finding:
-    """Why a column was not judged on ``rows`` valid values of ``every`` row."""
-    if rows == 0 and every >= check.min_rows:
-        return _unknown(check, column=column, reason="all_missing", rows=rows)
+def _not_judged(check: Check, *, column: str, rows: int, sent: int) -> Finding:
+    """Why a column was not judged on ``rows`` values, ``sent`` being the rows of the window."""
+    if rows == 0 and sent >= check.min_rows:
+        return _unknown(column, reason="all_missing", rows=rows)
     if rows < check.min_rows:
-        return _unknown(check, column=column, reason="few_rows", rows=rows, needs=check.min_rows)
-    return _unknown(check, column=column, reason="constant" if check.metric == "psi" else "not_comparable", rows=rows)
+        return _unknown(column, reason="few_rows", rows=rows, needs=check.min_rows)
+    return _unknown(column, reason=_NOTHING_TO_JUDGE.get(check.metric, "not_comparable"), rows=rows)
 
 
-def _unknown(check: Check, *, column: str, reason: str, rows: int, needs: int | None = None) -> Finding:
+def _unknown(column: str, *, reason: str, rows: int, needs: int | None = None) -> Finding:
     return Finding(
         column=column, metric="surprise", value=None, threshold=None, status="unknown",
         reason=reason, rows=rows, needs=needs,

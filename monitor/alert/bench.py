@@ -62,7 +62,7 @@ def judge_all(
         layout=layout,
         reference=reference,
         current=current,
-        measured={(m.metric, m.column): m for m in measurements},
+        measured=_by_column(measurements),
         held=held,
         expected_rows=expected_rows,
         absent=absent,
@@ -70,6 +70,13 @@ def judge_all(
     )
     judged = [_judge_check(check, columns=deciding[check.name], bench=bench) for check in enabled]
     return Judgement(rows=tuple(row for rows, _ in judged for row in rows), verdicts=tuple(v for _, v in judged))
+
+
+def _by_column(measurements: Iterable[Measurement]) -> dict[str, dict[str, Measurement]]:
+    found: dict[str, dict[str, Measurement]] = {}
+    for measurement in measurements:
+        found.setdefault(measurement.column, {})[measurement.metric] = measurement
+    return found
 
 
 def _shows_itself(check: Check) -> bool:
@@ -118,7 +125,7 @@ def _judge_quality(
     findings: list[Finding] = []
     rows: list[ResultRow] = []
     for column in columns:
-        measurement = bench.measured.get((check.metric, column.name))
+        measurement = bench.measured.get(column.name, {}).get(check.metric)
         if measurement is None:
             continue  # the metric is not defined for this type of column
         broken = find_broken(check, measurement=measurement)

@@ -36,12 +36,13 @@ class Scale:
 class Calibration:
     """What healthy history taught: each column's usual movement and tail, and the peaks of the model score.
 
-    ``judged`` bool[5, D] are the tests that share the budget; ``known`` int64[5, D] in how many windows each
-    test could be judged.
+    ``able`` bool[5, D] are the tests that history can teach, ``judged`` those of them that share the budget;
+    ``known`` int64[5, D] is in how many windows each could be judged.
     """
 
     layout_cells: Cells
     scales: tuple[Scale, ...]
+    able: Flags
     judged: Flags
     known: Integers
     peaks: Peaks
@@ -110,6 +111,7 @@ def calibrate(
     return Calibration(
         layout_cells=history.layout_cells,
         scales=(Scale(windows=1, usual=usual, tails=fit_tails(x, fold=history.fold)),),
+        able=tests,
         judged=family,
         known=np.isfinite(x).sum(axis=0),
         peaks=find_peaks(scores),

@@ -12,6 +12,7 @@ Missing and invalid values are never in a cell, so the valid values of a column 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ TESTS = ("psi", "out_of_range", "missing", "invalid", "unseen")
 SHARES = TESTS[1:]  # the two-cell tests
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Cells:
     """How the cells of a layout of D columns are grouped for judging; made from a reference.
 
@@ -47,11 +48,24 @@ class Cells:
     known: Flags
     listed: Flags
 
-    @property
+    @cached_property
+    def column(self) -> Integers:
+        """int64[cells]: the column of each layout cell."""
+        return np.repeat(np.arange(len(self.columns)), np.diff(self.offsets))
+
+    @cached_property
     def flat_group(self) -> Integers:
         """int64[cells]: index into the flattened [D, GROUPS] array of counts."""
-        column = np.repeat(np.arange(len(self.columns)), np.diff(self.offsets))
-        return column * GROUPS + self.group
+        return self.column * GROUPS + self.group
+
+    @cached_property
+    def outside(self) -> Flags:
+        """bool[cells]: below the first and above the last edge of numbers, the unseen cell of categories."""
+        beyond = np.zeros(len(self.group), dtype=bool)
+        filled = np.diff(self.offsets) > 1  # a column without any number has one cell and no range
+        beyond[self.offsets[1:][filled] - 1] = True
+        beyond[self.offsets[:-1][filled & self.numeric]] = True
+        return beyond
 
     @property
     def tests(self) -> Flags:
@@ -122,9 +136,8 @@ def category_groups(counts: Integers) -> NDArray[np.uint8]:
 def reduce_profile(cells: Cells, *, profile: Profile, outside: Flags | None = None) -> Counts:
     """The judged counts of a profile; ``outside`` bool[cells] marks other cells as out of range or unseen."""
     grouped = np.bincount(cells.flat_group, weights=profile.counts, minlength=len(cells.columns) * GROUPS)
-    beyond = outside_reference(cells) if outside is None else outside
-    column = np.repeat(np.arange(len(cells.columns)), np.diff(cells.offsets))
-    strays = np.bincount(column[beyond], weights=profile.counts[beyond], minlength=len(cells.columns))
+    beyond = np.flatnonzero(cells.outside if outside is None else outside)
+    strays = np.bincount(cells.column[beyond], weights=profile.counts[beyond], minlength=len(cells.columns))
     return Counts(
         rows=profile.rows,
         cells=grouped.reshape(len(cells.columns), GROUPS).astype(np.float64),
@@ -134,12 +147,3 @@ def reduce_profile(cells: Cells, *, profile: Profile, outside: Flags | None = No
             dtype=np.float64,
         ),
     )  # fmt: skip
-
-
-def outside_reference(cells: Cells) -> Flags:
-    """bool[cells]: below the first and above the last edge of numbers, the unseen cell of categories."""
-    beyond = np.zeros(len(cells.group), dtype=bool)
-    filled = np.diff(cells.offsets) > 1  # a column without any number has one cell and no range
-    beyond[cells.offsets[1:][filled] - 1] = True
-    beyond[cells.offsets[:-1][filled & cells.numeric]] = True
-    return beyond

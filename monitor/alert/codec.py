@@ -53,7 +53,7 @@ def decode_history(payload: bytes) -> History:
 
 def encode_calibration(calibration: Calibration) -> bytes:
     """The calibration as bytes; ``decode_calibration`` gives it back exactly."""
-    arrays = _cells_arrays(calibration.layout_cells) | {"judged": calibration.judged}
+    arrays = _cells_arrays(calibration.layout_cells) | {"able": calibration.able, "judged": calibration.judged}
     arrays["test_windows"] = _narrow(calibration.known.astype(np.float64))
     for position, scale in enumerate(calibration.scales):
         usual = scale.usual
@@ -84,6 +84,7 @@ def decode_calibration(payload: bytes) -> Calibration:
     return Calibration(
         layout_cells=_cells(head, arrays),
         scales=tuple(_scale(size, position=i, arrays=arrays) for i, size in enumerate(head["scales"])),
+        able=arrays["able"],
         judged=arrays["judged"],
         known=arrays["test_windows"].astype(np.int64),
         peaks=Peaks(windows=windows, count=count, start=start, total=total),

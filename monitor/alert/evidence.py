@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -18,12 +19,19 @@ NATS = float(np.log(10.0))  # surprise is shown in powers of ten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """The window's tests, arrays [5, D]: −ln p, the rows behind it, and the PSI beyond what noise brings.
+class TestEvidence:
+    """One test of one column: −ln p (nan where it was not judged: too few rows, or nothing to judge), the rows
+    behind it, the PSI beyond what noise brings, and in how many healthy windows it could be judged."""
 
-    ``log_p`` is nan where a test was not judged: too few rows, or nothing to judge. ``windows`` int64[5, D] is
-    in how many healthy windows each test could be judged, ``needed`` how many a verdict takes.
-    """
+    log_p: float
+    rows: int
+    effect: float
+    windows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A window's tests, arrays [5, D] by column ``positions``; ``needed`` healthy windows make a verdict."""
 
     positions: dict[str, int]
     log_p: Floats
@@ -31,6 +39,19 @@ class Evidence:
     effect: Floats
     windows: Integers
     needed: int
+
+    @cached_property
+    def _tests(self) -> list[list[TestEvidence]]:
+        rows = zip(*(a.T.tolist() for a in (self.log_p, self.sizes, self.effect, self.windows)), strict=True)
+        return [
+            [TestEvidence(log_p=x, rows=int(n), effect=e, windows=w) for x, n, e, w in zip(*row, strict=True)]
+            for row in rows
+        ]
+
+    def of(self, column: str) -> list[TestEvidence] | None:
+        """The five tests of a column, None where the layout has no such column."""
+        position = self.positions.get(column)
+        return None if position is None else self._tests[position]
 
 
 def gather(calibration: Calibration, *, reference: Profile, current: Profile) -> Evidence:
@@ -46,7 +67,7 @@ def gather(calibration: Calibration, *, reference: Profile, current: Profile) ->
         log_p = np.fmax(log_p, scale.tails.surprise(x)[0])
     return Evidence(
         positions={name: d for d, name in enumerate(cells.columns)},
-        log_p=np.where(cells.tests, log_p, np.nan),
+        log_p=np.where(calibration.able, log_p, np.nan),
         sizes=now.sizes,
         effect=effect_sizes(now, baseline=baseline, pooling=calibration.scales[0].usual.pooling),
         windows=calibration.known,

@@ -15,7 +15,6 @@ from monitor.alert.cells import (
     Floats,
     Integers,
     build_cells,
-    outside_reference,
     reduce_profile,
 )
 from monitor.profile.layout import Layout
@@ -132,17 +131,15 @@ def _outside(cells: Cells, *, reference: Profile, windows: Collection[tuple[int,
     full = (profile for _, profile in windows if profile.rows >= LEAST_ROWS)
     for fold, profile in zip(folds, full, strict=True):
         inside[fold] += profile.counts
-    always = outside_reference(cells)
-    return np.array([always | _beyond(reference.counts > counts, cells=cells) for counts in inside])
+    return np.array([cells.outside | _beyond(reference.counts > counts, cells=cells) for counts in inside])
 
 
 def _beyond(others: Flags, *, cells: Cells) -> Flags:
     lengths = np.diff(cells.offsets)
-    column = np.repeat(np.arange(len(lengths)), lengths)
     before = np.concatenate([[0], np.cumsum(others)])
     seen_up_to = before[1:] - np.repeat(before[cells.offsets[:-1]], lengths)
     total = np.repeat(before[cells.offsets[1:]] - before[cells.offsets[:-1]], lengths)
-    numeric = cells.numeric[column]
+    numeric = cells.numeric[cells.column]
     beyond_range = (seen_up_to == 0) | ((seen_up_to == total) & ~others)
     unlisted = np.zeros_like(others)
     unlisted[np.maximum(cells.offsets[1:][~cells.numeric] - 2, cells.offsets[:-1][~cells.numeric])] = True

@@ -16,7 +16,7 @@ from monitor.model.checks import DRIFT_METRICS, Check
 from monitor.model.results import CheckVerdict, ResultRow
 from monitor.model.schema import Column
 
-_BESIDE = (*DRIFT_METRICS, "out_of_range", "off_support")  # what a drift check shows beside the surprise
+_BESIDE = frozenset((*DRIFT_METRICS, "out_of_range", "off_support"))  # what a drift check shows beside the surprise
 
 
 def drift_rows(
@@ -24,9 +24,9 @@ def drift_rows(
 ) -> list[ResultRow]:
     """A column's rows under an auto drift check: its surprise, then what was measured and no other check shows."""
     beside = [
-        measured_row(check, measurement=measured[metric, finding.column], finding=None, status=finding.status)
-        for metric in _BESIDE
-        if (metric, finding.column) in measured and (metric, finding.column) not in elsewhere
+        measured_row(check, measurement=measurement, finding=None, status=finding.status)
+        for metric, measurement in measured.get(finding.column, {}).items()
+        if metric in _BESIDE and (metric, finding.column) not in elsewhere
     ]
     known = next((row.reference_rows for row in beside), 0)
     row = ResultRow(

@@ -14,7 +14,7 @@ from scipy.special import log_ndtr
 from monitor.alert.auto import Held
 from monitor.alert.bench import Judgement, judge_all
 from monitor.alert.budget import budgets
-from monitor.alert.cells import Cells, Counts, Floats, Integers, build_cells, reduce_profile
+from monitor.alert.cells import Cells, Counts, Flags, Floats, Integers, build_cells, reduce_profile
 from monitor.alert.evidence import Evidence, effect_sizes
 from monitor.alert.pooling import Pooling, build_pooling, pool
 from monitor.alert.psi_tail import log_psi_tail
@@ -54,7 +54,7 @@ def judge_once(
         cells, baseline=reduce_profile(cells, profile=reference), now=reduce_profile(cells, profile=current)
     )
     sharing = budgeted_columns(every, schema=schema)
-    tests = int(cells.tests[:, [name in sharing for name in cells.columns]].sum())
+    tests = int(_able(cells)[:, [name in sharing for name in cells.columns]].sum())
     shares = budgets(every, per_month=false_alarms.per_run(), windows_per_month=1.0)
 
     def held(check: Check) -> Held:
@@ -97,7 +97,7 @@ def score_once(cells: Cells, *, baseline: Counts, now: Counts) -> Evidence:
     x = np.concatenate(
         [_cell_surprise(cells, baseline=baseline, now=now, pooling=pooling)[None], _share_surprise(now, baseline)]
     )
-    judged = cells.tests & (now.sizes >= LEAST_ROWS)
+    judged = _able(cells) & (now.sizes >= LEAST_ROWS)
     return Evidence(
         positions={name: d for d, name in enumerate(cells.columns)},
         log_p=np.where(judged, np.maximum(x, 0.0), np.nan),
@@ -106,6 +106,13 @@ def score_once(cells: Cells, *, baseline: Counts, now: Counts) -> Evidence:
         windows=np.zeros(x.shape, dtype=np.int64),
         needed=0,
     )
+
+
+def _able(cells: Cells) -> Flags:
+    """bool[5, D]: the tests that one comparison can judge; new categories are no news where there are many."""
+    able = cells.tests
+    able[4] &= cells.listed
+    return able
 
 
 def _cell_surprise(cells: Cells, *, baseline: Counts, now: Counts, pooling: Pooling) -> Floats:

@@ -167,7 +167,7 @@ def budgeted_columns(checks: Sequence[Check], *, schema: Schema) -> frozenset[st
 
 
 def _matches(column: Column, patterns: tuple[str, ...]) -> bool:
-    return any(
+    return bool(patterns) and any(
         column.role == ROLE_GROUPS[pattern] if pattern in ROLE_GROUPS else fnmatchcase(column.name, pattern)
         for pattern in patterns
     )

@@ -37,7 +37,8 @@ def test_the_example_of_the_configuration_is_read():
         [
             {"name": "drift", "kind": "drift", "columns": ["@feature", "@score"], "exclude": ["session_*"],
              "false_alarms": "1 per month"},
-            {"name": "null-age", "kind": "quality", "metric": "missing", "columns": ["age"], "threshold": {"alert": 0.05}},
+            {"name": "null-age", "kind": "quality", "metric": "missing", "columns": ["age"],
+             "threshold": {"alert": 0.05}},
         ]
     )  # fmt: skip
     assert (drift.metric, drift.threshold, drift.min_rows, drift.hold) == ("psi", None, 50, 1)
