@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +19,7 @@ from monitor.profile.profile import Profile
 NATS = float(np.log(10.0))  # surprise is shown in powers of ten
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestEvidence:
+class TestEvidence(NamedTuple):
     """One test of one column: −ln p (nan where it was not judged: too few rows, or nothing to judge), the rows
     behind it, the PSI beyond what noise brings, and in how many healthy windows it could be judged."""
 
@@ -42,11 +42,9 @@ class Evidence:
 
     @cached_property
     def _tests(self) -> list[list[TestEvidence]]:
-        rows = zip(*(a.T.tolist() for a in (self.log_p, self.sizes, self.effect, self.windows)), strict=True)
-        return [
-            [TestEvidence(log_p=x, rows=int(n), effect=e, windows=w) for x, n, e, w in zip(*row, strict=True)]
-            for row in rows
-        ]
+        parts = (self.log_p, self.sizes.astype(np.int64), self.effect, self.windows)
+        columns = zip(*(part.T.tolist() for part in parts), strict=True)
+        return [[TestEvidence._make(test) for test in zip(*column, strict=True)] for column in columns]
 
     def of(self, column: str) -> list[TestEvidence] | None:
         """The five tests of a column, None where the layout has no such column."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from monitor.alert.findings import Finding, verdict_of
 from monitor.drift.measurement import Measurement
@@ -30,16 +29,16 @@ def measured_row(
     check: Check, *, measurement: Measurement, finding: Finding | None, status: Status = "ok"
 ) -> ResultRow:
     """The result row of a measurement: decided by ``finding``, or shown beside a column of this status."""
-    shown: dict[str, Any] = {"status": status, "reason": None}
+    reason, needs, threshold = None, None, None
     if finding is not None:
-        shown = {"status": finding.status, "reason": finding.reason, "needs": finding.needs,
-                 "threshold": finding.threshold}  # fmt: skip
+        status, reason, needs, threshold = finding.status, finding.reason, finding.needs, finding.threshold
     elif measurement.value is None:
-        shown = {"status": "unknown", "reason": measurement.reason}
+        status, reason = "unknown", measurement.reason
     return ResultRow(
         column=measurement.column, metric=measurement.metric, check=check.name, kind=check.kind,
-        value=measurement.value, lower=measurement.lower, upper=measurement.upper, p_value=measurement.p_value,
-        rows=measurement.rows, reference_rows=measurement.reference_rows, method=measurement.method, **shown,
+        value=measurement.value, lower=measurement.lower, upper=measurement.upper, threshold=threshold,
+        p_value=measurement.p_value, rows=measurement.rows, reference_rows=measurement.reference_rows,
+        status=status, reason=reason, needs=needs, method=measurement.method,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from monitor.model.errors import InvalidInput, NotAvailableYet
 from monitor.model.names import nearest, valid_name
-from monitor.model.schema import MONITORED_ROLES, Column, Schema
+from monitor.model.schema import MONITORED_ROLES, ROLES, Column, Schema
 from monitor.model.thresholds import FalseAlarms, Threshold, parse_false_alarms, parse_threshold
 
 Kind = Literal["drift", "quality", "volume", "schema"]
@@ -134,24 +134,26 @@ def selected_columns(check: Check, *, schema: Schema) -> tuple[Column, ...]:
     context columns. A drift check never takes a context column.
     """
     default = (*MONITORED_ROLES, "context") if check.kind == "quality" else MONITORED_ROLES
+    allowed = (*ROLES,) if check.columns and check.kind != "drift" else default
     return tuple(
         column
         for column in schema.monitored
-        if (check.kind != "drift" or column.role != "context")
-        and (_matches(column, check.columns) if check.columns else column.role in default)
+        if column.role in allowed
+        and (not check.columns or _matches(column, check.columns))
         and not _matches(column, check.exclude)
     )
 
 
 def deciding_columns(checks: Sequence[Check], *, schema: Schema) -> dict[str, tuple[Column, ...]]:
     """The columns each enabled check decides, by check name: the last match of (kind, metric, column) wins."""
-    enabled = [check for check in checks if check.enabled]
-    selected = {check.name: selected_columns(check, schema=schema) for check in enabled}
-    owner = {(check.kind, check.metric, c.name): check.name for check in enabled for c in selected[check.name]}
-    return {
-        check.name: tuple(c for c in selected[check.name] if owner[check.kind, check.metric, c.name] == check.name)
-        for check in enabled
-    }
+    found: dict[str, tuple[Column, ...]] = {}
+    taken: dict[tuple[str, str], set[str]] = {}
+    for check in reversed([check for check in checks if check.enabled]):
+        decided = taken.setdefault((check.kind, check.metric), set())
+        own = tuple(c for c in selected_columns(check, schema=schema) if c.name not in decided)
+        decided.update(c.name for c in own)
+        found[check.name] = own
+    return found
 
 
 def budgeted_columns(checks: Sequence[Check], *, schema: Schema) -> frozenset[str]:
