@@ -69,12 +69,11 @@ def ingest(
     from monitor.cli import files
     from monitor.ingest.open_table import media_type_of
 
-    server = Server(url=url, token=token)
     media_type = media_type_of(file)
     digest = files.digest_of(file)
     headers = {"Content-Type": files.part_media_type(media_type)} | ({"Prefer": "handling=strict"} if strict else {})
     totals = Totals()
-    with _progress() as progress:
+    with Server(url=url, token=token) as server, _progress() as progress:
         task = progress.add_task(file.name, total=files.size_of(file, media_type=media_type))
         for number, part in enumerate(files.parts_of(file, media_type=media_type)):
             key = f"{digest[:40]}-{number}"

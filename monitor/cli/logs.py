@@ -8,7 +8,7 @@ import sys
 
 from monitor.model.time import rfc3339
 
-_QUIET = ("apscheduler", "alembic", "httpx", "httpcore")
+_QUIET = ("apscheduler", "alembic", "httpx", "httpcore", "uvicorn")
 
 
 class JsonLines(logging.Formatter):

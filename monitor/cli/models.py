@@ -11,7 +11,7 @@ from urllib.parse import quote
 import typer
 
 from monitor.cli.output import print_fields, print_json, print_table
-from monitor.cli.server import Json, Server, Token, Url, version_path
+from monitor.cli.server import Json, Token, Url, ask, listed, version_path
 from monitor.model.errors import Malformed
 
 models = typer.Typer(no_args_is_help=True, help="Models: list, get, put, delete.")
@@ -30,7 +30,7 @@ def list_models(url: Url = None, token: Token = None, as_json: Json = False) -> 
 
     Example: driftline models list
     """
-    rows = list(Server(url=url, token=token).pages("models", params={}))
+    rows = listed(url, token, "models")
     if as_json:
         print_json(rows)
         return
@@ -43,7 +43,7 @@ def get_model(model: Model, url: Url = None, token: Token = None, as_json: Json 
 
     Example: driftline models get churn
     """
-    _show(Server(url=url, token=token).call("GET", _path(model)).json(), as_json=as_json)
+    _show(ask(url, token, "GET", _path(model)).json(), as_json=as_json)
 
 
 @models.command("put")
@@ -68,7 +68,7 @@ def put_model(
     """
     given = {"task": task, "team": team, "description": description, "window": window, "lateness": lateness,
              "timezone": timezone, "false_alarms": false_alarms}  # fmt: skip
-    answer = Server(url=url, token=token).call("PUT", _path(model), json=merged_body(body, given=given), repeat=True)
+    answer = ask(url, token, "PUT", _path(model), json=merged_body(body, given=given), repeat=True)
     _show(answer.json(), as_json=as_json)
 
 
@@ -78,7 +78,7 @@ def delete_model(model: Model, url: Url = None, token: Token = None) -> None:
 
     Example: driftline models delete churn
     """
-    Server(url=url, token=token).call("DELETE", _path(model))
+    ask(url, token, "DELETE", _path(model))
 
 
 @versions.command("list")
@@ -87,7 +87,7 @@ def list_versions(model: Model, url: Url = None, token: Token = None, as_json: J
 
     Example: driftline versions list churn
     """
-    rows = list(Server(url=url, token=token).pages(_path(model) + "/versions", params={}))
+    rows = listed(url, token, _path(model) + "/versions")
     if as_json:
         print_json(rows)
         return
@@ -100,7 +100,7 @@ def get_version(model: Model, version: Version, url: Url = None, token: Token = 
 
     Example: driftline versions get churn 42
     """
-    _show(Server(url=url, token=token).call("GET", version_path(model, version)).json(), as_json=as_json)
+    _show(ask(url, token, "GET", version_path(model, version)).json(), as_json=as_json)
 
 
 @versions.command("put")
@@ -121,7 +121,7 @@ def put_version(
     """
     given = {"state": state, "positive": positive, "decision_threshold": decision_threshold}
     path = version_path(model, version)
-    answer = Server(url=url, token=token).call("PUT", path, json=merged_body(body, given=given), repeat=True)
+    answer = ask(url, token, "PUT", path, json=merged_body(body, given=given), repeat=True)
     _show(answer.json(), as_json=as_json)
 
 
@@ -131,7 +131,7 @@ def delete_version(model: Model, version: Version, url: Url = None, token: Token
 
     Example: driftline versions delete churn 41
     """
-    Server(url=url, token=token).call("DELETE", version_path(model, version))
+    ask(url, token, "DELETE", version_path(model, version))
 
 
 def merged_body(body: Path | None, *, given: dict[str, Any]) -> dict[str, Any]:

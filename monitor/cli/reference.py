@@ -10,7 +10,7 @@ import typer
 from monitor.cli.models import Model, Version
 from monitor.cli.options import Items, with_roles
 from monitor.cli.output import print_fields, print_json, print_table
-from monitor.cli.server import Json, Server, Token, Url, version_path
+from monitor.cli.server import Json, Token, Url, ask, listed, version_path
 
 reference = typer.Typer(no_args_is_help=True, help="References of a version: set, from-stored, list, show, activate.")
 _UPLOAD_SECONDS = 3_600.0
@@ -34,7 +34,7 @@ def set_reference(
     from monitor.cli.files import pieces_of, reference_type_of
 
     params = [*roles, ("source", source if source is not None else file.name)]
-    answer = Server(url=url, token=token).call(
+    answer = ask(url, token,
         "PUT", version_path(model, version, "reference"), params=params, content=pieces_of(file),
         headers={"Content-Type": reference_type_of(file)}, timeout=_UPLOAD_SECONDS,
     )  # fmt: skip
@@ -59,7 +59,7 @@ def from_stored(
     Example: driftline reference from-stored churn 42 --from 2026-01-01 --to 2026-02-01
     """
     path = version_path(model, version, "reference")
-    answer = Server(url=url, token=token).call("POST", path, params={"from": from_, "to": to}, timeout=_UPLOAD_SECONDS)
+    answer = ask(url, token, "POST", path, params={"from": from_, "to": to}, timeout=_UPLOAD_SECONDS)
     _show(answer.json(), as_json=as_json)
 
 
@@ -71,7 +71,7 @@ def list_references(
 
     Example: driftline reference list churn 42
     """
-    rows = list(Server(url=url, token=token).pages(version_path(model, version, "references"), params={}))
+    rows = listed(url, token, version_path(model, version, "references"))
     if as_json:
         print_json(rows)
         return
@@ -84,7 +84,7 @@ def show_reference(model: Model, version: Version, url: Url = None, token: Token
 
     Example: driftline reference show churn 42
     """
-    answer = Server(url=url, token=token).call("GET", version_path(model, version, "reference")).json()
+    answer = ask(url, token, "GET", version_path(model, version, "reference")).json()
     if as_json:
         print_json(answer)
         return
@@ -105,7 +105,7 @@ def activate(
     Example: driftline reference activate churn 42 1
     """
     path = version_path(model, version, "reference", str(number), "activate")
-    _show(Server(url=url, token=token).call("POST", path, repeat=True).json(), as_json=as_json)
+    _show(ask(url, token, "POST", path, repeat=True).json(), as_json=as_json)
 
 
 def _show(answer: dict[str, Any], *, as_json: bool) -> None:

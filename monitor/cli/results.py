@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from itertools import islice
 from typing import Annotated, Any
 
 import typer
 
 from monitor.cli.models import Model, Version
 from monitor.cli.output import print_fields, print_json, print_table
-from monitor.cli.server import Json, Server, ServerRefused, Token, Url, version_path
+from monitor.cli.server import Json, Server, ServerRefused, Token, Url, ask, listed, version_path
 
 From = Annotated[str | None, typer.Option("--from", help="at or after (RFC 3339)", show_default=False)]
 To = Annotated[str | None, typer.Option("--to", help="before (RFC 3339)", show_default=False)]
@@ -42,8 +41,7 @@ def results(
         "from": from_, "to": to, "metric": metric, "column": column, "kind": kind, "limit": min(limit, 10_000),
         "latest": "true" if latest else None, "partial": "true" if partial else None,
     }  # fmt: skip
-    pages = Server(url=url, token=token).pages(version_path(model, version, "results"), params=params)
-    rows = list(islice(pages, limit))
+    rows = listed(url, token, version_path(model, version, "results"), params=params, limit=limit)
     if as_json:
         print_json(rows)
         return
@@ -55,7 +53,7 @@ def status(model: Model, version: Version, url: Url = None, token: Token = None,
 
     Example: driftline status churn 42
     """
-    answer = Server(url=url, token=token).call("GET", version_path(model, version, "status")).json()
+    answer = ask(url, token, "GET", version_path(model, version, "status")).json()
     if as_json:
         print_json(answer)
         return
@@ -81,12 +79,13 @@ def evaluate(
 
     Example: driftline evaluate churn 42 --from 2026-03-01 --wait
     """
-    server = Server(url=url, token=token)
     params = {name: value for name, value in (("from", from_), ("to", to)) if value is not None}
-    job = server.call("POST", version_path(model, version, "evaluate"), params=params, repeat=True).json()
-    while wait and job["state"] in ("queued", "running"):
-        time.sleep(_POLL_SECONDS)
-        job = server.call("GET", f"jobs/{job['id']}").json()
+    with Server(url=url, token=token) as server:
+        path = version_path(model, version, "evaluate")
+        job = server.call("POST", path, params=params, repeat=True).json()
+        while wait and job["state"] in ("queued", "running"):
+            time.sleep(_POLL_SECONDS)
+            job = server.call("GET", f"jobs/{job['id']}").json()
     if as_json:
         print_json(job)
     else:

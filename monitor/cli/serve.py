@@ -71,7 +71,10 @@ def run_until_told(application: Any, *, settings: Settings, places: tuple[str, .
     # uvicorn raises the signal it stopped for once more at its end; stopping as told is not a failure
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    server.run()
+    try:
+        server.run()
+    except SystemExit:  # uvicorn's own way to say that it could not start; the log says why
+        server.started = False
     if not server.started:
         raise ConfigurationError(f"could not listen on {settings.host}:{settings.port}: see the log above")
 

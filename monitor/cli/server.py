@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -47,6 +48,12 @@ class Server:
             transport=transport,
         )  # fmt: skip
 
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
     def call(self, method: str, path: str, *, repeat: bool | None = None, **request: Any) -> httpx.Response:
         """The answer, if it is a success; ``ServerRefused`` with the server's words otherwise.
 
@@ -82,6 +89,20 @@ class Server:
             cursor = page["next"]
             if cursor is None:
                 return
+
+
+def ask(url: str | None, token: str | None, method: str, path: str, **request: Any) -> httpx.Response:
+    """The answer of one call to the server that the options name."""
+    with Server(url=url, token=token) as server:
+        return server.call(method, path, **request)
+
+
+def listed(
+    url: str | None, token: str | None, path: str, *, params: dict[str, Any] | None = None, limit: int | None = None
+) -> list[dict[str, Any]]:
+    """The results of a list of the server that the options name, from all its pages, at most ``limit``."""
+    with Server(url=url, token=token) as server:
+        return list(islice(server.pages(path, params=params or {}), limit))
 
 
 def version_path(model: str, version: str, *rest: str) -> str:
