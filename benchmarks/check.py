@@ -112,9 +112,7 @@ def main(rows: int = ROWS) -> None:
     in_alert = [name for name in report.columns if report[name][0]["status"] == "alert"]
     print(f"check of {rows:,} x {NUMBERS + CATEGORIES}, both sides: {best:.2f} s (runs: {runs}; budget 2.0 s)")
     print(f"scipy and pandas loop: {loop_seconds:.2f} s, ratio {loop_seconds / best:.1f}")
-    print(
-        f"processor time of check: {min(processor):.2f} s; ks and l_infinity differ from the loop's by {off:.5f} at most"
-    )
+    print(f"processor time of check: {min(processor):.2f} s; ks and l_infinity are off the loop's by {off:.5f} at most")
     print(f"peak memory {peak.bytes / 2**20:,.0f} MiB, tables {tables / 2**20:,.0f} MiB, ratio", end=" ")
     print(f"{peak.bytes / tables:.2f} (budget 2.00)")
     print(f"status {report.status}, in alert: {', '.join(in_alert)}")

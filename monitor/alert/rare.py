@@ -43,7 +43,7 @@ def _tail_ratio(k: Floats, n: Floats, a: Floats, b: Floats) -> Floats:
         with np.errstate(over="ignore", invalid="ignore"):  # far below what is expected: P(X ≥ k) is 1, its ratio huge
             terms = term[going, None] * np.cumprod(ratio, axis=1)
             terms[np.isnan(terms)] = 0.0  # infinity times the 0 from n on
-        total[going] += terms.sum(axis=1)
+            total[going] += terms.sum(axis=1)
         term[going], at[going] = terms[:, -1], at[going] + block
         going = going[term[going] > 1e-10 * total[going]]
         if len(going) == 0:
