@@ -25,7 +25,7 @@ from monitor.settings import Settings
 from monitor.store import Store, open_store
 from monitor.telemetry import Telemetry
 
-UPLOADS_AT_ONCE = 2
+REFERENCES_AT_ONCE = 2
 Clock = Callable[[], int]
 
 
@@ -94,7 +94,8 @@ def _services(
     )  # fmt: skip
     return Services(
         store=store, settings=settings, telemetry=telemetry, ingest=ingest, jobs=runner if jobs else None,
-        contexts=contexts, open_windows=runner.open_windows, uploads=asyncio.Semaphore(UPLOADS_AT_ONCE), now_us=now_us,
+        contexts=contexts, open_windows=runner.open_windows, references=asyncio.Semaphore(REFERENCES_AT_ONCE),
+        now_us=now_us,
         exporter=_exporter(settings, store=store, telemetry=telemetry, now_us=now_us, refresh_seconds=refresh_seconds),
     )  # fmt: skip
 

@@ -37,9 +37,12 @@ async def put_reference(model: ModelName, version: VersionName, request: Request
     media_type = _media_type(request)
     roles, source = _roles(request)
     found = await run_in_threadpool(_version, services, model, version, request)
-    async with services.uploads, received_file(request, directory=services.settings.upload_dir) as upload:
+    async with received_file(request, directory=services.settings.upload_dir) as upload:
         origin = Origin(digest=upload.digest, source=source, media_type=media_type)
-        published = await run_in_threadpool(_set, services, version=found, upload=upload, roles=roles, origin=origin)
+        async with services.references:
+            published = await run_in_threadpool(
+                _set, services, version=found, upload=upload, roles=roles, origin=origin
+            )  # fmt: skip
     services.ingest.invalidate()
     return _answer(published)
 
@@ -51,7 +54,7 @@ async def post_reference(
     if span.from_us is None or span.to_us is None:
         raise InvalidInput("a reference from stored rows needs both from and to: expected ?from=…&to=…", code="time")
     found = await run_in_threadpool(_version, services, model, version, request)
-    async with services.uploads:
+    async with services.references:
         published = await run_in_threadpool(
             set_stored_reference, services.store, version_id=found.id, from_us=span.from_us, to_us=span.to_us,
             now_us=services.now_us(),

@@ -24,7 +24,7 @@ from monitor.telemetry import Telemetry
 class Services:
     """The concrete things behind the routes; ``jobs`` is None where another process runs them.
 
-    ``uploads`` bounds how many references are taken in at a time: each costs a core and disk.
+    ``references`` bounds how many are profiled at a time: each costs a core.
     """
 
     store: Store
@@ -35,7 +35,7 @@ class Services:
     contexts: Contexts
     open_windows: OpenWindows
     exporter: Exporter
-    uploads: asyncio.Semaphore
+    references: asyncio.Semaphore
     now_us: Callable[[], int]
 
 

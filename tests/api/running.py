@@ -15,11 +15,11 @@ from monitor.api.protocol import BoundedHttp
 
 
 @contextmanager
-def running(application) -> Iterator[str]:
+def running(application, *, root_path="") -> Iterator[str]:
     """The base URL of the application while the block runs."""
     config = uvicorn.Config(
         application, host="127.0.0.1", port=0, http=BoundedHttp, ws="none", lifespan="on", log_config=None,
-        access_log=False, server_header=False,
+        access_log=False, server_header=False, root_path=root_path,
     )  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)

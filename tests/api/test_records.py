@@ -93,8 +93,9 @@ def test_every_media_type_stores_the_same_record(churn, headers, body):
     [
         (JSON, b"{", 400), (JSON, b"[" * 200_000, 400), (JSON, b'{"records": []}', 422), (JSON, b"[]", 422),
         (JSON, b'{"records": 3}', 422), (JSON, b"", 400), ({"Content-Type": "text/html"}, b"x", 415),
-        ({}, b"x", 415), (JSON | {"Content-Encoding": "br"}, b"x", 415), (JSON | {"Content-Encoding": "gzip"}, b"x", 400),
-        (ARROW, b"x" * 100, 400), (PARQUET, b"x", 400), (JSON, b"x" * (8 * 1024**2 + 1), 413),
+        ({}, b"x", 415), (JSON | {"Content-Encoding": "br"}, b"x", 415),
+        (JSON | {"Content-Encoding": "gzip"}, b"x", 400), (ARROW, b"x" * 100, 400),
+        (PARQUET, b"x", 400), (JSON, b"x" * (8 * 1024**2 + 1), 413),
         (JSON | {"Idempotency-Key": ""}, b'{"records": [{"a": 1}]}', 422),
     ],
 )  # fmt: skip
@@ -189,7 +190,9 @@ def test_counters_add_up_to_what_was_received(churn):
 
 def test_ingest_is_counted_once_a_request(churn):
     churn.post(P, json={"records": [record(1)]})
-    lines = [line for line in churn.get("/metrics").text.splitlines() if "requests_total{" in line and "predict" in line]
+    lines = [
+        line for line in churn.get("/metrics").text.splitlines() if "requests_total{" in line and "predict" in line
+    ]
     assert lines == [
         'driftline_requests_total{code="200",route="/api/v1/models/{model}/versions/{version}/predictions"} 1.0'
     ]

@@ -1,0 +1,79 @@
+"""The head of a request: small, and soon."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from contextlib import suppress
+
+import httpx
+import pytest
+
+from monitor.api import protocol
+from monitor.app import create_app
+from monitor.settings import Settings
+from tests.api.running import running
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with running(create_app(Settings(data_dir=tmp_path_factory.mktemp("data")), jobs=False)) as url:
+        host, port = url.removeprefix("http://").split(":")
+        yield host, int(port)
+
+
+def said_to(address, *pieces: bytes, pause: float = 0.0, timeout: float = 5.0) -> bytes:
+    """Everything the server says to the pieces, until it hangs up."""
+    answer = b""
+    with socket.create_connection(address, timeout=timeout) as connection, suppress(ConnectionError):
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(pause)
+        while chunk := connection.recv(65_536):
+            answer += chunk
+    return answer
+
+
+def test_a_head_in_pieces_is_served(address):
+    answer = said_to(
+        address, b"GET /livez HTTP/1.1\r\nHost: local", b"host\r\nConnection: close\r\n", b"\r\n", pause=0.05
+    )
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.endswith(b"ok\n")
+
+
+def test_a_head_that_never_ends_is_431(address):
+    lines = [b"X-%d: %s\r\n" % (n, b"a" * 1_000) for n in range(66)]
+    answer = said_to(address, b"GET /livez HTTP/1.1\r\nHost: localhost\r\n", *lines, pause=0.001)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == 431
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /livez HT"], ids=["silent", "begun"])
+def test_a_head_that_does_not_come_is_hung_up_on(address, monkeypatch, begun):
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    began = time.monotonic()
+    assert said_to(address, begun) == b""
+    assert time.monotonic() - began < 3
+
+
+def test_a_request_that_is_no_http_is_400_and_the_server_lives_on(address):
+    assert said_to(address, b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert said_to(address, b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").endswith(b"ok\n")
+
+
+def test_several_requests_share_a_connection(address):
+    request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    last = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert said_to(address, request + request, last, pause=0.05).count(b"HTTP/1.1 200 OK") == 3
+
+
+def test_a_proxy_may_strip_a_prefix(tmp_path):
+    settings = Settings(data_dir=tmp_path, root_path="/driftline")
+    with running(create_app(settings, jobs=False), root_path="/driftline") as url, httpx.Client(base_url=url) as client:
+        assert client.put("/api/v1/models/m", json={}).status_code == 201
+        assert client.put("/api/v1/models/m/versions/1", json={}).status_code == 201
+        assert client.post("/api/v1/models/m/predictions", json={"records": [{"a": 1}]}).status_code == 200
+        assert client.get("/").headers["location"] == "/driftline/docs"
+        assert 'href="/driftline/api/v1/openapi.json"' in client.get("/docs").text
