@@ -136,10 +136,11 @@ def _cell_surprise(cells: Cells, *, baseline: Counts, now: Counts, pooling: Pool
 def _single_cell(counts: Floats, *, reference: Floats, width: Integers) -> Floats:
     """ln p float64[D] of the cell whose count is the most surprising, too high or too low, of all its cells."""
     n, m = counts.sum(axis=1, keepdims=True), reference.sum(axis=1, keepdims=True)
-    high = rare_surprise(counts, n, reference_hits=reference, reference_sizes=m)
-    low = rare_surprise(n - counts, n, reference_hits=m - reference, reference_sizes=m)
+    high = counts * m >= reference * n  # the other side has p above ½: it is never the surprising one
+    hits, before = np.where(high, counts, n - counts), np.where(high, reference, m - reference)
+    surprise = rare_surprise(hits, n, reference_hits=before, reference_sizes=m)
     held = np.arange(counts.shape[1]) < width[:, None]
-    most = np.where(held, np.maximum(high, low), 0.0).max(axis=1)
+    most = np.where(held, surprise, 0.0).max(axis=1)
     # Two sides of each cell; two cells are one question.
     questions = np.where(width > 2, 2.0 * width, 2.0)
     log_p: Floats = np.log(questions) - most
