@@ -2,10 +2,9 @@
 
 The way through it:
 
-    build_cells(layout, reference)                            -> Cells        what is judged of each column
-    build_history(layout, reference, windows)                 -> History      what healthy windows look like
-    calibrate(history, windows_per_month=…, false_alarms=…)   -> Calibration  usual movement, tails, threshold
-    judge(checks, schema, layout, reference, current, …)      -> Judgement    rows and verdicts of one window
-    judge_once(…)                                             -> Judgement    the same without any history
-    advance(state, verdict, …)                                -> state, transition
+    build_history(layout, reference, windows)     -> History      the judged counts of healthy windows
+    calibrate(history, windows_per_month, …)      -> Calibration  usual movement, tails, one threshold
+    judge(checks, schema, layout, …)              -> Judgement    rows and verdicts of one window
+    judge_once(checks, schema, layout, …)         -> Judgement    the same without any history
+    advance(state, verdict, …)                    -> state, transition
 """

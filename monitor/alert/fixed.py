@@ -25,15 +25,15 @@ def judge_fixed(
     return result, verdict_of(check, findings, rows=rows, reason=reason)
 
 
-def measured_row(
-    check: Check, *, measurement: Measurement, finding: Finding | None, status: Status = "ok"
-) -> ResultRow:
-    """The result row of a measurement: decided by ``finding``, or shown beside a column of this status."""
-    reason, needs, threshold = None, None, None
-    if finding is not None:
-        status, reason, needs, threshold = finding.status, finding.reason, finding.needs, finding.threshold
-    elif measurement.value is None:
-        status, reason = "unknown", measurement.reason
+def measured_row(check: Check, *, measurement: Measurement, finding: Finding) -> ResultRow:
+    """The result row of a measurement: decided by the finding, or shown beside one on another metric.
+
+    What is shown beside has no threshold of its own and the status of its column.
+    """
+    status, reason, needs = finding.status, finding.reason, finding.needs
+    threshold = finding.threshold if finding.metric == measurement.metric else None
+    if measurement.value is None and finding.status != "unknown":
+        status, reason, needs = "unknown", measurement.reason, None
     return ResultRow(
         column=measurement.column, metric=measurement.metric, check=check.name, kind=check.kind,
         value=measurement.value, lower=measurement.lower, upper=measurement.upper, threshold=threshold,

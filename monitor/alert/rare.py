@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import betaln, gammaln
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 _BLOCKS = (32, 256, 1024, 4096)  # terms summed before the rest is taken as a geometric series
 
 
@@ -24,13 +25,20 @@ def rare_surprise(hits: Floats, sizes: Floats, *, reference_hits: Floats, refere
     """
     hits, sizes, reference_hits, reference_sizes = np.broadcast_arrays(hits, sizes, reference_hits, reference_sizes)
     surprise = np.zeros(hits.shape)
-    some = hits > 0
+    some = (hits > 0) & ~_far_below(hits, sizes, a=reference_hits + 0.5, b=reference_sizes - reference_hits + 0.5)
     if some.any():
         k, n = hits[some].astype(float), sizes[some].astype(float)
         a, b = reference_hits[some] + 0.5, reference_sizes[some] - reference_hits[some] + 0.5
         log_mass = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + betaln(k + a, n - k + b) - betaln(a, b)
         surprise[some] = np.maximum(-(log_mass + np.log(_tail_ratio(k, n, a, b))), 0.0)
     return surprise
+
+
+def _far_below(k: Floats, n: Floats, *, a: Floats, b: Floats) -> Flags:
+    """Where k is more than six standard deviations under its mean: no surprise, and a sum that could overflow."""
+    share, known = a / (a + b), a + b
+    variance = n * share * (1.0 - share) * (known + n) / (known + 1.0)
+    return k < n * share - 6.0 * np.sqrt(variance)
 
 
 def _tail_ratio(k: Floats, n: Floats, a: Floats, b: Floats) -> Floats:
@@ -40,10 +48,8 @@ def _tail_ratio(k: Floats, n: Floats, a: Floats, b: Floats) -> Floats:
     for block in _BLOCKS:
         j = at[going, None] + np.arange(block)
         ratio = _mass_ratio(j, n[going, None], a[going, None], b[going, None])
-        with np.errstate(over="ignore", invalid="ignore"):  # far below what is expected: P(X ≥ k) is 1, its ratio huge
-            terms = term[going, None] * np.cumprod(ratio, axis=1)
-            terms[np.isnan(terms)] = 0.0  # infinity times the 0 from n on
-            total[going] += terms.sum(axis=1)
+        terms = term[going, None] * np.cumprod(ratio, axis=1)
+        total[going] += terms.sum(axis=1)
         term[going], at[going] = terms[:, -1], at[going] + block
         going = going[term[going] > 1e-10 * total[going]]
         if len(going) == 0:

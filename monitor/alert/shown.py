@@ -24,7 +24,7 @@ def drift_rows(
 ) -> list[ResultRow]:
     """A column's rows under an auto drift check: its surprise, then what was measured and no other check shows."""
     beside = [
-        measured_row(check, measurement=measurement, finding=None, status=finding.status)
+        measured_row(check, measurement=measurement, finding=finding)
         for metric, measurement in measured.get(finding.column, {}).items()
         if metric in _BESIDE and (metric, finding.column) not in elsewhere
     ]

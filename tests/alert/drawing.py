@@ -15,7 +15,11 @@ DECILES = np.full(GROUPS, 0.1)
 
 @dataclass
 class Traffic:
-    """Windows of ``rows`` rows and ``columns`` columns; ``shares`` draws each window's shares, 1 % are missing."""
+    """Windows of ``rows`` rows and ``columns`` columns; 1 % are missing.
+
+    ``shares`` are those of the cells, drawn anew for each window where there is a ``concentration``; ``volumes`` are
+    rows to draw from instead of always the same.
+    """
 
     rng: np.random.Generator
     columns: int = 20
@@ -24,6 +28,7 @@ class Traffic:
     missing: float = 0.01
     shares: np.ndarray = field(default_factory=lambda: DECILES)
     concentration: float | None = None
+    volumes: tuple[int, ...] = ()
 
     def windows(self, count, *, shares=None, column=0):
         """(cells [W, D, G], hits [W, 4, D], rows [W]); ``shares`` are those of one ``column`` instead."""
@@ -33,10 +38,11 @@ class Traffic:
         if shares is not None:
             p = p.copy()
             p[:, column] = shares
-        cells = self.rng.multinomial(self.rows, p).astype(float)
+        rows = self.rng.choice(self.volumes or (self.rows,), count)
+        cells = self.rng.multinomial(rows[:, None], p).astype(float)
         hits = np.zeros((count, 4, self.columns))
-        hits[:, 1] = self.rng.binomial(self.rows, self.missing, (count, self.columns))
-        return cells, hits, np.full(count, float(self.rows))
+        hits[:, 1] = self.rng.binomial(rows[:, None], self.missing, (count, self.columns))
+        return cells, hits, rows.astype(float)
 
     def history(self, count):
         """A history of so many healthy windows, the reference being their sum."""

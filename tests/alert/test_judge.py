@@ -1,10 +1,12 @@
 """Windows judged: automatic and fixed thresholds, learning, breakage, unknowns, who decides which column."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.alert.calibrate import calibrate
 from monitor.alert.history import build_history
@@ -12,6 +14,7 @@ from monitor.alert.judge import judge, wanted_metrics
 from monitor.alert.single import judge_once
 from monitor.drift.compare import compare
 from monitor.model.checks import budgeted_columns, default_checks, parse_checks
+from monitor.model.results import UNKNOWN_REASONS
 from monitor.model.schema import Column, Schema
 from monitor.profile.build import LayoutBuilder
 from monitor.profile.profile import Profile, empty, merge, profile_batch
@@ -330,8 +333,26 @@ def test_no_checks_judge_nothing(taught, rng):
     assert taught.judge(batch(rng), checks=[]).verdicts == ()
 
 
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_counted_every_number_is_finite_and_every_unknown_has_its_reason(taught, seed):
+    rng = np.random.default_rng(seed)
+    cells, offsets = int(taught.layout.offsets[-1]), taught.layout.offsets
+    counts = rng.integers(0, 5, cells) * (rng.random(cells) < rng.random()) * int(10 ** rng.integers(0, 6))
+    valid = np.add.reduceat(counts, offsets[:-1])
+    rows = int(valid.max()) + int(rng.integers(0, 3))
+    invalid = rng.binomial(rows - valid, rng.random())
+    current = replace(empty(taught.layout), rows=rows, counts=counts, invalid=invalid, missing=rows - valid - invalid)
+    for judgement in (taught.judge(current), once(taught, current)):
+        for r in judgement.rows:
+            assert all(v is None or np.isfinite(v) for v in (r.value, r.lower, r.upper, r.threshold, r.p_value)), r
+            assert (r.status == "unknown") == (r.reason is not None), r
+            assert r.reason is None or r.reason in UNKNOWN_REASONS
+        assert all((v.status == "unknown") == (v.reason is not None) for v in judgement.verdicts)
+
+
 def once(case, rows, **more):
-    current = profile_batch(case.layout, rows)
+    current = rows if isinstance(rows, Profile) else profile_batch(case.layout, rows)
     measured = compare(case.layout, case.reference, current) + measure(case.layout, case.reference, current)
     return judge_once(
         checks=default_checks(), schema=SCHEMA, layout=case.layout, reference=case.reference, current=current,

@@ -31,6 +31,7 @@ def realised(traffic, *, windows, months, per_month):
         ("natural", 720, 720, 1_000),
         ("natural", 240, 720, 10_000),
         ("categories", 720, 720, 1_000),
+        ("volumes", 720, 720, 1_000),
     ],
 )
 def test_one_alarm_a_month_is_promised_and_no_more_come(kind, history, per_month, rows):
@@ -42,8 +43,10 @@ def test_one_alarm_a_month_is_promised_and_no_more_come(kind, history, per_month
         traffic = Traffic(rng=rng, rows=rows)
         if kind == "natural":
             traffic.concentration = 90.0  # each decile's share varies by 10 % of itself from window to window
-        if kind == "categories":
+        if kind in ("categories", "volumes"):
             traffic.shares, traffic.ordered = SKEWED, False
+        if kind == "volumes":  # so that columns are pooled at every level, and at night as two cells
+            traffic.volumes = (60, 120, 300, 1_000, 3_000)
         found += realised(traffic, windows=history, months=months, per_month=per_month)
     assert found <= poisson.ppf(1 - 1e-4, months * versions)
 

@@ -1,5 +1,8 @@
 """The steps of the recipe, each against an independent implementation."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import logsumexp
 
+from monitor.alert import psi_tail_table
 from monitor.alert.movement import share_variance, usual_movement
 from monitor.alert.pooling import build_pooling, pool
 from monitor.alert.psi_tail import log_psi_tail
@@ -200,6 +204,13 @@ def test_peaks_close_together_are_one():
     apart = scores.copy()
     apart[105] = scores[106]
     assert found == find_peaks(apart)
+
+
+@pytest.mark.parametrize(("cells", "expected"), [(3, 20), (6, 50)])
+def test_the_table_is_what_its_script_makes(cells, expected):
+    script = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "psi_tail_table.py"))
+    row = psi_tail_table.EXCESS[psi_tail_table.CELLS.index(cells)][psi_tail_table.EXPECTED.index(expected)]
+    assert script["excess"](cells, expected) == pytest.approx(row, abs=6e-4)
 
 
 @pytest.mark.parametrize(("rows", "cells"), [(200, 10), (150, 5)])
