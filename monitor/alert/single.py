@@ -6,7 +6,7 @@ How much the columns vary by themselves is unknown here, so a small effect is no
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 from scipy.special import log_ndtr
@@ -55,24 +55,6 @@ def judge_once(
     )
     sharing = budgeted_columns(every, schema=schema)
     tests = int(_able(cells)[:, [name in sharing for name in cells.columns]].sum())
-    shares = budgets(every, per_month=false_alarms.per_run(), windows_per_month=1.0)
-
-    def held(check: Check) -> Held:
-        per_run = min(shares[check.name], 0.5)
-        alert, warning = (
-            column_threshold(-float(np.log(rate)), tests=tests, looks_per_month=1.0)
-            for rate in (per_run, min(10.0 * per_run, max(per_run, 0.05)))
-        )
-        return Held(
-            evidence=evidence,
-            alert=alert,
-            warning=warning,
-            tests=tests,
-            looks_per_month=1.0,
-            method={**METHOD, "tests": tests, "false_alarms_per_run": per_run},
-            min_effect=min_effect if check.min_effect is None else check.min_effect,
-        )
-
     return judge_all(
         every,
         schema=schema,
@@ -80,9 +62,34 @@ def judge_once(
         reference=reference,
         current=current,
         measurements=measurements,
-        held=held,
+        held=_holder(every, evidence=evidence, tests=tests, per_run=false_alarms.per_run(), min_effect=min_effect),
         absent=absent,
     )
+
+
+def _holder(
+    checks: tuple[Check, ...], *, evidence: Evidence, tests: int, per_run: float, min_effect: float
+) -> Callable[[Check], Held]:
+    """What gives each auto check its thresholds: a share of the budget each, a warning at ten times the rate."""
+    shares = budgets(checks, per_month=per_run, windows_per_month=1.0)
+
+    def held(check: Check) -> Held:
+        rate = min(shares[check.name], 0.5)
+        alert, warning = (
+            column_threshold(-float(np.log(often)), tests=tests, looks_per_month=1.0)
+            for often in (rate, max(rate, min(10.0 * rate, 0.05)))
+        )
+        return Held(
+            evidence=evidence,
+            alert=alert,
+            warning=warning,
+            tests=tests,
+            looks_per_month=1.0,
+            method={**METHOD, "tests": tests, "false_alarms_per_run": rate},
+            min_effect=min_effect if check.min_effect is None else check.min_effect,
+        )
+
+    return held
 
 
 def score_once(cells: Cells, *, baseline: Counts, now: Counts) -> Evidence:
