@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from monitor.model.entities import Model, Version
@@ -41,24 +42,43 @@ def newest_judged_us(states: Iterable[CheckState]) -> int:
     return max((state.window_start_us for state in states), default=-(2**62))
 
 
-def empty_windows(newest: WindowRow, *, model: Model, judged_us: int, now_us: int) -> list[tuple[int, int]]:
-    """Closed windows ``(start, end)`` without rows behind the newest one that has some, not yet judged.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """Closed windows ``(start, end)`` without rows that are due now, and when to look again (None: not before rows)."""
 
-    They count as no volume while the feed is fresh enough to be missed: loaded history ends where it ends, and
-    a feed that stopped long ago has its alert already.
+    windows: tuple[tuple[int, int], ...] = ()
+    next_us: int | None = None
+
+
+def silence(recent: Sequence[WindowRow], *, model: Model, judged_us: int, now_us: int) -> Silence:
+    """The windows behind the newest of ``recent`` (with rows, oldest first) that count as no volume now.
+
+    A closed window without rows is pending until the feed's usual lag has passed. Silence is told while the feed is
+    fresh enough to be missed: loaded history ends where it ends, and one that stopped long ago has its alert.
     """
-    if newest.first_received_us is None or not _is_live(newest, model=model):
-        return []
+    newest = recent[-1]
+    if not _is_live(newest, model=model):
+        return Silence()
     patience_us = max(model.page_within_us, model.stale_us)
-    until_us = min(now_us - model.lateness_us, newest.end_us + patience_us)
-    oldest_us = max(newest.end_us, judged_us + 1, now_us - model.lateness_us - model.page_within_us)
-    if oldest_us >= until_us:
-        return []
-    return [
-        (start, end)
-        for start, end in model.window.between(oldest_us, until_us)
-        if end <= until_us and start > max(judged_us, newest.start_us)
-    ]
+    waits_us = model.lateness_us + usual_lag_us(recent, model=model)
+    found: list[tuple[int, int]] = []
+    for start, end in model.window.between(newest.end_us, min(now_us, newest.end_us + patience_us)):
+        if end + waits_us > now_us:
+            return Silence(windows=tuple(found), next_us=end + waits_us)
+        if start > judged_us and now_us - (end + model.lateness_us) <= model.page_within_us:
+            found.append((start, end))
+    still = now_us < newest.end_us + patience_us
+    return Silence(windows=tuple(found), next_us=model.window.end_of(now_us) + waits_us if still else None)
+
+
+def usual_lag_us(recent: Sequence[WindowRow], *, model: Model) -> int:
+    """How long after a window's end its first rows come, in nine of ten of the recent windows; 0 for a prompt feed."""
+    lags = sorted(
+        max(window.first_received_us - window.end_us, 0)
+        for window in recent
+        if window.first_received_us is not None and _is_live(window, model=model)
+    )
+    return min(lags[math.ceil(0.9 * len(lags)) - 1], model.page_within_us // 2) if lags else 0
 
 
 def _is_live(window: WindowRow, *, model: Model) -> bool:

@@ -67,21 +67,21 @@ def change_runs(
 
 
 def split_by_prefix(hashes: Hashes, *, largest: int) -> list[Hashes]:
-    """The distinct ascending hashes in ranges of the hash space, each halved until it holds at most ``largest``.
+    """The ascending, distinct hashes cut in halves of the hash space until each holds at most ``largest``.
 
     >>> [part.tolist() for part in split_by_prefix(np.array([1, 2, 2**63], dtype=np.uint64), largest=2)]
     [[1, 2], [9223372036854775808]]
     """
     parts: list[Hashes] = []
-    waiting = [(hashes, 0, 64)]  # hashes whose leading bits are those of the number, and how many bits are free
-    while waiting:
-        part, begin, free = waiting.pop()
+    left = [(hashes, 0, 64)]  # ascending hashes, the prefix they share, how many bits are below it
+    while left:
+        part, prefix, bits = left.pop()
         if len(part) <= largest:
             parts += [part] if len(part) else []
             continue
-        middle = begin + (1 << (free - 1))
+        middle = prefix + (1 << (bits - 1))
         cut = int(np.searchsorted(part, np.uint64(middle)))
-        waiting += [(part[cut:], middle, free - 1), (part[:cut], begin, free - 1)]
+        left += [(part[cut:], middle, bits - 1), (part[:cut], prefix, bits - 1)]
     return parts
 
 

@@ -6,22 +6,23 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from monitor.evaluate.catchup import empty_windows, newest_judged_us
+from monitor.evaluate.catchup import Silence, newest_judged_us, silence
 from monitor.evaluate.context import Contexts, VersionContext
 from monitor.evaluate.guard import Guard, Moved
 from monitor.evaluate.judging import Judged, judge_window
-from monitor.evaluate.merged import earlier_profiles
+from monitor.evaluate.merged import LOOKBACK, earlier_profiles
 from monitor.evaluate.reprofile import reprofile
 from monitor.evaluate.verdicts import move_verdicts
 from monitor.model.results import Status
 from monitor.profile import codec
 from monitor.profile.profile import Profile, empty
 from monitor.store.engine import Store
+from monitor.store.models import get_version_by_id
 from monitor.store.profiles import StoredProfile, get_profile, put_profiles
 from monitor.store.results import StoredResult, pack_rows, put_result
 from monitor.store.verdicts import get_states
 from monitor.store.versions import lock_version
-from monitor.store.windows import WindowRow, get_window, newest_window, upsert_window
+from monitor.store.windows import WindowRow, get_window, recent_windows, upsert_window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,16 +108,16 @@ class Evaluator:
             raise Moved(f"window {window.start_us} of version {window.version_id} changed while it was read")
         return made.profile, made.profile
 
-    def silent_windows(self, *, version_id: int, now_us: int) -> list[tuple[int, int]]:
-        """Closed windows ``(start, end)`` behind the newest one with rows that are not judged yet."""
+    def silence(self, *, version_id: int, now_us: int) -> Silence:
+        """Closed windows without rows behind the newest one with rows, that are due and not judged yet."""
         with self._store.read() as conn:
-            context = self._contexts.load(conn, version_id=version_id)
-            newest = newest_window(conn, version_id=version_id)
+            model, version = get_version_by_id(conn, id=version_id)
+            recent = recent_windows(conn, version_id=version_id, limit=LOOKBACK)
             states = get_states(conn, version_id=version_id)
-        if newest is None or context.version.state != "live":
-            return []
+        if not recent or version.state != "live":
+            return Silence()
         judged_us = newest_judged_us(states.values())
-        return empty_windows(newest, model=context.model, judged_us=judged_us, now_us=now_us)
+        return silence(recent, model=model, judged_us=judged_us, now_us=now_us)
 
     def evaluate_silence(
         self, *, version_id: int, start_us: int, end_us: int, now_us: int, guard: Guard | None = None

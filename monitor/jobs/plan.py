@@ -25,6 +25,7 @@ class Due:
     fold: bool = False
     windows: bool = False
     silence: bool = False
+    newest_us: int = 0  # the start of the newest window with rows
 
     @property
     def version_id(self) -> int:
@@ -50,38 +51,48 @@ def read_facts(conn: Connection) -> Facts:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What this process did lately: when a version was folded, and what it found when it looked for silence.
+
+    ``silence`` is (start of the newest window then, when to look again).
+    """
+
+    folded_us: Mapping[int, int]
+    silence: Mapping[int, tuple[int, int | None]]
+
+
 def due_versions(
-    facts: Facts,
-    *,
-    fleet: Fleet,
-    rule: FoldRule,
-    folded_us: Mapping[int, int],
-    silence_us: Mapping[int, int],
-    fold_interval_us: int,
-    now_us: int,
+    facts: Facts, *, fleet: Fleet, rule: FoldRule, memory: Memory, fold_interval_us: int, now_us: int
 ) -> list[Due]:
-    """The versions with work, those whose window closed first before those that only fold."""
+    """The versions with work, those whose window closed before those that only fold."""
     found: list[Due] = []
     for version_id, (model, version) in fleet.items():
-        waiting = facts.waiting.get(version_id)
+        waiting, newest = facts.waiting.get(version_id), facts.newest.get(version_id)
         end_us = facts.earliest_dirty_end_us.get(version_id)
         windows = end_us is not None and end_us + model.lateness_us <= now_us
-        fold = False
-        if waiting is not None and rule.due(waiting, model=model, version=version, now_us=now_us):
-            rested = now_us - folded_us.get(version_id, -(2**62)) >= fold_interval_us
-            # A window that is to be judged now waits for no interval: its rows belong to it.
-            fold = rested or (windows and waiting.t_min_us < now_us - model.lateness_us)
-        looked_us = silence_us.get(version_id)
-        silence = _silent(
-            facts.newest.get(version_id), model=model, version=version, looked_us=looked_us, now_us=now_us
-        )
+        fold = waiting is not None and rule.due(waiting, model=model, version=version, now_us=now_us)
+        if fold and waiting is not None and now_us - memory.folded_us.get(version_id, -(2**62)) < fold_interval_us:
+            # A window that is to be judged now waits for no interval: the rows may be its own.
+            fold = windows and waiting.t_min_us < now_us - model.lateness_us
+        silence = newest is not None and version.state == "live"
+        if newest is not None and silence:
+            silence = _silent(newest, model=model, looked=memory.silence.get(version_id), now_us=now_us)
         if fold or windows or silence:
-            found.append(Due(model=model, version=version, fold=fold, windows=windows, silence=silence))
+            newest_us = 0 if newest is None else newest.start_us
+            found.append(
+                Due(model=model, version=version, fold=fold, windows=windows, silence=silence, newest_us=newest_us)
+            )
     return sorted(found, key=lambda due: (not due.windows, due.version_id))
 
 
-def _silent(newest: WindowRow | None, *, model: Model, version: Version, looked_us: int | None, now_us: int) -> bool:
-    """Whether a window has closed behind the newest one with rows, since somebody looked for silence here."""
-    if newest is None or version.state != "live" or closes_us(model, newest.end_us) > now_us:
+def _silent(newest: WindowRow, *, model: Model, looked: tuple[int, int | None] | None, now_us: int) -> bool:
+    """Whether a window has closed behind the newest one with rows.
+
+    ``looked`` is (start of the newest window then, when to look again) of the last time somebody looked.
+    """
+    if closes_us(model, newest.end_us) > now_us:
         return False
-    return looked_us is None or closes_us(model, looked_us - model.lateness_us) <= now_us
+    if looked is None or looked[0] != newest.start_us:
+        return True
+    return looked[1] is not None and looked[1] <= now_us

@@ -20,7 +20,7 @@ from monitor.evaluate.window import Evaluator
 from monitor.jobs.attempts import Attempts
 from monitor.jobs.lanes import Lanes
 from monitor.jobs.leases import Leases
-from monitor.jobs.plan import Due, Facts, Fleet, due_versions, read_facts
+from monitor.jobs.plan import Due, Facts, Fleet, Memory, due_versions, read_facts
 from monitor.jobs.queue_work import QueueWork
 from monitor.jobs.schedule import Ticker
 from monitor.jobs.settings import JobSettings
@@ -70,7 +70,7 @@ class JobRunner:
         self._ticker: Ticker | None = None
         self._lock = Lock()
         self._folded_us: dict[int, int] = {}
-        self._silence_us: dict[int, int] = {}
+        self._silence: dict[int, tuple[int, int | None]] = {}
         self._last_tick_us: int | None = None
 
     def tick(self, now_us: int | None = None) -> Tally:
@@ -155,7 +155,7 @@ class JobRunner:
             if due.fold:
                 self._folded_us[due.version_id] = now_us
             if due.silence:
-                self._silence_us[due.version_id] = now_us
+                self._silence[due.version_id] = (due.newest_us, tally.silence_us)
         return tally
 
     def _due(self, now_us: int) -> list[Due]:
@@ -163,10 +163,11 @@ class JobRunner:
             facts: Facts = read_facts(conn)
             fleet: Fleet = {version.id: (model, version) for model, version in all_versions(conn)}
         with self._lock:
-            dues = due_versions(
-                facts, fleet=fleet, rule=self._rule, folded_us=self._folded_us, silence_us=self._silence_us,
-                fold_interval_us=self._settings.fold_interval_us, now_us=now_us,
-            )  # fmt: skip
+            memory = Memory(folded_us=dict(self._folded_us), silence=dict(self._silence))
+        interval_us = self._settings.fold_interval_us
+        dues = due_versions(
+            facts, fleet=fleet, rule=self._rule, memory=memory, fold_interval_us=interval_us, now_us=now_us
+        )
         for step, waits in (("fold", any(due.fold for due in dues)), ("evaluate", any(due.windows for due in dues))):
             if not waits:
                 caught_up(step, telemetry=self._telemetry)

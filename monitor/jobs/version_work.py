@@ -38,6 +38,7 @@ class Tally:
     folds: int = 0
     windows: int = 0
     failures: int = 0
+    silence_us: int | None = None  # of one version: when to look for silence again
 
     def add(self, other: Tally) -> None:
         """Takes the other's counts in."""
@@ -172,7 +173,9 @@ class VersionWork:
 
     def _silence(self, due: Due, *, now_us: int, tally: Tally) -> None:
         """Closed windows without a row behind the newest with some: no volume."""
-        for start_us, end_us in self._steps.evaluator.silent_windows(version_id=due.version_id, now_us=now_us):
+        found = self._steps.evaluator.silence(version_id=due.version_id, now_us=now_us)
+        tally.silence_us = found.next_us
+        for start_us, end_us in found.windows:
             with self._store.write() as conn:
                 claim = self._attempts.claim(
                     conn, job=SILENCE, version_id=due.version_id, scheduled_us=closes_us(due.model, start_us)

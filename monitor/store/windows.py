@@ -117,6 +117,12 @@ def newest_judged(conn: Connection, *, version_id: int) -> WindowRow | None:
     return None if row is None else _row(row)
 
 
+def recent_windows(conn: Connection, *, version_id: int, limit: int) -> list[WindowRow]:
+    """The version's latest windows, judged or not, oldest first."""
+    query = select(tables.window).where(_w.version_id == version_id).order_by(_w.start_us.desc()).limit(limit)
+    return [_row(row) for row in conn.execute(query)][::-1]
+
+
 def newest_window(conn: Connection, *, version_id: int) -> WindowRow | None:
     """The version's latest window, judged or not."""
     query = select(tables.window).where(_w.version_id == version_id).order_by(_w.start_us.desc()).limit(1)

@@ -125,7 +125,10 @@ def make_world(
     store: Store, *, settings: JobSettings = PATIENT, model: dict[str, object] | None = None, name: str = "churn"
 ) -> World:
     """A model of hourly windows with one version and no reference yet."""
-    shape = {"name": name, "window": WindowSpec(length="1h"), "lateness_us": LATENESS_US} | (model or {})
+    # one false alarm a day: 30 healthy windows are enough to judge by
+    usual = {"name": name, "window": WindowSpec(length="1h"), "lateness_us": LATENESS_US,
+             "settings": {"false_alarms": "1 per day"}}  # fmt: skip
+    shape = usual | (model or {})
     with store.write() as conn:
         made = models.insert_model(conn, Model(**shape))
         version = models.insert_version(conn, Version(model_id=made.id, name="1", created_us=START_US))
