@@ -7,6 +7,7 @@ is held for longer than that is replaced meanwhile.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 Task = Callable[[], bool]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -89,6 +91,8 @@ class Lanes:
             went_well = False
             try:
                 went_well = task()
+            except Exception:
+                _log.exception("the work of version %d failed", version_id)
             finally:
                 self._done(lane, version_id, well=went_well and time.monotonic() - began <= self._slow_seconds)
 

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import threading
+import time
+
+from monitor.jobs.lanes import Lanes
+
+
+def settled(check, *, seconds=5.0):
+    until = time.monotonic() + seconds
+    while not check() and time.monotonic() < until:
+        time.sleep(0.005)
+    return check()
+
+
+def test_a_version_has_one_task_at_a_time():
+    lanes, held, ran = Lanes(workers=2, slow_seconds=5.0), threading.Event(), []
+
+    def task():
+        held.wait(5)
+        ran.append(1)
+        return True
+
+    assert lanes.submit(1, task)
+    assert not lanes.submit(1, task)
+    held.set()
+    assert settled(lambda: not lanes.busy(1))
+    assert ran == [1]
+    assert lanes.submit(1, task)
+    assert lanes.close(grace_seconds=5)
+
+
+def test_a_failed_version_waits_in_the_slow_lane_and_comes_back_when_well():
+    lanes, threads = Lanes(workers=1, slow_seconds=5.0), []
+
+    def failing():
+        threads.append(threading.current_thread().name)
+        return False
+
+    def well():
+        threads.append(threading.current_thread().name)
+        return True
+
+    for task in (failing, well, well):
+        assert lanes.submit(1, task)
+        assert settled(lambda: not lanes.busy(1))
+    assert threads == ["driftline-usual", "driftline-slow", "driftline-usual"]
+    lanes.close(grace_seconds=5)
+
+
+def test_a_task_that_raises_ends_its_thread_for_nobody():
+    lanes, ran = Lanes(workers=1, slow_seconds=5.0), []
+
+    def raising():
+        raise ValueError("never mind")
+
+    lanes.submit(1, raising)
+    assert settled(lambda: not lanes.busy(1))
+    lanes.submit(2, lambda: bool(ran.append(2)) or True)
+    assert settled(lambda: ran == [2])
+    lanes.close(grace_seconds=5)
+
+
+def test_a_thread_that_is_held_too_long_is_replaced():
+    lanes, held, ran = Lanes(workers=1, slow_seconds=0.05), threading.Event(), []
+    lanes.submit(1, lambda: held.wait(5))
+    lanes.submit(2, lambda: bool(ran.append(2)) or True)
+    time.sleep(0.1)
+    assert ran == []
+    lanes.replace_held_threads()
+    assert settled(lambda: ran == [2])
+    held.set()
+    assert lanes.close(grace_seconds=5)
+
+
+def test_closing_waits_for_what_runs_and_drops_what_waits():
+    lanes, held, ran = Lanes(workers=1, slow_seconds=5.0), threading.Event(), []
+    lanes.submit(1, lambda: held.wait(5))
+    assert settled(lambda: lanes.busy(1))
+    lanes.submit(2, lambda: bool(ran.append(2)) or True)
+    assert not lanes.close(grace_seconds=0.05)
+    held.set()
+    assert lanes.close(grace_seconds=5)
+    assert ran == []
+    assert not lanes.submit(3, lambda: True)
