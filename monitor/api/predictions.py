@@ -8,7 +8,7 @@ from monitor.api.services import Services
 
 def hot_routes(services: Services) -> list[HotRoute]:
     """``POST …/predictions`` of a version, and of a model's newest live version."""
-    endpoint = services.ingest.predictions
+    endpoint = services.ingest  # an ASGI application itself: no request and response objects to make
     return [
         HotRoute(f"{V}/predictions", endpoint, method="POST"),
         HotRoute(f"{M}/predictions", endpoint, method="POST"),

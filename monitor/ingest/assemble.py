@@ -22,7 +22,7 @@ from monitor.ingest.limits import MAX_ERRORS_SHOWN, Limits
 from monitor.ingest.loose import loose_columns
 from monitor.ingest.parse_json import UNREADABLE
 from monitor.ingest.plan import RecordPlan
-from monitor.ingest.tables import READERS, Table, as_text
+from monitor.ingest.tables import READERS, Table, as_text, check_cells, check_columns
 from monitor.ingest.typed import typed_canonical
 from monitor.ingest.uuid7 import json_list, make_ids
 from monitor.model.schema import Schema
@@ -172,13 +172,31 @@ def _table_part(table: Table, reading: Reading) -> Part:
     return Part(canonical, table.positions, table.quarantined, table.batch.num_rows + len(table.quarantined))
 
 
+class _Room:
+    """What all slices of a request take together: few records with ever other columns become huge tables."""
+
+    def __init__(self, *, limits: Limits) -> None:
+        self._limits = limits
+        self._names: set[str] = set()
+        self._cells = 0
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Room for one more batch, or ``TooLarge``."""
+        self._names.update(batch.schema.names)
+        check_columns(len(self._names) - len((ID, TIMESTAMP)), self._limits)
+        self._cells += batch.num_rows * batch.num_columns
+        check_cells(self._cells, self._limits)
+
+
 def assembled(parts: Iterator[Part] | list[Part], reading: Reading) -> Received:
     """The parts of one request together; repeats of an id within a window are left out and counted."""
     received = Received()
+    room = _Room(limits=reading.limits)
     owned: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], pa.Array]] = []
     missing: list[str] | None = None
     for part in parts:
         canonical = part.canonical
+        room.take(canonical.batch)
         received.records += part.records
         received.quarantined += part.quarantined
         received.quarantined += [

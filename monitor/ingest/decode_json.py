@@ -1,7 +1,7 @@
 """JSON and NDJSON bodies as slices of decoded records, by the schema's structs where they fit.
 
-Slices hold 1,000 records, so that a large body is never all Python objects at once, and a record that does
-not fit sends only its own slice the general way.
+Slices hold 1,000 records or 4 MiB of them, so that a large body is never all Python objects at once, and a record
+that does not fit sends only its own slice the general way.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from monitor.ingest.limits import Limits
-from monitor.ingest.parse_json import parse_body, parse_lines
+from monitor.ingest.limits import Limits, TooManyRecords
+from monitor.ingest.parse_json import parse_body, parse_lines, scan_records
 from monitor.ingest.plan import RecordPlan
-from monitor.model.errors import InvalidInput, Malformed, TooLarge
+from monitor.ingest.structure import check_line, check_values, structure_of
+from monitor.model.errors import InvalidInput, Malformed
 
 SLICE_RECORDS = 1_000
+SLICE_BYTES = 4 << 20
 _WHOLE_BYTES = 2 << 20  # bodies up to this are decoded in one go: their objects fit
 
 
@@ -27,6 +29,7 @@ class _RawBody(msgspec.Struct):
 
 
 _RAW_BODY = msgspec.json.Decoder(_RawBody)
+T = TypeVar("T", bytes, msgspec.Raw)
 _NOT_JSON = (msgspec.DecodeError, RecursionError, ValueError)
 
 
@@ -57,42 +60,80 @@ def json_slices(body: bytes, *, plan: RecordPlan | None, limits: Limits) -> Iter
         _check_count(len(values), limits)
         yield from _cut(values)
         return
+    structure = structure_of(body, level=2)
+    _check_count(structure.elements, limits)
+    check_values(structure.largest)
     try:
         raws = _RAW_BODY.decode(body).records
     except _NOT_JSON:
-        values = parse_body(body)
-        _check_count(len(values), limits)
-        yield from _cut(values)
+        yield from _scanned(body)
         return
     _check_count(len(raws), limits)
-    for first in range(0, len(raws), SLICE_RECORDS):
-        raw_part = raws[first : first + SLICE_RECORDS]
+    first = 0
+    for raw_part in _portions(raws):
         joined = b"[" + b",".join(raw_part) + b"]"
         structs = None if plan is None else _list_structs(joined, plan)
         if structs is not None:
             yield Slice(first, structs=structs, texts=partial(list, raw_part))
         else:
             yield Slice(first, values=parse_body(b'{"records":' + joined + b"}"))
+        first += len(raw_part)
 
 
 def ndjson_slices(body: bytes, *, plan: RecordPlan | None, limits: Limits) -> Iterator[Slice]:
     """The slices of an ``application/x-ndjson`` body; blank lines are nothing."""
+    ends = body.count(b"\n")
+    if ends > 2 * limits.max_records:  # a blank line behind each may be; objects for more are not made
+        raise TooManyRecords(ends, limits=limits)
     lines = [line for line in body.split(b"\n") if line and not line.isspace()]
     _check_count(len(lines), limits)
-    for first in range(0, len(lines), SLICE_RECORDS):
-        part = lines[first : first + SLICE_RECORDS]
+    first = 0
+    for part in _portions(lines):
+        for line in part:
+            check_line(line)
         structs = None if plan is None else line_structs(b"\n".join(part), plan)
         if structs is not None:
             yield Slice(first, structs=structs, texts=partial(list, part))
         else:
             yield Slice(first, values=parse_lines(part), texts=partial(list, part))
+        first += len(part)
+
+
+def _portions(texts: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Records' texts in order, at most ``SLICE_RECORDS`` and about ``SLICE_BYTES`` together."""
+    begin = held = 0
+    for at, text in enumerate(texts):
+        size = len(memoryview(text))
+        if at > begin and (at - begin == SLICE_RECORDS or held + size > SLICE_BYTES):
+            yield texts[begin:at]
+            begin, held = at, 0
+        held += size
+    yield texts[begin:]
+
+
+def _scanned(body: bytes) -> Iterator[Slice]:
+    first = held = 0
+    values: list[Any] = []
+    for value, size in scan_records(body):
+        if values and (len(values) == SLICE_RECORDS or held + size > SLICE_BYTES):
+            yield Slice(first, values=values)
+            first, held, values = first + len(values), 0, []
+        values.append(value)
+        held += size
+    if not values:
+        raise _empty()
+    yield Slice(first, values=values)
 
 
 def _check_count(count: int, limits: Limits) -> None:
     if count == 0:
-        raise InvalidInput("the body holds no record: expected at least one", code="empty")
+        raise _empty()
     if count > limits.max_records:
-        raise TooLarge(f"{count} records: expected at most {limits.max_records} a request (MAX_RECORDS)")
+        raise TooManyRecords(count, limits=limits)
+
+
+def _empty() -> InvalidInput:
+    return InvalidInput("the body holds no record: expected at least one", code="empty")
 
 
 def _cut(values: Sequence[Any]) -> Iterator[Slice]:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from monitor.ingest.limits import MAX_JSON_DEPTH
+from monitor.ingest.structure import check_depth
 from monitor.model.errors import InvalidInput, Malformed
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _MAX_DIGITS = 400  # every float has fewer; Python refuses to print integers of over 4,300
+_BLANK = re.compile(r"[ \t\n\r]*")
 _FAST = msgspec.json.Decoder()
 UNREADABLE = object()
 
@@ -30,13 +29,16 @@ def parse_body(body: bytes) -> list[Any]:
     except (msgspec.DecodeError, RecursionError, ValueError):
         shape = _slow(body)
     if not isinstance(shape, dict) or not isinstance(shape.get("records"), list):
-        raise InvalidInput(
-            'the body holds no records: expected {"records": [Record, …]}, '
-            "or one Record a line with Content-Type application/x-ndjson",
-            code="no_records",
-        )
+        raise _no_records()
     records: list[Any] = shape["records"]
     return records
+
+
+def _no_records(found: str = "the body holds no records") -> InvalidInput:
+    return InvalidInput(
+        f'{found}: expected {{"records": [Record, …]}}, or one Record a line with Content-Type application/x-ndjson',
+        code="no_records",
+    )
 
 
 def parse_lines(lines: Sequence[bytes]) -> list[Any]:
@@ -61,6 +63,46 @@ def _line(line: bytes) -> Any:
         return UNREADABLE
 
 
+def scan_records(body: bytes) -> Iterator[tuple[Any, int]]:
+    """The records of a large body that strict JSON refuses and their sizes: they are never all objects at once.
+
+    ``Malformed`` and ``InvalidInput`` as ``parse_body``, at the latest behind the last record.
+    """
+    check_depth(body)
+    try:
+        text = body.decode()
+        key, at = _SCAN(text, _behind(text, 0, "{"))
+        at = _behind(text, at, ":")
+        if key != "records" or text[at : at + 1] != "[":
+            raise _no_records(f"{str(key)[:60]!r} comes first and is no list of records")
+        at = _blank(text, at + 1)
+        while text[at : at + 1] != "]":
+            value, end = _SCAN(text, at)
+            yield value, end - at
+            at = _blank(text, end)
+            if text[at : at + 1] != "]":
+                at = _behind(text, at, ",")
+                if text[at : at + 1] == "]":
+                    raise ValueError(f"expected a record: character {at}")
+        if _behind(text, at + 1, "}") != len(text):
+            raise ValueError(f"expected nothing behind the records: character {at + 1}")
+    except (ValueError, StopIteration, RecursionError) as error:
+        raise Malformed(f"the body is not JSON: {str(error)[:200]}") from None
+
+
+def _behind(text: str, at: int, mark: str) -> int:
+    """Where the text goes on behind a mark and blanks."""
+    at = _blank(text, at)
+    if text[at : at + 1] != mark:
+        raise ValueError(f"expected {mark!r}: character {at}")
+    return _blank(text, at + 1)
+
+
+def _blank(text: str, at: int) -> int:
+    found = _BLANK.match(text, at)
+    return at if found is None else found.end()
+
+
 def _slow(text: bytes) -> Any:
     check_depth(text)
     try:
@@ -69,15 +111,9 @@ def _slow(text: bytes) -> Any:
         raise Malformed(f"the body is not JSON: {str(error)[:200]}") from None
 
 
-def check_depth(text: bytes) -> None:
-    """``Malformed`` where brackets nest deeper than the limit (strings left out, one pass in C)."""
-    bare = np.frombuffer(_STRINGS.sub(b"", text), np.uint8)
-    opened = (bare == ord("[")) | (bare == ord("{"))
-    closed = (bare == ord("]")) | (bare == ord("}"))
-    depth = int(np.cumsum(opened.astype(np.int64) - closed).max(initial=0))
-    if depth > MAX_JSON_DEPTH:
-        raise Malformed(f"the JSON nests {depth} deep: expected at most {MAX_JSON_DEPTH}")
-
-
 def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
+
+
+# (text, where a value begins) → (value, where it ends)
+_SCAN: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder(parse_int=_integer).scan_once  # type: ignore[attr-defined]

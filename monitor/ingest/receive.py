@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypeVar
 
+import msgspec
+
 from monitor.columns.quarantine import Quarantined
 from monitor.ingest.assemble import AS_TEXT, JSON_TYPES, Reading, Received
 from monitor.ingest.assemble import read_body as read_records
@@ -29,6 +31,15 @@ from monitor.telemetry import Telemetry
 R = TypeVar("R")
 
 
+class _Counts(msgspec.Struct):
+    stored: int
+    quarantined: int
+    duplicate: int
+
+
+_COUNTS = msgspec.json.Decoder(_Counts)
+
+
 class Receiver:
     """Takes requests in. ``clock`` gives microseconds since the epoch; ``pool`` decodes what is not small."""
 
@@ -48,12 +59,27 @@ class Receiver:
         self._established: set[int] = set()  # versions known to have their first thousand records
 
     async def receive(self, target: Target, head: Head, body: Receive) -> Committed:
-        """The answer of a request that is stored (or would be, in a dry run); every refusal is an exception."""
+        """The answer of a request that is stored (or would be, in a dry run); every refusal is an exception.
+
+        What was refused is counted by its records, or as one where nobody could count them.
+        """
+        seen = Seen()
+        try:
+            answer = await self._receive(target, head, body, seen)
+        except Exception as error:
+            if not head.asked.dry_run:
+                self._count(target, "rejected", getattr(error, "records", seen.records))
+            raise
+        if answer.replayed:
+            self._count(target, "duplicate", records_of(answer.body))
+        return answer
+
+    async def _receive(self, target: Target, head: Head, body: Receive, seen: Seen) -> Committed:
         weight = JSON_WEIGHT if head.asked.media_type in JSON_TYPES else 1
         with self._budget.lease(0) as lease:
             sent = await read_body(body, declared=head.length, lease=lease, weight=weight, limits=self.limits)
             if head.key is None or head.asked.dry_run:
-                return await self._store_body(target, head, sent, lease)
+                return await self._store_body(target, head, sent, lease, seen)
             claim = (target.version.id, head.key)
             if claim in self._in_flight:
                 raise Conflict(
@@ -62,11 +88,13 @@ class Receiver:
                 )
             self._in_flight.add(claim)
             try:
-                return await self._store_body(target, head, sent, lease)
+                return await self._store_body(target, head, sent, lease, seen)
             finally:
                 self._in_flight.discard(claim)
 
-    async def _store_body(self, target: Target, head: Head, sent: bytes, lease: Lease) -> Committed:
+    async def _store_body(
+        self, target: Target, head: Head, sent: bytes, lease: Lease, seen: Seen
+    ) -> Committed:  # fmt: skip
         small = len(sent) <= MAX_BYTES and not head.asked.encoding
         if small:
             body = sent
@@ -78,8 +106,9 @@ class Receiver:
             if small and not head.asked.dry_run:
                 work = self._quick(target, head, body, received_us, digest)
                 if work is not None:
+                    seen.records = work.stored
                     return await self._committed(work)
-            return await self._general(target, head, body, received_us, digest, small=small)
+            return await self._general(target, head, body, received_us, digest, small=small, seen=seen)
         except ClientError:
             # The first answer stands, also where the version has changed since and would refuse the body today.
             stored = await self._answered_before(target, head, digest)
@@ -103,13 +132,15 @@ class Receiver:
         )  # fmt: skip
 
     async def _general(
-        self, target: Target, head: Head, body: bytes, received_us: int, digest: str, *, small: bool
+        self, target: Target, head: Head, body: bytes, received_us: int, digest: str, *,
+        small: bool, seen: Seen,
     ) -> Committed:  # fmt: skip
         future: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
         received, work = (
             self._prepared(target, head, body, received_us, digest, future) if small
             else await self._in_pool(self._prepared, target, head, body, received_us, digest, future)
         )  # fmt: skip
+        seen.records = received.records
         await self._accept(target, head, received)
         if head.asked.dry_run:
             return Committed(work.answer)
@@ -139,20 +170,16 @@ class Receiver:
 
     async def _accept(self, target: Target, head: Head, received: Received) -> None:
         """Refuse what strict handling or a wholly different set of columns forbids."""
-        try:
-            if head.asked.strict and received.quarantined:
-                raise InvalidInput(
-                    f"{len(received.quarantined)} of {received.records} records cannot be used and "
-                    "Prefer: handling=strict was asked for: nothing was stored",
-                    code="strict", errors=received.errors(),
-                )  # fmt: skip
-            if not received.matched and received.unknown and target.version.id not in self._established:
-                rows = await asyncio.to_thread(self._stored_rows, target)
-                check_columns_match(target.schema, received.unknown, stored_rows=rows)
-                self._established.add(target.version.id)
-        except InvalidInput:
-            self._reject(target, received.records)
-            raise
+        if head.asked.strict and received.quarantined:
+            raise InvalidInput(
+                f"{len(received.quarantined)} of {received.records} records cannot be used and "
+                "Prefer: handling=strict was asked for: nothing was stored",
+                code="strict", errors=received.errors(),
+            )  # fmt: skip
+        if not received.matched and received.unknown and target.version.id not in self._established:
+            rows = await asyncio.to_thread(self._stored_rows, target)
+            check_columns_match(target.schema, received.unknown, stored_rows=rows)
+            self._established.add(target.version.id)
 
     async def _committed(self, work: Work) -> Committed:
         self._committer.submit(work)
@@ -182,8 +209,27 @@ class Receiver:
     async def _in_pool(self, step: Callable[..., R], *arguments: object) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._pool, step, *arguments)
 
-    def _reject(self, target: Target, records: int) -> None:
-        self._telemetry.records.labels(target.model.name, target.version.name, "rejected").inc(records)
+    def _count(self, target: Target, result: str, records: int) -> None:
+        self._telemetry.records.labels(target.model.name, target.version.name, result).inc(records)
+
+
+class Seen:
+    """How many records a request was found to hold; one until they are counted."""
+
+    __slots__ = ("records",)
+
+    def __init__(self) -> None:
+        self.records = 1
+
+
+def records_of(answer: bytes) -> int:
+    """How many records a request held, by its answer.
+
+    >>> records_of(b'{"stored": 2, "quarantined": 1, "duplicate": 0, "columns": {}, "errors": []}')
+    3
+    """
+    counts = _COUNTS.decode(answer)
+    return counts.stored + counts.quarantined + counts.duplicate
 
 
 def quarantine_row(

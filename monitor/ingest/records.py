@@ -22,6 +22,7 @@ from monitor.store.batches import BatchInfo
 
 STREAM_ROWS = 10_000
 _LISTED = 200
+_PAGE_BYTES = 16 << 20
 _READ_BYTES = 4 << 20  # payloads of one read transaction: well under 50 ms
 _CURSOR = re.compile(r"(\d{1,18}):(\d{1,9})")
 _UNFOLDED = 1 << 62
@@ -80,7 +81,8 @@ def wanted_records(
 def page(store: Store, wanted: Wanted, *, after: Place | None, limit: int) -> tuple[pa.Table, Place | None]:
     """At most ``limit`` records from ``after`` on by (timestamp, id), and where the next page begins.
 
-    A record that was sent twice over (same id and timestamp) is shown once, as first committed.
+    A record that was sent twice over (same id and timestamp) is shown once, as first committed. Of large records
+    a page holds fewer, about ``_PAGE_BYTES``: 10,000 of a megabyte each would be more memory than a server has.
     """
     begin = after if after is not None else Place(us=wanted.from_us)
     need = limit + begin.skip + 1
@@ -96,11 +98,14 @@ def page(store: Store, wanted: Wanted, *, after: Place | None, limit: int) -> tu
         if part is not None:
             held.append(part)
             rows += part.num_rows
+            if rows < need and sum(t.nbytes for t in held) > _PAGE_BYTES:
+                need = max(rows, begin.skip + 2)
     if not held:
         return unified_schema(wanted.schema).empty_table(), None
     table = _oldest(held, need)
-    shown = table.slice(_skipped(table, begin), limit)
-    more = table.num_rows > _skipped(table, begin) + limit
+    skipped = _skipped(table, begin)
+    shown = _fitting(table.slice(skipped, min(limit, need - begin.skip - 1)))
+    more = table.num_rows > skipped + shown.num_rows
     return shown.select(unified_schema(wanted.schema).names), _next(shown, begin) if more else None
 
 
@@ -180,6 +185,12 @@ def _oldest(held: list[pa.Table], need: int) -> pa.Table:
     if again.any():
         table = table.take(pa.array(np.flatnonzero(~again)))
     return table.slice(0, need)
+
+
+def _fitting(table: pa.Table) -> pa.Table:
+    """As many of its first rows as make a page, one at least."""
+    size = table.nbytes
+    return table if size <= _PAGE_BYTES else table.slice(0, max(1, table.num_rows * _PAGE_BYTES // size))
 
 
 def _last_us(table: pa.Table) -> int:

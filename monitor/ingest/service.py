@@ -64,9 +64,14 @@ class IngestService:
         """What a request is answered once its records are on disk; times it."""
         began = time.perf_counter()
         try:
-            head = head_of(scope["headers"], scope["query_string"])
             path = scope["path_params"]
-            target = await self.targets.get(path["model"], path.get("version"))
+            try:
+                target = await self.targets.get(path["model"], path.get("version"))
+                head = head_of(scope["headers"], scope["query_string"])
+            except Exception:
+                # Its records were never looked at; a label for every name that somebody makes up has no bound.
+                self._telemetry.records.labels("", "", "rejected").inc()
+                raise
             return await self.receiver.receive(target, head, receive)
         finally:
             self._telemetry.ingest_seconds.observe(time.perf_counter() - began)

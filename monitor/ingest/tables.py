@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,9 +17,11 @@ import pyarrow.parquet as pq
 from monitor.columns.batch import field_of
 from monitor.columns.quarantine import Quarantined, reason_message
 from monitor.columns.text import json_text
-from monitor.ingest.limits import Limits
+from monitor.ingest.limits import Limits, TooManyRecords
 from monitor.model.errors import InvalidInput, Malformed, TooLarge
 
+_NO_MARKS = bytes(c for c in range(256) if c not in b'"\n')
+_QUOTED = re.compile(rb'"[^"]*"')
 # What pyarrow raises for bytes that are not the format they claim to be.
 UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, IndexError, EOFError)
 
@@ -36,6 +39,7 @@ def read_csv(body: bytes, *, limits: Limits) -> Table:
     """A CSV body; every field a text, an empty unquoted one missing; ragged rows are quarantined."""
     names = csv_header(body)
     check_columns(len(names), limits)
+    _check_lines(body, columns=len(names), limits=limits)
     ragged: list[tuple[int, str]] = []
 
     def skip(row: pa_csv.InvalidRow) -> str:
@@ -57,6 +61,16 @@ def read_csv(body: bytes, *, limits: Limits) -> Table:
     positions = np.delete(np.arange(rows), [row for row, _ in ragged])
     quarantined = [_ragged(row, text, len(names)) for row, text in ragged]
     return Table(as_text(one_batch(table)), positions, quarantined)
+
+
+def _check_lines(body: bytes, *, columns: int, limits: Limits) -> None:
+    """Refuse too many rows before they are read; line breaks within quotes are none, blank lines are no rows."""
+    marks = body.translate(None, _NO_MARKS).replace(b'""', b"")
+    lines = (_QUOTED.sub(b"", marks) if b'"' in marks else marks).count(b"\n")
+    if lines > 2 * limits.max_records + 1:
+        raise TooManyRecords(lines - 1, limits=limits)
+    if body.count(b",") > limits.max_cells:
+        check_cells(min(lines, limits.max_records) * columns, limits)
 
 
 def csv_header(body: bytes) -> list[str]:
@@ -89,6 +103,7 @@ def read_parquet(body: bytes, *, limits: Limits) -> Table:
         file = pq.ParquetFile(pa.BufferReader(body), pre_buffer=False)
         check_rows(file.metadata.num_rows, limits)
         check_columns(file.metadata.num_columns, limits)
+        check_cells(file.metadata.num_rows * file.metadata.num_columns, limits)
         check_names(file.schema_arrow.names)
         groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
         check_expanded(sum(g.total_byte_size for g in groups), limits)
@@ -141,13 +156,22 @@ def check_rows(rows: int, limits: Limits, *, at_least: int = 1) -> None:
     if rows < at_least:
         raise InvalidInput("the body holds no record: expected at least one", code="empty")
     if rows > limits.max_records:
-        raise TooLarge(f"{rows} records: expected at most {limits.max_records} a request (MAX_RECORDS)")
+        raise TooManyRecords(rows, limits=limits)
 
 
 def check_columns(columns: int, limits: Limits) -> None:
     """``TooLarge`` for too many columns."""
     if columns > limits.max_columns:
         raise TooLarge(f"{columns} columns: expected at most {limits.max_columns} (MAX_COLUMNS)")
+
+
+def check_cells(cells: int, limits: Limits) -> None:
+    """``TooLarge`` for more rows × columns than a request may have."""
+    if cells > limits.max_cells:
+        raise TooLarge(
+            f"{cells} values, those that are missing included: expected at most {limits.max_cells} "
+            "(a quarter of MAX_DECODED_BYTES); send fewer records a request, or those with the same columns together"
+        )
 
 
 def check_names(names: list[str]) -> None:
