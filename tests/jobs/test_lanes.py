@@ -74,9 +74,14 @@ def test_a_thread_that_is_held_too_long_is_replaced():
 
 
 def test_closing_waits_for_what_runs_and_drops_what_waits():
-    lanes, held, ran = Lanes(workers=1, slow_seconds=5.0), threading.Event(), []
-    lanes.submit(1, lambda: held.wait(5))
-    assert settled(lambda: lanes.busy(1))
+    lanes, began, held, ran = Lanes(workers=1, slow_seconds=5.0), threading.Event(), threading.Event(), []
+
+    def task():
+        began.set()
+        return held.wait(5)
+
+    lanes.submit(1, task)
+    assert began.wait(5)
     lanes.submit(2, lambda: bool(ran.append(2)) or True)
     assert not lanes.close(grace_seconds=0.05)
     held.set()
