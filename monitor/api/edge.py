@@ -83,8 +83,8 @@ class Exchange:
     """One request and its answer: its ``receive`` counts and hurries, its ``send`` notes the status."""
 
     __slots__ = (
-        "_arrived", "_began", "_expects", "_late", "_limit", "_limits", "_receive", "_scope", "_send", "_setting",
-        "answered", "complete", "status",
+        "_arrived", "_began", "_declared", "_expects", "_late", "_limit", "_limits", "_receive", "_scope", "_send",
+        "_setting", "answered", "complete", "status",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, *, receive: Receive, send: Send, limits: EdgeLimits) -> None:
@@ -94,6 +94,7 @@ class Exchange:
         self._limits = limits
         self._limit, self._setting = limits.of(method=scope["method"], path=scope["path"])
         self._arrived = 0
+        self._declared = 0
         self._began = 0.0
         self._late = False
         self._expects = False
@@ -125,13 +126,14 @@ class Exchange:
         )  # fmt: skip
         if b"%00" in self._scope["query_string"]:
             raise Malformed("the query has a NUL character (%00): expected text without it")
-        if length.isdigit() and int(length) > self._limit:
-            raise self._too_large(f"the body has {int(length)} bytes")
+        self._declared = int(length) if length.isdigit() else 0
 
     async def receive(self) -> Message:
         """The next piece of the body, within the limits of bytes and time."""
         if self.complete:
             return await self._receive()
+        if self._declared > self._limit:  # told where the body is asked for, so that the route can count it
+            raise self._too_large(f"the body has {self._declared} bytes")
         message = await self._receive_in_time()
         if message["type"] == "http.request":
             self._arrived += len(message.get("body", b""))

@@ -107,7 +107,8 @@ class Receiver:
                 work = self._quick(target, head, body, received_us, digest)
                 if work is not None:
                     seen.records = work.stored
-                    return await self._committed(work)
+                    self._committer.submit(work)
+                    return await work.future
             return await self._general(target, head, body, received_us, digest, small=small, seen=seen)
         except ClientError:
             # The first answer stands, also where the version has changed since and would refuse the body today.
@@ -144,7 +145,8 @@ class Receiver:
         await self._accept(target, head, received)
         if head.asked.dry_run:
             return Committed(work.answer)
-        return await self._committed(work)
+        self._committer.submit(work)
+        return await future
 
     def _prepared(
         self, target: Target, head: Head, body: bytes, received_us: int, digest: str,
@@ -180,10 +182,6 @@ class Receiver:
             rows = await asyncio.to_thread(self._stored_rows, target)
             check_columns_match(target.schema, received.unknown, stored_rows=rows)
             self._established.add(target.version.id)
-
-    async def _committed(self, work: Work) -> Committed:
-        self._committer.submit(work)
-        return await work.future
 
     async def _answered_before(self, target: Target, head: Head, digest: str) -> Committed | None:
         if head.key is None or head.asked.dry_run:

@@ -65,12 +65,13 @@ class IngestService:
         began = time.perf_counter()
         try:
             path = scope["path_params"]
+            model = version = ""  # a label for every name that somebody makes up would have no bound
             try:
                 target = await self.targets.get(path["model"], path.get("version"))
+                model, version = target.model.name, target.version.name
                 head = head_of(scope["headers"], scope["query_string"])
             except Exception:
-                # Its records were never looked at; a label for every name that somebody makes up has no bound.
-                self._telemetry.records.labels("", "", "rejected").inc()
+                self._telemetry.records.labels(model, version, "rejected").inc()
                 raise
             return await self.receiver.receive(target, head, receive)
         finally:

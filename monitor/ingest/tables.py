@@ -129,6 +129,10 @@ def read_arrow(body: bytes, *, limits: Limits) -> Table:
                 check_rows(rows, limits, at_least=0)
                 batch.validate(full=True)
                 batches.append(batch)
+            if len(batches) == 1:
+                check_rows(rows, limits)
+                _check_size(batches[0], limits)
+                return Table(batches[0], np.arange(rows, dtype=np.int64))
             return _checked(pa.Table.from_batches(batches, schema=reader.schema), limits)
     except UNREADABLE as error:
         raise Malformed(f"the body cannot be read as an Arrow IPC stream: {str(error)[:200]}") from None
@@ -193,22 +197,28 @@ def check_expanded(size: int, limits: Limits) -> None:
 
 def _checked(table: pa.Table, limits: Limits) -> Table:
     check_rows(table.num_rows, limits)
-    check_expanded(table.nbytes + sum(_expanded_bytes(c) for c in table.columns), limits)
+    _check_size(table, limits)
     return Table(one_batch(table), np.arange(table.num_rows, dtype=np.int64))
 
 
-def _expanded_bytes(column: pa.ChunkedArray) -> int:
-    """Bytes that a dictionary column of texts takes as plain values (0 for other columns)."""
-    if not pa.types.is_dictionary(column.type) or not (
-        pa.types.is_string(column.type.value_type) or pa.types.is_binary(column.type.value_type)
-    ):
+def _check_size(table: pa.Table | pa.RecordBatch, limits: Limits) -> None:
+    """Refuse a table whose plain values would not fit: dictionaries may hold gigabytes in a few bytes."""
+    size = table.nbytes
+    for kind, column in zip(table.schema.types, table.columns, strict=True):
+        if pa.types.is_dictionary(kind):
+            chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+            size += sum(_expanded_bytes(chunk) for chunk in chunks)
+    check_expanded(size, limits)
+
+
+def _expanded_bytes(chunk: pa.DictionaryArray) -> int:
+    """Bytes that a dictionary array of texts takes as plain values (0 for other values)."""
+    if not (pa.types.is_string(chunk.dictionary.type) or pa.types.is_binary(chunk.dictionary.type)):
         return 0
-    size = 0
-    for chunk in column.chunks:
-        lengths = pc.binary_length(chunk.dictionary)
-        if len(chunk) * (pc.max(lengths).as_py() or 0) > 1 << 20:
-            size += pc.sum(lengths.take(chunk.indices)).as_py() or 0
-    return size
+    lengths = pc.binary_length(chunk.dictionary)
+    if len(chunk) * (pc.max(lengths).as_py() or 0) <= 1 << 20:
+        return 0
+    return int(pc.sum(lengths.take(chunk.indices)).as_py() or 0)
 
 
 def _ragged(row: int, text: str, expected: int) -> Quarantined:
