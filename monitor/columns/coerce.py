@@ -23,6 +23,7 @@ from monitor.model.schema import Column
 _NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 _NOT_FINITE = r"^[+-]?(?i:nan|inf|infinity)$"
 _NO_TEXT = pa.scalar(None, pa.string())
+_FLOAT64, _STRING, _NULL = pa.float64().id, pa.string().id, pa.null().id
 _TRUE = frozenset(("true", "True", "TRUE", "1"))
 _FALSE = frozenset(("false", "False", "FALSE", "0"))
 
@@ -46,7 +47,7 @@ def coerce(array: pa.Array, column: Column, *, form: str = "typed") -> Coerced:
     """The column's values out of any sent array; ``form`` as in ``batch.form_of``."""
     if form == "json":
         coerced = _json_texts(array, column)
-    elif pa.types.is_null(array.type):
+    elif array.type.id == _NULL:
         return Coerced(pa.nulls(len(array), stored_type(column)))
     elif form == "text" and column.type in ("numeric", "embedding"):
         coerced = _number_texts(array) if column.type == "numeric" else _list_texts(array, column)
@@ -84,7 +85,7 @@ def _split(values: pa.Array, good: pa.Array, raw: pa.Array) -> Coerced:
 
 def _numeric(array: pa.Array) -> Coerced:
     kind = array.type
-    if pa.types.is_float64(kind):
+    if kind.id == _FLOAT64:
         return finite(array)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return finite(pc.cast(array, pa.float64(), safe=False))
@@ -93,7 +94,7 @@ def _numeric(array: pa.Array) -> Coerced:
 
 def _texts(array: pa.Array) -> Coerced:
     kind = array.type
-    if pa.types.is_string(kind):
+    if kind.id == _STRING:
         return Coerced(array)
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         return Coerced(pc.cast(array, pa.string()))

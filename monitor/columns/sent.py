@@ -12,6 +12,11 @@ import pyarrow.compute as pc
 from monitor.columns.batch import EMBEDDING_TYPE
 from monitor.columns.text import json_text
 
+# Told apart by number: most columns are one of these, and every column is asked.
+_PLAIN_IDS = frozenset(
+    kind.id for kind in (pa.float64(), pa.float32(), pa.int64(), pa.int32(), pa.string(), pa.bool_(), pa.null())
+)
+
 
 def as_sent(values: Sequence[Any]) -> tuple[pa.Array, str]:
     """Python values (of JSON) as an array and its form: ``typed`` when of one kind, else ``json`` texts.
@@ -40,6 +45,8 @@ def as_sent(values: Sequence[Any]) -> tuple[pa.Array, str]:
 def plain(array: pa.Array) -> pa.Array:
     """The array in a plain type: dictionaries and run-lengths are their values, no views, no large offsets."""
     kind = array.type
+    if kind.id in _PLAIN_IDS:
+        return array
     if isinstance(kind, pa.BaseExtensionType):
         return plain(array.storage)
     if pa.types.is_dictionary(kind):

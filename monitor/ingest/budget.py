@@ -23,7 +23,8 @@ class ByteBudget:
     def lease(self, size: int) -> Lease:
         """A lease of ``size`` bytes, to be closed; ``Unavailable`` when the budget has not that much left."""
         lease = Lease(self)
-        lease.grow(size)
+        if size:
+            lease.grow(size)
         return lease
 
     def _take(self, size: int, held: int) -> int:

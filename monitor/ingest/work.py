@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import pyarrow as pa
@@ -33,11 +34,11 @@ class Work:
     answer: bytes
     received_us: int
     future: asyncio.Future[Committed]
-    batches: list[NewBatch] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
-    instants_us: list[int] = field(default_factory=list)
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
-    quarantine: list[QuarantineRow] = field(default_factory=list)
+    batches: Sequence[NewBatch] = ()
+    ids: Sequence[str] = ()
+    instants_us: Sequence[int] = ()
+    rows: Sequence[tuple[Any, ...]] = ()
+    quarantine: Sequence[QuarantineRow] = ()
     key: str | None = None
     digest: str = ""
     stored: int = 0
