@@ -61,3 +61,16 @@ def churn(client):
     assert client.put("/api/v1/models/churn", json={"task": "binary_classification"}).status_code == 201
     assert client.put("/api/v1/models/churn/versions/42", json={}).status_code == 201
     return client
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory):
+    """A client of a server on SQLite that a module's tests share, with a model ``churn`` and its version ``42``.
+
+    For what never reaches the database: everything else runs on both.
+    """
+    settings = Settings(data_dir=tmp_path_factory.mktemp("embedded"))
+    with client_of(create_app(settings, jobs=False)) as client:
+        client.put("/api/v1/models/churn", json={})
+        client.put("/api/v1/models/churn/versions/42", json={})
+        yield client

@@ -65,11 +65,11 @@ def test_a_new_model_is_unknown_and_has_no_windows(churn):
         ({"min_effect": 10**30}, "64 bits"),
     ],
 )
-def test_what_cannot_be_accepted_is_422_with_what_is_expected(client, body, part):
-    answer = client.put(M, json=body)
+def test_what_cannot_be_accepted_is_422_with_what_is_expected(embedded, body, part):
+    answer = embedded.put("/api/v1/models/refused", json=body)
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
     assert part in answer.json()["detail"]
-    assert client.get(M).status_code == 404
+    assert embedded.get("/api/v1/models/refused").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_what_cannot_be_accepted_is_422_with_what_is_expected(client, body, part
         ({"positive": "yes"}, "positive"),
     ],
 )
-def test_what_a_later_release_brings_is_501_with_its_name_and_not_ignored(client, body, name):
-    answer = client.put(M, json=body)
+def test_what_a_later_release_brings_is_501_with_its_name_and_not_ignored(embedded, body, name):
+    answer = embedded.put(M, json=body)
     assert (answer.status_code, answer.json()["title"]) == (501, "Not available yet")
     assert name in answer.json()["detail"]
 
@@ -98,13 +98,13 @@ def test_what_a_later_release_brings_is_501_with_its_name_and_not_ignored(client
         (b"null", 422), (b'{"tags": ' * 100 + b"1" + b"}" * 100, 422),
     ],
 )  # fmt: skip
-def test_a_body_that_is_no_json_object_is_refused_in_words(client, content, status):
-    answer = client.put(M, content=content, headers={"Content-Type": "application/json"})
+def test_a_body_that_is_no_json_object_is_refused_in_words(embedded, content, status):
+    answer = embedded.put(M, content=content, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
 
 
-def test_a_body_of_another_type_is_415(client):
-    assert client.put(M, content=b"a: 1", headers={"Content-Type": "application/yaml"}).status_code == 415
+def test_a_body_of_another_type_is_415(embedded):
+    assert embedded.put(M, content=b"a: 1", headers={"Content-Type": "application/yaml"}).status_code == 415
 
 
 def test_if_match_holds_for_the_stored_revision_only(churn):
@@ -134,8 +134,8 @@ def test_the_list_is_by_name_in_pages_that_never_overlap(client):
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=10001", "limit=x", "cursor=x", "cursor=bnVsbA", "lmit=5"])
-def test_a_page_that_cannot_be_is_422(client, query):
-    assert client.get(f"/api/v1/models?{query}").status_code == 422
+def test_a_page_that_cannot_be_is_422(embedded, query):
+    assert embedded.get(f"/api/v1/models?{query}").status_code == 422
 
 
 def test_delete_frees_the_name_at_once(churn):
@@ -166,8 +166,8 @@ def test_a_version_has_a_schema_a_state_and_a_threshold(churn):
         {"schema": [{"name": "a", "true": [1]}]}, {"schema": [{"name": 5}]}, {"schema": ["a"]},
     ],
 )  # fmt: skip
-def test_a_version_that_cannot_be_is_422(churn, body):
-    assert churn.put(V, json=body).status_code == 422
+def test_a_version_that_cannot_be_is_422(embedded, body):
+    assert embedded.put(V, json=body).status_code == 422
 
 
 def test_a_version_of_no_model_is_404_that_says_how_to_make_one(client):
@@ -186,13 +186,13 @@ def test_versions_are_listed_and_deleted(churn):
 
 
 @pytest.mark.parametrize("field", [{"segment": True}, {"sensitive": True}, {"store": "hash"}])
-def test_a_column_that_asks_for_what_comes_later_is_501(churn, field):
-    answer = churn.put(V, json={"schema": [{"name": "a"} | field]})
+def test_a_column_that_asks_for_what_comes_later_is_501(embedded, field):
+    answer = embedded.put(V, json={"schema": [{"name": "a"} | field]})
     assert (answer.status_code, next(iter(field)) in answer.json()["detail"]) == (501, True)
 
 
-def test_a_schema_of_too_many_columns_is_413_that_names_the_setting(churn):
-    answer = churn.put(V, json={"schema": [{"name": f"c{i}"} for i in range(2_001)]})
+def test_a_schema_of_too_many_columns_is_413_that_names_the_setting(embedded):
+    answer = embedded.put(V, json={"schema": [{"name": f"c{i}"} for i in range(2_001)]})
     assert (answer.status_code, "MAX_COLUMNS" in answer.json()["detail"]) == (413, True)
 
 

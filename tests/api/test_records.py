@@ -99,17 +99,17 @@ def test_every_media_type_stores_the_same_record(churn, headers, body):
         (JSON | {"Idempotency-Key": ""}, b'{"records": [{"a": 1}]}', 422),
     ],
 )  # fmt: skip
-def test_a_request_that_cannot_be_used_is_a_problem_and_stores_nothing(churn, headers, body, status):
-    answer = churn.post(P, content=body, headers=headers)
+def test_a_request_that_cannot_be_used_is_a_problem_and_stores_nothing(embedded, headers, body, status):
+    answer = embedded.post(P, content=body, headers=headers)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
-    assert stored(churn) == []
+    assert stored(embedded) == []
 
 
-def test_a_hundred_megabytes_get_an_answer_and_leave_nothing(churn):
-    chunked = churn.post(P, content=(b"x" * 1024**2 for _ in range(100)), headers=JSON)
-    declared = churn.post(P, content=b"x" * 100 * 1024**2, headers=JSON)
+def test_a_hundred_megabytes_get_an_answer_and_leave_nothing(embedded):
+    chunked = embedded.post(P, content=(b"x" * 1024**2 for _ in range(100)), headers=JSON)
+    declared = embedded.post(P, content=b"x" * 100 * 1024**2, headers=JSON)
     assert [chunked.status_code, declared.status_code] == [413, 413]
-    assert churn.get("/livez").status_code == 200
+    assert embedded.get("/livez").status_code == 200
 
 
 def test_an_unusable_record_is_kept_apart_and_put_back_once_it_can_be(churn, clock):

@@ -99,16 +99,17 @@ def test_if_match_names_the_active_reference(churn, march):
         (b"a\n1\n", CSV | {"Content-Encoding": "gzip"}, {}, 415, "gzip"),
         (b"a\n1\n", CSV, {"prediction": "b"}, 422, "does not have"),
         (b"a\n1\n", CSV, {"predicton": "a"}, 422, "did you mean 'prediction'"),
+        (b"plan,age\n1,2\n", CSV, {"ignore": "plam"}, 422, "did you mean 'plan'"),
         (b"a\n1\n", CSV, {"segment": "a"}, 501, "segment"),
         (b"a\n1\n", CSV, {"source": "x" * 3_000}, 422, "source"),
     ],
 )
-def test_a_file_that_cannot_be_a_reference_is_refused_in_words(churn, content, headers, params, status, part):
-    answer = churn.put(REF, content=content, headers=headers, params=params)
+def test_a_file_that_cannot_be_a_reference_is_refused_in_words(embedded, content, headers, params, status, part):
+    answer = embedded.put(REF, content=content, headers=headers, params=params)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
     assert part in answer.json()["detail"]
-    assert churn.get(REF).status_code == 404
-    assert churn.get(V + "/references").json()["results"] == []
+    assert embedded.get(REF).status_code == 404
+    assert embedded.get(V + "/references").json()["results"] == []
 
 
 def test_an_upload_leaves_no_file_behind_whether_it_succeeds_or_fails(churn, march, settings):

@@ -156,6 +156,22 @@ def test_windows_show_what_is_empty_between_and_how_the_newest_stands(judged, cl
     assert some == shown[1:4]
 
 
+def test_a_window_without_rows_is_pending_until_the_feeds_usual_lag_has_passed(churn, clock, tick):
+    for _ in range(2):  # each hour comes 40 minutes after its end
+        start_us = clock.now_us // HOUR_US * HOUR_US
+        clock.now_us = start_us + HOUR_US + 40 * MINUTE_US
+        rows = [{"id": f"r{start_us}-{i}", "timestamp": start_us + i, "features": {"age": i}} for i in range(5)]
+        assert churn.post(V + "/predictions", json={"records": rows}).status_code == 200
+        tick()
+    end_us = start_us + 2 * HOUR_US  # of the hour that nothing came for
+    states = []
+    for minutes in (10, 39, 50):
+        clock.now_us = end_us + minutes * MINUTE_US
+        shown = churn.get(V + "/windows", params={"from": rfc3339(end_us - HOUR_US), "to": rfc3339(end_us)})
+        states.append([w["state"] for w in shown.json()["results"]])
+    assert states == [["pending"], ["pending"], ["empty"]]
+
+
 def test_windows_of_loaded_history_have_no_empty_ones_between(churn, clock, tick):
     rng = np.random.default_rng(1)
     for days in (30, 20):

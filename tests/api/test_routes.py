@@ -29,16 +29,6 @@ def routes_of(application):
     }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory):
-    """A client of a server on SQLite that the whole module shares, with a model and a version."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("embedded"))
-    with client_of(create_app(settings, jobs=False)) as client:
-        client.put(f"{API}/models/churn", json={})
-        client.put(f"{API}/models/churn/versions/42", json={})
-        yield client
-
-
 def test_every_route_has_exactly_one_role_and_every_role_a_route(tmp_path):
     application = create_app(Settings(data_dir=tmp_path), jobs=False)
     routes = routes_of(application)
@@ -74,20 +64,20 @@ def test_roles_include_the_ones_below_and_nothing_includes_ingest_or_metrics():
     assert set(ROLES.values()) <= ANYBODY
 
 
-@pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:12] or "empty")
 @pytest.mark.parametrize("key", sorted(key for key in ROLES if "{" in key))
-def test_a_name_that_cannot_be_is_answered_in_words_on_every_route(embedded, key, name):
+def test_a_name_that_cannot_be_is_answered_in_words_on_every_route(embedded, key):
     method, _, path = key.partition(" ")
-    # quoted, dots too: a client that tidies the path up must not take the fault out of it
-    quoted = name if name == "%00" else quote(name, safe="").replace(".", "%2E")
-    url = SUFFIX.sub(lambda _: quoted, path)
-    answer = embedded.request(method, url, content=b"{}", headers={"Content-Type": "application/json"})
-    if name == "CON" and answer.is_success:  # a name like any other: nothing here is a file
-        return
-    assert answer.status_code in (400, 404, 405, 415, 422, 501), answer.text[:300]
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["status"] == answer.status_code
-    assert len(answer.content) < 4_000
+    for name in NAMES:
+        # quoted, dots too: a client that tidies the path up must not take the fault out of it
+        quoted = name if name == "%00" else quote(name, safe="").replace(".", "%2E")
+        url = SUFFIX.sub(lambda _, quoted=quoted: quoted, path)
+        answer = embedded.request(method, url, content=b"{}", headers={"Content-Type": "application/json"})
+        if name == "CON" and answer.is_success:  # a name like any other: nothing here is a file
+            continue
+        assert answer.status_code in (400, 404, 405, 415, 422, 501), (name, answer.text[:300])
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == answer.status_code
+        assert len(answer.content) < 4_000
 
 
 @pytest.mark.parametrize("key", sorted(key for key in ROLES if "{version}" in key))
