@@ -1,21 +1,21 @@
 """Errors, named by whose fault they are; each carries the HTTP status that says so.
 
-    DriftlineError
-    ├── ClientError            the caller must change something
-    │   ├── Malformed          400  the body is not what its content type says
-    │   ├── AccessDenied       401/403
-    │   ├── NotFound           404
-    │   ├── TooSlow            408  the body did not arrive in time
-    │   ├── Conflict           409
-    │   ├── PreconditionFailed 412
-    │   ├── TooLarge           413
-    │   ├── UnsupportedMedia   415
-    │   ├── InvalidInput       422  readable, and not acceptable
-    │   └── QuotaExceeded      429
-    ├── NotAvailableYet        501  a named part that this release does not have
-    ├── Unavailable            503  try again after ``retry_after_seconds``
-    ├── FenceLost              a job's claim was taken over: roll back, somebody else finishes
-    └── ConfigurationError     the process cannot start like this; says the remedy
+DriftlineError
+├── ClientError            the caller must change something
+│   ├── Malformed          400  the body is not what its content type says
+│   ├── AccessDenied       401/403
+│   ├── NotFound           404
+│   ├── TooSlow            408  the body did not arrive in time
+│   ├── Conflict           409
+│   ├── PreconditionFailed 412
+│   ├── TooLarge           413
+│   ├── UnsupportedMedia   415
+│   ├── InvalidInput       422  readable, and not acceptable
+│   └── QuotaExceeded      429
+├── NotAvailableYet        501  a named part that this release does not have
+├── Unavailable            503  try again after ``retry_after_seconds``
+├── FenceLost              a job's claim was taken over: roll back, somebody else finishes
+└── ConfigurationError     the process cannot start like this; says the remedy
 """
 
 from __future__ import annotations
