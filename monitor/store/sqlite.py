@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 BUSY_SECONDS = 5.0
 READERS, MORE_READERS = 8, 24
 _told: set[str] = set()
+# Of a new file only. Payloads run to megabytes: with 4 KiB pages writing 5,000 rows takes a quarter more processor time.
+_PAGE_SIZE = "page_size=16384"
 _PRAGMAS = ("foreign_keys=ON", "cache_size=-16000", "journal_size_limit=67108864")
 
 
@@ -74,7 +76,7 @@ def make_engines(path: Path) -> tuple[Engine, Engine]:
     reading = create_engine(url, pool_size=READERS, max_overflow=MORE_READERS, **shared)
     writing = create_engine(url, pool_size=1, max_overflow=0, **shared)
     _begin_with(reading, "BEGIN", pragmas=(*_PRAGMAS, "query_only=ON"), journal=None)
-    _begin_with(writing, "BEGIN IMMEDIATE", pragmas=(*_PRAGMAS, "synchronous=FULL"), journal=journal)
+    _begin_with(writing, "BEGIN IMMEDIATE", pragmas=(_PAGE_SIZE, *_PRAGMAS, "synchronous=FULL"), journal=journal)
     return reading, writing
 
 
