@@ -66,7 +66,8 @@ def _shown(layout: Layout, profile: Profile, *, column: str | None) -> dict[str,
 def _layout(conn: Connection, *, version: Version) -> Layout:
     if version.layout_id is None:
         raise NotFound(
-            "nothing is profiled yet: set a reference with PUT …/reference, or log records until the schema is inferred"
+            "nothing is profiled yet: a reference makes the cells; set one with PUT …/reference, or make one of stored "
+            "rows with POST …/reference?from=&to="
         )
     return Layout.decode(layouts.get_layout(conn, id=version.layout_id))
 

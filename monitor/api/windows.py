@@ -13,6 +13,8 @@ from monitor.api.params import ModelName, Page, Span, VersionName
 from monitor.api.render import page
 from monitor.api.routing import Operation, V
 from monitor.api.services import Parts
+from monitor.evaluate.catchup import usual_lag_us
+from monitor.evaluate.merged import LOOKBACK
 from monitor.model.entities import Model
 from monitor.model.time import rfc3339
 from monitor.store import versions, windows
@@ -33,6 +35,8 @@ def list_windows(model: ModelName, version: VersionName, span: Span, asked: Page
         live = windows.list_windows(
             conn, version_id=found.id, from_us=owner.window.start_of(found.created_us), limit=1
         )  # fmt: skip
+        recent = windows.recent_windows(conn, version_id=found.id, limit=LOOKBACK)
+    waits_us = owner.lateness_us + usual_lag_us(recent, model=owner)
     empty: Iterator[WindowRow] = iter(())
     if live:
         begins = (live[0].start_us, after if after is None else after + 1, span.from_us)
@@ -43,7 +47,7 @@ def list_windows(model: ModelName, version: VersionName, span: Span, asked: Page
     merged = list(islice(heapq.merge(stored, empty, key=lambda row: row.start_us), asked.limit + 1))
     shown = merged[: asked.limit]
     following = [shown[-1].start_us] if len(merged) > asked.limit else None
-    return page([window_shape(row, now_us=now_us, model=owner) for row in shown], following=following)
+    return page([window_shape(row, now_us=now_us, waits_us=waits_us) for row in shown], following=following)
 
 
 def _empty(model: Model, *, known: set[int], begin_us: int, until_us: int) -> Iterator[WindowRow]:
@@ -53,11 +57,11 @@ def _empty(model: Model, *, known: set[int], begin_us: int, until_us: int) -> It
             yield WindowRow(version_id=0, start_us=start_us, end_us=end_us, state="empty", dirty=False)
 
 
-def window_shape(row: WindowRow, *, now_us: int, model: Model) -> dict[str, Any]:
-    """A window as the API shows it."""
+def window_shape(row: WindowRow, *, now_us: int, waits_us: int) -> dict[str, Any]:
+    """A window as the API shows it; ``waits_us`` after its end, one without rows counts as no volume."""
     return {
         "start": rfc3339(row.start_us), "end": rfc3339(row.end_us),
-        "state": shown_state(row, now_us=now_us, model=model),
+        "state": shown_state(row, now_us=now_us, waits_us=waits_us),
         "rows": row.rows, "deduplicated": row.deduplicated, "late_rows": row.late_rows,
         "watermark": None if row.watermark_us is None else rfc3339(row.watermark_us), "revision": row.revision,
         "reference": row.reference_number, "reason": row.reason,
@@ -65,13 +69,13 @@ def window_shape(row: WindowRow, *, now_us: int, model: Model) -> dict[str, Any]
     }  # fmt: skip
 
 
-def shown_state(row: WindowRow, *, now_us: int, model: Model) -> str:
-    """The state as of now: an ``empty`` window that has not closed yet is open, or pending for its lateness."""
+def shown_state(row: WindowRow, *, now_us: int, waits_us: int) -> str:
+    """The state as of now: an ``empty`` window is open before its end, and pending until the feed's usual lag after."""
     if row.state != "empty":
         return row.state
     if now_us < row.end_us:
         return "open"
-    return "pending" if now_us < row.end_us + model.lateness_us else "empty"
+    return "pending" if now_us < row.end_us + waits_us else "empty"
 
 
 OPERATIONS = (

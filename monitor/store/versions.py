@@ -52,9 +52,13 @@ def newest_live_version(conn: Connection, *, model: str) -> tuple[Model, Version
     """The version of state ``live`` made last, with its model, or ``NotFound``."""
     query = rows.select_both().where(tables.model.c.name == model, _v.state == "live").order_by(_v.id.desc()).limit(1)
     row = conn.execute(query).first()
-    if row is None:
-        raise NotFound(f"model {model!r} does not exist, or has no version in state 'live'")
-    return rows.both_from_row(row)
+    if row is not None:
+        return rows.both_from_row(row)
+    if conn.execute(select(tables.model.c.id).where(tables.model.c.name == model)).first() is None:
+        raise NotFound(f"model {model!r} does not exist: create it with PUT /api/v1/models/{model}")
+    raise NotFound(
+        f"model {model!r} has no version in state 'live': create one with PUT /api/v1/models/{model}/versions/<version>"
+    )
 
 
 def list_versions(conn: Connection, *, model_id: int, after: str = "", limit: int = 1000) -> list[Version]:

@@ -105,13 +105,16 @@ def test_the_newest_live_version_is_the_last_made_that_is_live(store, make_versi
     make_version(version="11", state="retired")
     with store.read() as conn:
         assert models.newest_live_version(conn, model="churn")[1].name == "10"
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFound, match="create it with PUT /api/v1/models/fraud"):
             models.newest_live_version(conn, model="fraud")
         _, version = models.get_version(conn, model="churn", version="11")
         assert [v.name for v in models.list_versions(conn, model_id=version.model_id, after="10")] == ["11", "9"]
         assert [(m.name, v.name) for m, v in models.all_versions(conn)] == [
             ("churn", "10"), ("churn", "11"), ("churn", "9")
         ]  # fmt: skip
+    make_version(model="idle", version="1", state="retired")
+    with store.read() as conn, pytest.raises(NotFound, match="no version in state 'live': create one with PUT"):
+        models.newest_live_version(conn, model="idle")
 
 
 def test_what_is_missing_is_named(store, make_version):
