@@ -56,10 +56,10 @@ def verdict_of(check: Check, findings: list[Finding], *, rows: int, reason: str 
         value=worst.value,
         threshold=worst.threshold,
         rows=rows,
-        columns_failing=counted,
+        columns_failing=counted if any(f.column for f in failing) else 0,  # volume is of the whole model
         columns=tuple(
             ColumnEvidence(column=f.column, metric=f.metric, value=f.value, threshold=f.threshold)
-            for f in failing[:MOST_COLUMNS]
+            for f in [f for f in failing if f.column][:MOST_COLUMNS]
         ),
         hold=check.hold,
     )

@@ -187,6 +187,8 @@ def test_no_rows_is_an_alert_of_volume_and_everything_else_is_unknown(taught):
     assert statuses(found) == {"drift": "unknown", "missing": "unknown", "invalid": "unknown", "unseen": "unknown",
                                "volume": "alert", "schema": "unknown"}  # fmt: skip
     assert row(found, metric="rows").value == 0.0
+    volume = next(v for v in found.verdicts if v.check == "volume")
+    assert (volume.value, volume.threshold, volume.columns_failing, volume.columns) == (0.0, 1.0, 0, ())
 
 
 def test_without_a_reference_only_volume_can_say_anything(taught, rng):
