@@ -111,6 +111,10 @@ def read_checks(path: Path) -> list[Any]:
     return shape
 
 
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
 def print_report(report: Report) -> None:
     """Prints the drift table: the deciding rows and psi of every column, a table a window, and the summary."""
     for window in report.windows:
@@ -118,7 +122,8 @@ def print_report(report: Report) -> None:
             sys.stdout.write(f"{report.window_title(window)}\n")
         print_table(
             (
-                {name: getattr(row, name) for name in _COLUMNS} | {"column": row.column or "(all)"}
+                {name: getattr(row, name) for name in _COLUMNS}
+                | {"column": row.column or "(all)", "value": _whole(row.value) if row.metric == "rows" else row.value}
                 for row in window.rows
                 if row.metric in _SHOWN_METRICS or row.status == "alert"
             ),

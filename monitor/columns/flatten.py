@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from monitor.columns.sent import as_sent, plain
 from monitor.model.errors import InvalidInput
 
 MAX_FLATTEN_DEPTH = 5
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
 def flatten(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,9 +36,14 @@ def _pairs(record: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple
 
 
 def flat_columns(batch: pa.RecordBatch) -> dict[str, tuple[pa.Array, str]]:
-    """Name → (plain array, form) of a sent table, struct columns flattened; a name twice is refused."""
+    """Name → (plain array, form) of a sent table, struct columns flattened; a name twice is refused.
+
+    The nameless row index that pandas writes into Parquet and Arrow is no column of the data and is left out.
+    """
     found: dict[str, tuple[pa.Array, str]] = {}
     for field, array in zip(batch.schema, batch.columns, strict=True):
+        if _PANDAS_INDEX.fullmatch(field.name):
+            continue
         for name, flat, form in _flat_arrays(field.name, plain(array), form_of(field), 1):
             if name in found:
                 raise InvalidInput(

@@ -69,6 +69,9 @@ KINDS = {
     "frame of categories": lambda f, p: f.astype({"city": "category"}),
     "frame with an index": lambda f, p: f.set_index(pd.Index(range(7, 7 + len(f)), name="row")),
     "Parquet file": lambda f, p: as_file(p, "side.parquet", lambda q: pq.write_table(pa.Table.from_pandas(f), q)),
+    "Parquet file with the index of pandas": lambda f, p: as_file(
+        p, "side.parquet", lambda q: f.set_index(pd.Index(np.arange(len(f))[::-1])).to_parquet(q)
+    ),
     "CSV file": lambda f, p: as_file(p, "side.csv", lambda q: f.to_csv(q, index=False)),
     "NDJSON file": lambda f, p: as_file(p, "side.ndjson", lambda q: f.to_json(q, orient="records", lines=True)),
     "Arrow file": lambda f, p: as_file(p, "side.arrow", lambda q: as_polars(f).write_ipc_stream(q)),
