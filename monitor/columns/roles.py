@@ -107,12 +107,21 @@ class Roles:
         """Refuse a role for a column that the table does not have, with the nearest name."""
         for column in self.columns():
             if column not in names:
-                role = self.assigned().get(column, "role")
-                raise InvalidInput(
-                    f"{role} names column {column[:80]!r}, which the table does not have{nearest(column, names)}; "
-                    f"its columns are {', '.join(map(repr, names[:20]))}",
-                    code="role_column",
-                )
+                raise _absent(self.assigned().get(column, "role"), column, names=names)
+
+    def check_ignored(self, names: Sequence[str]) -> None:
+        """Refuse ``ignore`` for a column that the table does not have: the one that was meant would be stored."""
+        for column in self.ignore:
+            if column not in names:
+                raise _absent("ignore", column, names=names)
+
+
+def _absent(role: str, column: str, *, names: Sequence[str]) -> InvalidInput:
+    return InvalidInput(
+        f"{role} names column {column[:80]!r}, which the table does not have{nearest(column, names)}; "
+        f"its columns are {', '.join(map(repr, names[:20]))}",
+        code="role_column",
+    )
 
 
 def stored_names(names: Sequence[str], *, schema: Schema | None, roles: Roles) -> list[str | None]:

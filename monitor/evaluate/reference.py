@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from monitor.columns.flatten import flat_columns
 from monitor.columns.roles import Roles
 from monitor.columns.table import canonical_batch
 from monitor.evaluate.activation import Draft, Published, activate, discarding, publish
@@ -150,6 +151,7 @@ def _canonical(table: pa.RecordBatch, *, known: Known, taken: _Taken) -> pa.Reco
     names = table.schema.names
     taken.roles = roles_in_force(taken.roles, schema=known.schema, names=names)
     taken.timed = taken.timed or has_timestamps(names, schema=known.declared, roles=taken.roles)
+    taken.roles.check_ignored(list(flat_columns(table)))
     found = canonical_batch(table, schema=known.declared, roles=taken.roles, received_us=NO_TIME_US)
     taken.unusable += len(found.quarantined)
     for name, count in found.unknown.items():
