@@ -15,13 +15,13 @@ from monitor.api.params import ModelName, Page
 from monitor.api.render import answer, page
 from monitor.api.revision import check_if_match, etag_of
 from monitor.api.routing import M, Operation, json_body
-from monitor.api.services import Parts
-from monitor.api.summary import model_states, model_summary
+from monitor.api.services import Parts, Services
+from monitor.api.summary import VersionState, fleet_states, model_states, model_summary
 from monitor.model.entities import TASKS, Model
 from monitor.model.errors import Conflict, NotFound
 from monitor.store import models, versions, windows
 
-_TOGETHER = 50  # models read in one transaction: no read stays open for long
+_FEW = 20
 
 
 def put_model(model: ModelName, body: JsonObject, request: Request, services: Parts) -> Response:
@@ -72,12 +72,19 @@ def list_models(asked: Page, services: Parts) -> Response:
     with services.store.read() as conn:
         found = models.list_models(conn, after=after, limit=asked.limit + 1)
     shown = found[: asked.limit]
-    results = []
-    for start in range(0, len(shown), _TOGETHER):
-        with services.store.read() as conn:
-            for model in shown[start : start + _TOGETHER]:
-                results.append(model_summary(model, states=model_states(conn, model=model)))
-    return page(results, following=[shown[-1].name] if len(found) > asked.limit else None)
+    states = _states(services, shown)
+    return page(
+        [model_summary(model, states=states.get(model.id, [])) for model in shown],
+        following=[shown[-1].name] if len(found) > asked.limit else None,
+    )
+
+
+def _states(services: Services, shown: list[Model]) -> dict[int, list[VersionState]]:
+    """The states of the models' versions: of a few model by model, of many with the whole fleet's at once."""
+    if len(shown) > _FEW:
+        return fleet_states(services.store)
+    with services.store.read() as conn:
+        return {model.id: model_states(conn, model=model) for model in shown}
 
 
 def delete_model(model: ModelName, request: Request, services: Parts) -> Response:

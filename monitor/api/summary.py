@@ -12,7 +12,8 @@ from monitor.api.model_body import model_shape
 from monitor.model.entities import Model, Version
 from monitor.model.results import SEVERITY_ORDER, CheckState
 from monitor.model.time import rfc3339
-from monitor.store import verdicts, versions, windows
+from monitor.store import Store, verdicts, versions, windows
+from monitor.store.snapshot import newest_windows
 from monitor.store.windows import WindowRow
 
 _MOST_VERSIONS = 10_000
@@ -55,6 +56,24 @@ def model_states(conn: Connection, *, model: Model) -> list[VersionState]:
     """The states of all versions of a model, by name."""
     found = versions.list_versions(conn, model_id=model.id, limit=_MOST_VERSIONS)
     return [version_state(conn, version=version) for version in found]
+
+
+def fleet_states(store: Store) -> dict[int, list[VersionState]]:
+    """The states of every version, by model id: three queries whatever the fleet's size, each a short read."""
+    with store.read() as conn:
+        found = versions.all_versions(conn)
+    with store.read() as conn:
+        checks: dict[int, list[CheckState]] = {}
+        for version_id, state in verdicts.all_states(conn):
+            checks.setdefault(version_id, []).append(state)
+    with store.read() as conn:
+        newest = newest_windows(conn)
+    states: dict[int, list[VersionState]] = {}
+    for model, version in found:
+        states.setdefault(model.id, []).append(
+            VersionState(version=version, states=tuple(checks.get(version.id, ())), window=newest.get(version.id))
+        )
+    return states
 
 
 def model_summary(model: Model, *, states: Sequence[VersionState]) -> dict[str, Any]:

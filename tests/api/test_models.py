@@ -204,3 +204,14 @@ def test_window_and_timezone_stay_once_there_are_windows(churn, clock):
     refused = churn.put(M, json={"window": "1h"})
     assert (refused.status_code, refused.json()["title"]) == (409, "Conflict")
     assert churn.put(M, json={"window": "1d", "team": "crm"}).status_code == 200
+
+
+def test_a_long_list_shows_the_same_as_each_model_alone(client):
+    for number in range(25):
+        name = f"/api/v1/models/m{number:02}"
+        client.put(name, json={"team": str(number)})
+        client.put(name + "/versions/1", json={})
+    client.put("/api/v1/models/m00/versions/2", json={"state": "retired"})
+    long = client.get("/api/v1/models").json()["results"]
+    assert len(long) == 25
+    assert long == [client.get(f"/api/v1/models/{model['name']}").json() for model in long]
