@@ -74,7 +74,7 @@ def publish(
 ) -> Published:
     """The reference, ready and active, with its schema, layout and calibration."""
     made = draft.made
-    calibration = calibration_of(made.history, model=model)
+    calibration = calibration_of(made.history, model=model, schema=draft.schema)
     profile = codec.encode(made.profile)
     history = encode_history(made.history)
     layout = made.layout.encode()
@@ -106,7 +106,9 @@ def activate(store: Store, *, version_id: int, number: int, now_us: int) -> Publ
         stored = reference_profile(conn, reference_id=reference.id)
     if reference.layout_id != layout_id:
         made = profile_again(store, model=model, reference=reference, schema=schema, layout=layout)
-        save_profile_again(store, model=model, reference=reference, layout_id=layout_id, made=made, now_us=now_us)
+        save_profile_again(
+            store, model=model, reference=reference, schema=schema, layout_id=layout_id, made=made, now_us=now_us
+        )
         profile = made.profile
     else:
         profile = codec.decode(stored, layout)
@@ -132,10 +134,17 @@ def profile_again(
 
 
 def save_profile_again(
-    store: Store, *, model: Model, reference: Reference, layout_id: int, made: ReferenceProfile, now_us: int
+    store: Store,
+    *,
+    model: Model,
+    reference: Reference,
+    schema: Schema,
+    layout_id: int,
+    made: ReferenceProfile,
+    now_us: int,
 ) -> None:
     """Replaces a reference's profile, history and calibration by those of another layout."""
-    calibration = calibration_of(made.history, model=model)
+    calibration = calibration_of(made.history, model=model, schema=schema)
     with store.write() as conn:
         set_reference_profile(
             conn, reference_id=reference.id, layout_id=layout_id, profile=codec.encode(made.profile),

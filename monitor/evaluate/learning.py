@@ -64,11 +64,11 @@ class Learner:
         with self._store.read() as conn:
             context = self._contexts.load(conn, version_id=version_id)
             starts = _healthy(conn, version_id=version_id)
-        if context.reference is None or context.layout is None or not starts:
+        if context.reference is None or context.layout is None or context.schema is None or not starts:
             return None
         windows = self._profiles(context, starts=starts)
         history = build_history(context.layout, reference=context.reference.profile, windows=windows, contained=False)
-        calibration = calibration_of(history, model=context.model)
+        calibration = calibration_of(history, model=context.model, schema=context.schema)
         with self._store.write() as conn:
             save_calibration(
                 conn, version_id=version_id, reference_id=context.reference.reference.id, made_us=now_us,

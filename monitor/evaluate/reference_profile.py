@@ -11,7 +11,9 @@ from monitor.alert.calibrate import Calibration, calibrate
 from monitor.alert.history import History, build_history
 from monitor.columns.conform import conform
 from monitor.columns.split import by_window
+from monitor.evaluate.context import checks_of
 from monitor.evaluate.slices import between
+from monitor.model.checks import budgeted_columns
 from monitor.model.entities import Model
 from monitor.model.schema import Schema
 from monitor.model.thresholds import FalseAlarms, parse_false_alarms
@@ -125,7 +127,15 @@ def profiled(layout: Layout, *, profile: Profile, windows: WindowProfiles | None
     return ReferenceProfile(layout=layout, profile=profile, history=history)
 
 
-def calibration_of(history: History, *, model: Model) -> Calibration:
-    """The threshold that keeps the model's budget over this history; ``learning`` while it is short."""
+def calibration_of(history: History, *, model: Model, schema: Schema) -> Calibration:
+    """The threshold that keeps the model's budget over this history; ``learning`` while it is short.
+
+    Only the columns that ``auto`` checks decide share the budget.
+    """
     per_month = model.window.per_month
-    return calibrate(history, windows_per_month=per_month, per_month=budget(model).per_month(per_month))
+    return calibrate(
+        history,
+        windows_per_month=per_month,
+        per_month=budget(model).per_month(per_month),
+        columns=budgeted_columns(checks_of(model), schema=schema),
+    )

@@ -84,7 +84,7 @@ def _take_up(store: Store, *, model: Model, version: Version, shared: Layout, no
         schema = _schema(conn, version)
     layout = layout_of(lambda: stored_rows(store, reference_id=reference.id), schema=schema, shared=shared)
     made = profile_again(store, model=model, reference=reference, schema=schema, layout=layout)
-    calibration = encode_calibration(calibration_of(made.history, model=model))
+    calibration = encode_calibration(calibration_of(made.history, model=model, schema=schema))
     with store.write() as conn:
         lock_version(conn, id=version.id)
         layout_id = save_layout(conn, model_id=model.id, body=layout.encode(), digest=layout.digest)
