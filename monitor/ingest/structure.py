@@ -70,9 +70,11 @@ def check_depth(text: bytes) -> None:
 
 
 def check_line(text: bytes) -> None:
-    """``TooLarge`` for a record that holds too many values."""
+    """``TooLarge`` for a record that holds too many values; one that nests too deep will be malformed instead."""
     if len(text) >= _HARMLESS_BYTES:
-        check_values(structure_of(text, level=0).largest)
+        structure = structure_of(text, level=0)
+        if structure.depth <= MAX_JSON_DEPTH:
+            check_values(structure.largest)
 
 
 def check_values(count: int) -> None:

@@ -88,6 +88,7 @@ REQUESTS = {
     "too many lines": (b'{"age":1}\n' * 1_001, NDJSON, {}, 413),
     "too many rows": (b"age\n" + b"1\n" * 1_001, CSV, {}, 413),
     "10,000 columns": (body({"features": {f"c{i}": i for i in range(10_000)}}), JSON, {}, 413),
+    "400 columns, one a record": (body(*[{f"c{i % 400}": 1} for i in range(1_000)]), JSON, {}, 413),
     "10,000 CSV columns": (",".join(f"c{i}" for i in range(10_000)).encode() + b"\n", CSV, {}, 413),
     "an unusable key": (body(GOOD), JSON, {"idempotency_key": "k" * 300}, 422),
     "an unknown parameter": (body(GOOD), JSON, {"query": "?dryrun=true"}, 422),
