@@ -114,7 +114,12 @@ def _judge_drift(
         findings.append(finding)
         rows += drift_rows(check, finding=finding, test=test, measured=bench.measured, elsewhere=bench.shown)
     verdict = verdict_of(check, findings, rows=bench.current.rows)
-    rows.append(model_row(check, verdict=verdict, held=held, columns=columns, rows=bench.current.rows))
+    reference_rows = 0 if bench.reference is None else bench.reference.rows
+    rows.append(
+        model_row(
+            check, verdict=verdict, held=held, columns=columns, rows=bench.current.rows, reference_rows=reference_rows
+        )
+    )
     return rows, verdict
 
 

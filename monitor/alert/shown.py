@@ -52,7 +52,9 @@ def quality_row(check: Check, *, measurement: Measurement, finding: Finding, tes
     )  # fmt: skip
 
 
-def model_row(check: Check, *, verdict: CheckVerdict, held: Held, columns: tuple[Column, ...], rows: int) -> ResultRow:
+def model_row(
+    check: Check, *, verdict: CheckVerdict, held: Held, columns: tuple[Column, ...], rows: int, reference_rows: int
+) -> ResultRow:
     """The whole model under an auto check: the score A of the check's own columns and its threshold h, in tens."""
     evidence = held.evidence
     positions = [evidence.positions[c.name] for c in columns if c.name in evidence.positions]
@@ -65,7 +67,7 @@ def model_row(check: Check, *, verdict: CheckVerdict, held: Held, columns: tuple
     return ResultRow(
         column="", metric="surprise", check=check.name, kind=check.kind,
         value=alone / NATS if np.isfinite(alone) else None, threshold=limit / NATS if decided else None,
-        rows=rows, reference_rows=0, status=verdict.status, reason=verdict.reason, needs=verdict.needs,
+        rows=rows, reference_rows=reference_rows, status=verdict.status, reason=verdict.reason, needs=verdict.needs,
         method=held.method,
     )  # fmt: skip
 

@@ -134,6 +134,7 @@ def test_the_models_row_is_over_its_threshold_exactly_when_a_column_is(taught, r
         found = taught.judge(batch(rng, age=rng.normal(40 + by, 10, 400)))
         model = row(found, column="", metric="surprise")
         columns = [r for r in found.rows if r.metric == "surprise" and r.column and r.value is not None]
+        assert model.reference_rows == columns[0].reference_rows > 0
         over = any(r.value > r.threshold for r in columns)
         assert ((model.value or -99) > model.threshold) == over == (found.verdicts[0].status == "alert")
 
