@@ -64,7 +64,9 @@ def advance(
     effect = TABLE[before.status, verdict.status]
     if effect == "keep":
         reason = verdict.reason or "failed"
-        kept = replace(before, unknown_reason=reason, needs=verdict.needs)
+        # with nothing decided there is no value whose n this would be: it is the n there was of the n it needs
+        rows = verdict.rows if before.status == "unknown" else before.rows
+        kept = replace(before, unknown_reason=reason, needs=verdict.needs, rows=rows)
         return replace(kept, window_start_us=window_start_us, window_end_us=window_end_us), None
     streak = _streak(before, verdict=verdict, window_start_us=window_start_us)
     held_back = effect == "raise" and streak < verdict.hold

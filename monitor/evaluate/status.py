@@ -27,7 +27,11 @@ def version_status(conn: Connection, *, contexts: Contexts, version_id: int, now
     """The answer of ``GET …/status``: status, checks, open window, next verdict, calibration (JSON values)."""
     context = contexts.load(conn, version_id=version_id)
     states = get_states(conn, version_id=version_id)
-    checks = [_check(check, states.get((check.name, ""))) for check in context.checks if check.enabled]
+    checks = [
+        _check(check, states.get((check.name, "")), referenced=context.reference is not None)
+        for check in context.checks
+        if check.enabled
+    ]
     healthy = healthy_windows(conn, version_id=version_id)
     return {
         "status": worst(check["status"] for check in checks),
@@ -38,14 +42,15 @@ def version_status(conn: Connection, *, contexts: Contexts, version_id: int, now
     }
 
 
-def _check(check: Check, state: CheckState | None) -> Shape:
-    """The verdict in force; ``reason`` says why the newest window was not decided."""
+def _check(check: Check, state: CheckState | None, *, referenced: bool) -> Shape:
+    """The verdict in force; ``reason`` says why the newest window was not decided, or none can be."""
     undecided: Status = "unknown"
+    lacks = None if referenced or check.kind == "volume" else "no_reference"
     return {
         "name": check.name,
         "kind": check.kind,
         "status": undecided if state is None else state.status,
-        "reason": None if state is None else state.unknown_reason,
+        "reason": lacks if state is None else state.unknown_reason,
         "since": None if state is None else rfc3339(state.since_us),
         "value": None if state is None else state.value,
         "threshold": None if state is None else state.threshold,

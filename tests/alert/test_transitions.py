@@ -63,6 +63,20 @@ def test_nothing_ever_decided_is_unknown_and_silent():
     assert (state.status, state.unknown_reason, state.since_us, told) == ("unknown", "few_rows", 1_000, [])
 
 
+def test_the_n_there_was_goes_with_the_n_it_needs_until_something_is_decided():
+    def few(state, rows):
+        said = CheckVerdict(
+            check="drift", kind="drift", severity="warning", status="unknown", reason="learning", rows=rows, needs=60
+        )
+        return advance(state, said, now_us=1, window_start_us=0, window_end_us=1, counts=True)[0]
+
+    state = few(few(None, 3), 7)
+    assert (state.rows, state.needs) == (7, 60)
+    decided, _ = play(["alert"])
+    kept = few(decided, 3)
+    assert (kept.rows, kept.value) == (decided.rows, decided.value)
+
+
 def test_hold_waits_for_consecutive_windows_and_getting_better_does_not_wait():
     assert play(["ok", "alert", "ok", "alert", "alert"], hold=2)[1] == [("ok", "alert")]
     assert play(["ok", "alert", "alert", "ok"], hold=2)[1] == [("ok", "alert"), ("alert", "ok")]

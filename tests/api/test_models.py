@@ -38,6 +38,9 @@ def test_a_new_model_is_unknown_and_has_no_windows(churn):
         "unknown", None, None, None, 0,
     )  # fmt: skip
     assert shown["versions"] == [{"version": "42", "state": "live", "status": "unknown"}]
+    status = churn.get(M + "/versions/42/status").json()
+    assert {c["reason"] for c in status["checks"] if c["kind"] != "volume"} == {"no_reference"}
+    assert "PUT …/reference" in status["next"]["why"]
 
 
 @pytest.mark.parametrize(
