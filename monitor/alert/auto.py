@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from monitor.alert.breakage import share_limit
@@ -45,19 +44,15 @@ def find(check: Check, *, column: str, held: Held) -> tuple[Finding, str]:
 
     The value is the *surprise*, −log10 p of the most surprising of the check's tests.
     """
-    tests, every = TESTS_OF[check.metric], held.evidence.of(column)
-    if every is None:
+    evidence = held.evidence
+    found = evidence.of(column, tests=TESTS_OF[check.metric])
+    if found is None:
         return _unknown(column, reason="not_comparable", rows=0), ""
-    judged = [t for t in tests if not math.isnan(every[t].log_p)]
-    rows = max(every[t].rows for t in tests)
-    if rows < check.min_rows or not judged:
-        return _not_judged(check, column=column, rows=rows, sent=every[2].rows), ""
-    test = max(judged, key=lambda t: every[t].log_p)
-    found, needed = every[test], held.evidence.needed
-    if found.windows < needed:
-        learning = _unknown(column, reason="learning", rows=found.windows, needs=needed)
-        return replace(learning, value=found.log_p / NATS, weight=found.log_p), TESTS[test]
-    return _judged(column, found=found, held=held), TESTS[test]
+    if found.rows < check.min_rows or found.test < 0:
+        return _not_judged(check, column=column, rows=found.rows, sent=evidence.sent), ""
+    if found.windows < evidence.needed:
+        return _learning(column, found=found, needs=evidence.needed), TESTS[found.test]
+    return _judged(column, found=found, held=held), TESTS[found.test]
 
 
 def find_broken(check: Check, *, measurement: Measurement) -> Finding | None:
@@ -84,6 +79,14 @@ def _judged(column: str, *, found: TestEvidence, held: Held) -> Finding:
     return Finding(
         column=column, metric="surprise", value=surprise / NATS, threshold=held.threshold, status=status,
         rows=found.rows, weight=surprise,
+    )  # fmt: skip
+
+
+def _learning(column: str, *, found: TestEvidence, needs: int) -> Finding:
+    """Shown, and not decided: the value with the windows there are and those it needs."""
+    return Finding(
+        column=column, metric="surprise", value=found.log_p / NATS, threshold=None, status="unknown",
+        reason="learning", rows=found.windows, needs=needs, weight=found.log_p,
     )  # fmt: skip
 
 

@@ -20,9 +20,10 @@ NATS = float(np.log(10.0))  # surprise is shown in powers of ten
 
 
 class TestEvidence(NamedTuple):
-    """One test of one column: −ln p (nan where it was not judged: too few rows, or nothing to judge), the rows
-    behind it, the PSI beyond what noise brings, and in how many healthy windows it could be judged."""
+    """The most surprising of some tests of one column: which (−1: none was judged), −ln p, the PSI beyond what noise
+    brings, and in how many healthy windows it could be judged; ``rows`` are the most that any of the tests had."""
 
+    test: int
     log_p: float
     rows: int
     effect: float
@@ -41,15 +42,34 @@ class Evidence:
     needed: int
 
     @cached_property
-    def _tests(self) -> list[list[TestEvidence]]:
-        parts = (self.log_p, self.sizes.astype(np.int64), self.effect, self.windows)
-        columns = zip(*(part.T.tolist() for part in parts), strict=True)
-        return [[TestEvidence._make(test) for test in zip(*column, strict=True)] for column in columns]
+    def _found(self) -> dict[tuple[int, ...], list[TestEvidence]]:
+        return {}
 
-    def of(self, column: str) -> list[TestEvidence] | None:
-        """The five tests of a column, None where the layout has no such column."""
+    @cached_property
+    def sent(self) -> int:
+        """The rows of the window: those behind *missing*, which every row has or has not."""
+        return int(self.sizes[2].max(initial=0))
+
+    def of(self, column: str, *, tests: tuple[int, ...]) -> TestEvidence | None:
+        """The most surprising of the tests (the first of equals); None where the layout has no such column."""
         position = self.positions.get(column)
-        return None if position is None else self._tests[position]
+        if position is None:
+            return None
+        if tests not in self._found:  # of all columns at once
+            self._found[tests] = self._most_surprising(list(tests))
+        return self._found[tests][position]
+
+    def _most_surprising(self, tests: list[int]) -> list[TestEvidence]:
+        among = self.log_p[tests]
+        pick = np.where(np.isnan(among), -np.inf, among).argmax(axis=0)
+        which = np.array(tests)[pick]
+        every = np.arange(among.shape[1])
+        judged = ~np.isnan(among).all(axis=0)
+        parts = (
+            np.where(judged, which, -1), self.log_p[which, every], self.sizes[tests].max(axis=0).astype(np.int64),
+            self.effect[which, every], self.windows[which, every],
+        )  # fmt: skip
+        return [TestEvidence._make(one) for one in zip(*(part.tolist() for part in parts), strict=True)]
 
 
 def gather(calibration: Calibration, *, reference: Profile, current: Profile) -> Evidence:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+
+import msgspec
 
 from monitor.model.checks import Check
 from monitor.model.results import SEVERITY_ORDER, CheckVerdict, ColumnEvidence, Status
@@ -14,8 +15,7 @@ MOST_COLUMNS = 50  # behind a verdict, the worst first
 _LASTING = frozenset(("constant", "all_missing", "too_many_categories", "not_comparable"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One column under one check. ``weight`` orders failing columns, the worst highest; ``rows`` is its n."""
 
     column: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from monitor.alert.bench import Judgement
 from monitor.alert.calibrate import Calibration, calibrate
@@ -130,5 +132,6 @@ def _judge_window(court: Court, profile: Profile, *, earlier: list[Profile]) -> 
         return court.judge(profile, checks=court.checks)
     alone = court.judge(profile, checks=tuple(c for c in court.checks if c.kind in OF_ITS_OWN_ROWS))
     together = court.judge(merged, checks=tuple(c for c in court.checks if c.kind not in OF_ITS_OWN_ROWS))
-    rows = tuple(replace(row, method={**row.method, "merged_windows": windows}) for row in together.rows)
+    told = {"merged_windows": windows}
+    rows = tuple(msgspec.structs.replace(row, method=row.method | told) for row in together.rows)
     return Judgement(rows=rows + alone.rows, verdicts=together.verdicts + alone.verdicts)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """``value`` of ``metric`` for ``column``; None with a ``reason`` where it cannot be said.
 
     ``lower`` and ``upper`` bracket the true value where cells leave it open. ``rows`` and ``reference_rows`` are the n
@@ -23,4 +23,4 @@ class Measurement:
     reason: str | None = None
     rows: int
     reference_rows: int
-    method: dict[str, Any] = field(default_factory=dict)
+    method: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from monitor.alert.judge import Judgement, judge, wanted_metrics
@@ -67,7 +68,8 @@ def _judge_merged(context: VersionContext, *, layout: Layout, own: Profile, merg
     others = tuple(check for check in context.checks if check.kind not in OF_ITS_OWN_ROWS)
     alone = _judge(context, checks=itself, layout=layout, current=own)
     together = _judge(context, checks=others, layout=layout, current=merged)
-    rows = tuple(replace(row, method={**row.method, "merged_windows": windows}) for row in together.rows)
+    told = {"merged_windows": windows}
+    rows = tuple(msgspec.structs.replace(row, method=row.method | told) for row in together.rows)
     return Judgement(rows=rows + alone.rows, verdicts=together.verdicts + alone.verdicts)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 Status = Literal["ok", "warning", "alert", "unknown"]
 SEVERITY_ORDER: dict[str, int] = {"ok": 0, "warning": 1, "alert": 2, "unknown": 3}
@@ -13,12 +15,12 @@ UNKNOWN_REASONS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultRow:
+class ResultRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One number of one window: value, threshold, status and the convention (``method``) behind it.
 
     ``column`` is ``""`` for the whole model, ``segment`` ``""`` for all traffic. ``needs`` is the n an
-    unknown row would need. Window, model and reference are the result's, not repeated here.
+    unknown row would need. Window, model and reference are the result's, not repeated here. (A struct and no
+    dataclass: a window of 200 columns has over a thousand, and a struct is made ten times as fast.)
     """
 
     segment: str = ""
@@ -36,7 +38,7 @@ class ResultRow:
     status: Status
     reason: str | None = None
     needs: int | None = None
-    method: dict[str, Any] = field(default_factory=dict)
+    method: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
