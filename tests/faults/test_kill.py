@@ -39,6 +39,7 @@ def resend_unknown(service: Service, ledger: Ledger) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 def test_twenty_kills_under_load_lose_nothing_acked_and_store_nothing_twice(tmp_path, store_url):
     service = Service(tmp_path, database_url=store_url)
