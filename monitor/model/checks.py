@@ -28,6 +28,7 @@ DEFAULT_SEVERITY: dict[str, Severity] = {
 }  # fmt: skip
 DEFAULT_MIN_ROWS = 50
 ROLE_GROUPS = {"@feature": "feature", "@prediction": "prediction", "@score": "score", "@label": "label"}
+_MOST_REMEMBERED = 16  # lists of checks that one schema has answers for
 _KEYS = (
     "name", "kind", "metric", "columns", "exclude", "segments", "threshold", "false_alarms", "min_effect",
     "min_rows", "hold", "share", "count", "severity", "rule", "baseline", "enabled", "description", "runbook_url",
@@ -146,6 +147,16 @@ def selected_columns(check: Check, *, schema: Schema) -> tuple[Column, ...]:
 
 def deciding_columns(checks: Sequence[Check], *, schema: Schema) -> dict[str, tuple[Column, ...]]:
     """The columns each enabled check decides, by check name: the last match of (kind, metric, column) wins."""
+    asked = tuple(checks)
+    known: dict[tuple[Check, ...], dict[str, tuple[Column, ...]]] = schema.memory.setdefault("deciding", {})
+    if asked not in known:
+        if len(known) > _MOST_REMEMBERED:
+            known.clear()
+        known[asked] = _deciding(asked, schema=schema)
+    return known[asked]
+
+
+def _deciding(checks: Sequence[Check], *, schema: Schema) -> dict[str, tuple[Column, ...]]:
     found: dict[str, tuple[Column, ...]] = {}
     taken: dict[tuple[str, str], set[str]] = {}
     for check in reversed([check for check in checks if check.enabled]):

@@ -117,13 +117,18 @@ class Schema:
         """Columns by the name they have in a stored batch."""
         return {c.stored_name: c for c in self.columns}
 
-    @property
+    @cached_property
     def monitored(self) -> tuple[Column, ...]:
         """Features, predictions and scores of a type that has profiles (numeric, categorical, boolean)."""
         return tuple(
             c for c in self.columns
             if c.role in (*MONITORED_ROLES, "context") and c.type in ("numeric", "categorical", "boolean")
         )  # fmt: skip
+
+    @cached_property
+    def memory(self) -> dict[Any, Any]:
+        """Answers about this schema that are asked for every window: it never changes, so neither do they."""
+        return {}
 
     def role(self, role: Role) -> Column | None:
         """The first column of that role, if any."""
