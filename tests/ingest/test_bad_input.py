@@ -28,9 +28,9 @@ def parquet(table, **options):
     return sink.getvalue()
 
 
-def arrow(table):
+def arrow(table, compression=None):
     sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
         writer.write_table(table)
     return sink.getvalue()
 
@@ -60,6 +60,12 @@ REQUESTS = {
     "a Parquet dictionary that expands to gigabytes": (
         parquet(pa.table({"color": pa.array(["x" * 500_000] * 900)})),
         PARQUET,
+        {},
+        413,
+    ),
+    "an Arrow stream that decompresses to much more": (
+        arrow(pa.table({"color": ["0" * (8 << 20)]}), compression="zstd"),
+        ARROW,
         {},
         413,
     ),
