@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,13 +18,14 @@ import pyarrow.parquet as pq
 from monitor.columns.batch import field_of
 from monitor.columns.quarantine import Quarantined, reason_message
 from monitor.columns.text import json_text
+from monitor.ingest.ipc_size import plain_bytes
 from monitor.ingest.limits import Limits, TooManyRecords
 from monitor.model.errors import InvalidInput, Malformed, TooLarge
 
 _NO_MARKS = bytes(c for c in range(256) if c not in b'"\n')
 _QUOTED = re.compile(rb'"[^"]*"')
 # What pyarrow raises for bytes that are not the format they claim to be.
-UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, IndexError, EOFError)
+UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, IndexError, EOFError, struct.error)
 
 
 @dataclass(slots=True)
@@ -119,6 +121,7 @@ def read_parquet(body: bytes, *, limits: Limits) -> Table:
 def read_arrow(body: bytes, *, limits: Limits) -> Table:
     """An Arrow IPC stream body, every buffer validated."""
     try:
+        check_expanded(plain_bytes(body), limits)
         with pa.ipc.open_stream(pa.BufferReader(body)) as reader:
             check_columns(len(reader.schema), limits)
             check_names(reader.schema.names)
