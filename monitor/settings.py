@@ -292,9 +292,10 @@ def _setting_of(variable: str) -> tuple[str, bool]:
         return name, False
     if name.removesuffix("_file") in TABLE:
         return name.removesuffix("_file"), True
-    known = [PREFIX + n.upper() for n in TABLE]
+    known = [n.upper() for n in TABLE]
+    hint = nearest(name.upper(), known).replace("'", f"'{PREFIX}", 1)  # compared without what all have in common
     raise ConfigurationError(
-        f"{variable} is not a setting{nearest(variable, known)}: expected one of {', '.join(known)}; "
+        f"{variable} is not a setting{hint}: expected one of {', '.join(PREFIX + n for n in known)}; "
         "correct the name or remove it"
     )
 
