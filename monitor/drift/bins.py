@@ -39,18 +39,24 @@ def decile_groups(layout: Layout, reference: Profile) -> Bins:
     Deciles end at the first layout edge at or above each tenth of the reference, so a column with heavy atoms has
     fewer than ten. ``other`` shares the bin of ``unseen`` where the reference has no unlisted category.
     """
-    numeric = np.array([c.kind == "numeric" for c in layout.columns], dtype=bool)
-    starts, widths = [], []
-    for position, column in enumerate(layout.columns):
-        begin, end = int(layout.offsets[position]), int(layout.offsets[position + 1])
-        counts = reference.counts[begin:end]
-        first = decile_starts(counts) if numeric[position] else _category_starts(counts, column.other_cell)
-        starts.append(first + begin)
-        widths.append(len(first))
-    flat = np.concatenate(starts) if starts else np.empty(0, np.int64)
-    offsets = np.concatenate(([0], np.cumsum(widths, dtype=np.int64)))
-    counted = np.add.reduceat(reference.counts, flat) if len(flat) else np.empty(0, np.int64)
-    return Bins(starts=flat, offsets=offsets, reference=counted, numeric=numeric)
+    counts, numeric = reference.counts, layout.numeric
+    if not len(numeric):
+        none = np.empty(0, np.int64)
+        return Bins(starts=none, offsets=np.zeros(1, np.int64), reference=none, numeric=numeric)
+    offsets = layout.offsets
+    begins = np.zeros(int(offsets[-1]), np.bool_)
+    begins[offsets[:-1]] = True
+    for first, end in zip(offsets[:-1][~numeric].tolist(), offsets[1:][~numeric].tolist(), strict=True):
+        begins[first:end] = True
+        begins[end - 1] = counts[end - 2] > 0
+    begins[_decile_ends(counts, first=offsets[:-1][numeric], end=offsets[1:][numeric]) + 1] = True
+    starts = np.flatnonzero(begins)
+    return Bins(
+        starts=starts,
+        offsets=np.searchsorted(starts, offsets).astype(np.int64),
+        reference=np.add.reduceat(counts, starts),
+        numeric=numeric,
+    )
 
 
 def decile_starts(counts: Integers) -> Integers:
@@ -59,16 +65,19 @@ def decile_starts(counts: Integers) -> Integers:
     >>> decile_starts(np.array([0, 5, 1, 1, 1, 1, 1, 0])).tolist()
     [0, 2, 3, 4, 5, 6]
     """
-    total = int(counts.sum())
-    within = np.cumsum(counts)
-    passed = DECILES * within // max(total, 1) > DECILES * (within - counts) // max(total, 1)
-    ends = np.flatnonzero(passed & (within < total))
-    return np.concatenate(([0], ends + 1)).astype(np.int64)
+    ends = _decile_ends(counts, first=np.zeros(1, np.int64), end=np.full(1, len(counts), np.int64))
+    return np.unique(np.concatenate(([0], ends + 1))).astype(np.int64)
 
 
-def _category_starts(counts: Integers, other: int) -> Integers:
-    every = np.arange(len(counts), dtype=np.int64)
-    return every if counts[other] else every[: other + 1]
+def _decile_ends(counts: Integers, *, first: Integers, end: Integers) -> Integers:
+    """The cells where columns ``[first, end)`` of flat cells pass a tenth of their total, but for their last filled."""
+    running = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+    before, total = running[first], running[end] - running[first]
+    parts = np.arange(1, DECILES) * total[:, None]
+    tenths = before[:, None] - (-parts // DECILES)  # rounded up
+    cells = np.searchsorted(running[1:], tenths)
+    inside = (total[:, None] > 0) & (running[np.minimum(cells + 1, len(counts))] < running[end][:, None])
+    return np.asarray(cells[inside], dtype=np.int64)
 
 
 def column_sums(values: NDArray[np.generic], *, offsets: Integers) -> Floats:

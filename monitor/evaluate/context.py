@@ -6,17 +6,14 @@ long as there is room; a calibration is kept by when it was made, a reference's 
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from threading import Lock
-from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
 
 from monitor.alert.calibrate import Calibration
 from monitor.alert.codec import decode_calibration
 from monitor.drift.bins import Bins, decile_groups
+from monitor.evaluate.kept import Kept
 from monitor.model.checks import Check, default_checks, parse_checks
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.schema import Column, Schema
@@ -29,32 +26,10 @@ from monitor.store.models import get_version_by_id
 from monitor.store.references import get_reference_by_id, reference_profile
 from monitor.store.schemas import get_schema
 
-_T = TypeVar("_T")
-
-
-class Kept:
-    """The last ``capacity`` values made, by key; safe for threads. A value may be made twice, never torn."""
-
-    def __init__(self, *, capacity: int) -> None:
-        self._capacity = capacity
-        self._values: OrderedDict[Hashable, Any] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: Hashable, *, make: Callable[[], _T]) -> _T:
-        """The kept value of the key, or the one ``make`` brings."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return cast(_T, self._values[key])
-        made = make()
-        if made is None:  # what is not there yet may come
-            return made
-        with self._lock:
-            self._values[key] = made
-            self._values.move_to_end(key)
-            while len(self._values) > self._capacity:
-                self._values.popitem(last=False)
-        return made
+KEPT_BYTES = 256 * 2**20
+_COLUMN_BYTES = 400  # of a decoded schema
+_CELL_BYTES = 32  # of a layout: its edges and atoms, and what is worked out of them
+_INFLATED = 6  # how many times a calibration's payload it is when decoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +66,10 @@ class VersionContext:
 
 
 class Contexts:
-    """Loads the context of a version; one per process. ``capacity`` is in versions."""
+    """Loads the context of a version; one per process. ``kept_bytes`` bounds what stays decoded."""
 
-    def __init__(self, *, capacity: int = 2_000) -> None:
-        self._kept = Kept(capacity=5 * capacity)
+    def __init__(self, *, kept_bytes: int = KEPT_BYTES) -> None:
+        self._kept = Kept(limit=kept_bytes)
 
     def load(self, conn: Connection, *, version_id: int, judging: bool = True) -> VersionContext:
         """The context as this snapshot sees it; ``NotFound`` once the version is deleted.
@@ -126,20 +101,25 @@ class Contexts:
             fit = fitted(stored, layout=layout)
             return (stored, True) if fit == stored else (fit, False)
 
-        return self._kept.get(("schema", id, version.layout_id), make=read)
+        return self._kept.get(
+            ("schema", id, version.layout_id), make=read, weigh=lambda found: _COLUMN_BYTES * len(found[0].columns)
+        )
 
     def _layout(self, conn: Connection, *, id: int | None) -> Layout | None:
         if id is None:
             return None
-        return self._kept.get(("layout", id), make=lambda: Layout.decode(get_layout(conn, id=id)))
+        return self._kept.get(("layout", id), make=lambda: Layout.decode(get_layout(conn, id=id)), weigh=_weigh_layout)
 
     def _reference(self, conn: Connection, *, version: Version, layout: Layout | None) -> ReferenceSide | None:
         id = version.reference_id
         if id is None or layout is None:
             return None
         key = ("reference", id, version.layout_id)
-        side = self._kept.get(key, make=lambda: _read_reference(conn, id=id, version=version, layout=layout))
-        return side
+        return self._kept.get(
+            key,
+            make=lambda: _read_reference(conn, id=id, version=version, layout=layout),
+            weigh=lambda side: 0 if side is None else side.profile.counts.nbytes,
+        )
 
     def _calibration(self, conn: Connection, *, version: Version, layout: Layout | None) -> Calibration | None:
         id = version.reference_id
@@ -149,12 +129,21 @@ class Contexts:
         if made_us is None:
             return None
 
-        def read() -> Calibration | None:
+        def read() -> tuple[Calibration, int] | None:
             stored = get_calibration(conn, version_id=version.id, reference_id=id)
-            return None if stored is None else decode_calibration(stored.payload)
+            return None if stored is None else (decode_calibration(stored.payload), len(stored.payload))
 
-        found = self._kept.get(("calibration", version.id, id, made_us), make=read)
-        return found if found is not None and fits(found, layout=layout) else None
+        found = self._kept.get(
+            ("calibration", version.id, id, made_us),
+            make=read,
+            weigh=lambda kept: 0 if kept is None else _INFLATED * kept[1],
+        )
+        return found[0] if found is not None and fits(found[0], layout=layout) else None
+
+
+def _weigh_layout(layout: Layout) -> int:
+    hashes = sum(column.known_hashes.nbytes for column in layout.columns if column.known_hashes is not None)
+    return _CELL_BYTES * int(layout.offsets[-1]) + hashes
 
 
 def is_timed(reference: Reference) -> bool:

@@ -57,7 +57,7 @@ def set_stored_reference(store: Store, *, version_id: int, from_us: int, to_us: 
 
 def _fold_waiting(store: Store, *, version_id: int, now_us: int) -> None:
     """Folds what waits: only then is it known which rows repeat an id."""
-    folder = Folder(store, contexts=Contexts(capacity=1))
+    folder = Folder(store, contexts=Contexts())
     for _ in range(_TRIES):
         try:
             while True:
