@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Table, literal_column, select
@@ -21,6 +22,21 @@ IN_LIMIT = 5_000  # values of one IN list: PostgreSQL takes 65,535 parameters, S
 def insert(conn: Connection, table: Table) -> Any:
     """An INSERT of the connection's dialect, which has ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
     return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def upsert(conn: Connection, table: Table) -> Any:
+    """An INSERT of whole rows of the table, each in place of the one with its primary key; for ``execute(…, values)``.
+
+    Made once a table and dialect: building it costs as much as running it.
+    """
+    return _upsert(conn.dialect.name, table)
+
+
+@cache
+def _upsert(name: str, table: Table) -> Any:
+    put = sqlite.insert(table) if name == "sqlite" else postgresql.insert(table)
+    changed = {c.name: put.excluded[c.name] for c in table.c if not c.primary_key}
+    return put.on_conflict_do_update(index_elements=[c.name for c in table.primary_key], set_=changed)
 
 
 def now_us(conn: Connection) -> ColumnElement[int]:

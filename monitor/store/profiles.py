@@ -37,10 +37,7 @@ def put_profiles(conn: Connection, rows: Sequence[StoredProfile]) -> None:
     values = [{name: getattr(row, name) for name in StoredProfile.__slots__} for row in rows]
     if not values:
         return
-    put = dialect.insert(conn, tables.profile)
-    changed = {"layout_id": put.excluded.layout_id, "payload": put.excluded.payload}
-    keys = ["version_id", "window_start_us", "segment"]
-    conn.execute(put.on_conflict_do_update(index_elements=keys, set_=changed), values)
+    conn.execute(dialect.upsert(conn, tables.profile), values)
 
 
 def list_profiles(

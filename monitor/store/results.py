@@ -70,10 +70,7 @@ def put_results(conn: Connection, results: Sequence[StoredResult]) -> None:
     values = [{name: getattr(result, name) for name in StoredResult.__slots__} for result in results]
     if not values:
         return
-    put = dialect.insert(conn, tables.result)
-    changed = {c.name: put.excluded[c.name] for c in _r if not c.primary_key}
-    keys = ["version_id", "window_start_us", "segment"]
-    conn.execute(put.on_conflict_do_update(index_elements=keys, set_=changed), values)
+    conn.execute(dialect.upsert(conn, tables.result), values)
 
 
 def list_results(

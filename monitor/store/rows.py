@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Row, Select, select
@@ -63,6 +64,7 @@ def both_from_row(row: Row[Any]) -> tuple[Model, Version]:
     return _model(row._mapping, prefix="m_"), _version(row._mapping, prefix="v_")
 
 
+@cache  # built once: the labels cost more than the query
 def select_both() -> Select[Any]:
     """A SELECT of every live version with its live model, for ``both_from_row``."""
     m, v = tables.model.c, tables.version.c

@@ -44,10 +44,7 @@ def put_states(conn: Connection, *, version_id: int, states: Iterable[CheckState
     ]  # fmt: skip
     if not values:
         return
-    put = dialect.insert(conn, tables.verdict)
-    changed = {c.name: put.excluded[c.name] for c in _v if not c.primary_key}
-    keys = ["version_id", "check_name", "segment"]
-    conn.execute(put.on_conflict_do_update(index_elements=keys, set_=changed), values)
+    conn.execute(dialect.upsert(conn, tables.verdict), values)
 
 
 def delete_states(conn: Connection, *, version_id: int, keys: Iterable[tuple[str, str]]) -> None:

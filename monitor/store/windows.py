@@ -75,9 +75,7 @@ def upsert_windows(conn: Connection, rows: Sequence[WindowRow]) -> None:
     values = [{name: getattr(row, name) for name in WindowRow.__slots__} for row in rows]
     if not values:
         return
-    put = dialect.insert(conn, tables.window)
-    changed = {c.name: put.excluded[c.name] for c in _w if not c.primary_key}
-    conn.execute(put.on_conflict_do_update(index_elements=["version_id", "start_us"], set_=changed), values)
+    conn.execute(dialect.upsert(conn, tables.window), values)
 
 
 def dirty_closed(conn: Connection, *, version_id: int, closed_before_us: int, limit: int = 100) -> list[WindowRow]:
