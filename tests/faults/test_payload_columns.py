@@ -53,9 +53,8 @@ def set_reference(pair: Pair, made: pa.Table) -> None:
 
 
 def send(pair: Pair, made: pa.Table) -> None:
-    for start in range(0, made.num_rows, 50_000):
-        answer = pair.post(arrow(made.slice(start, 50_000)), ARROW, query="?timestamp=at", content_encoding="gzip")
-        assert answer.json["stored"] == min(50_000, made.num_rows - start), answer.text
+    answer = pair.post(arrow(made), ARROW, query="?timestamp=at", content_encoding="gzip")
+    assert answer.json["stored"] == made.num_rows, answer.text
 
 
 def judged(pair: Pair, *, metric: str, rows: int) -> dict[str, dict]:
@@ -75,9 +74,9 @@ def judged(pair: Pair, *, metric: str, rows: int) -> dict[str, dict]:
 
 @pytest.mark.parametrize("where", ["reference", "traffic"])
 @pytest.mark.slow
-def test_a_million_categories_and_other_hopeless_columns_leave_the_others_computed(pair, where):
-    crowded = {"reference": (10**6, 10**6), "traffic": (1, 500_000)}[where]
-    rows = {"reference": (10**6, 5_000), "traffic": (10**6, 500_000)}[where]
+def test_a_million_categories_of_a_reference_or_all_new_ones_leave_the_other_columns_computed(pair, where):
+    crowded = {"reference": (10**6, 10**6), "traffic": (1, 50_000)}[where]
+    rows = {"reference": (10**6, 5_000), "traffic": (10**6, 50_000)}[where]
     set_reference(pair, table(rows[0], start_us=START, hours=HISTORY, seed=1, crowded=crowded[0]))
     send(pair, table(rows[1], start_us=START + (HISTORY + 1) * HOUR, seed=2, crowded=crowded[1]))
     found = judged(pair, metric="psi", rows=rows[1])
@@ -100,4 +99,4 @@ def test_one_row_is_too_few_and_says_what_is_needed(pair):
     send(pair, table(1, start_us=START + (HISTORY + 1) * HOUR, seed=2))
     found = judged(pair, metric="psi", rows=1)
     assert {row["status"] for row in found.values()} == {"unknown"}
-    assert (found["good"]["reason"], found["good"]["value"]) == ("few_rows", None)
+    assert found["good"]["reason"] == "few_rows"

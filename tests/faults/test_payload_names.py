@@ -10,7 +10,9 @@ import pytest
 from monitor.api.access import ROLES
 from tests.faults.pair import API, JSON
 
-NAMES = ["../../etc", "a/b", "CON", ".", "..", "", "n" * 10_000, "'; DROP TABLE model; --", "{{7*7}}", "a\u202eb", "%00"]
+NAMES = [
+    "../../etc", "a/b", "CON", ".", "..", "", "n" * 10_000, "'; DROP TABLE model; --", "{{7*7}}", "a\u202eb", "%00",
+]  # fmt: skip
 ROUTES = sorted(key for key in ROLES if "{" in key)
 PLACE = re.compile(r"\{[a-z]+\}")
 
