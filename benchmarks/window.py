@@ -130,14 +130,12 @@ def main() -> None:
         store.close()
     raw = baseline(pa.concat_batches(hours), rows=told.small, columns=told.columns)
     for rows, (wall, cpu) in found.items():
-        print(
-            f"a window of {rows:,} rows, {told.columns} columns: {1e3 * wall:.1f} ms wall, {1e3 * cpu:.1f} ms of one core"
-        )
+        times = f"{1e3 * wall:.1f} ms wall, {1e3 * cpu:.1f} ms of one core"
+        print(f"a window of {rows:,} rows, {told.columns} columns: {times}")
     (small, _), (large, _) = found[told.small], found[told.large]
     print(f"{told.large:,} rows against {told.small:,}: {large / small:.2f} times the time")
-    print(
-        f"baseline (Parquet, pandas, scipy) for {told.small:,} rows: {1e3 * raw:.0f} ms, {raw / small:.1f} times as long"
-    )
+    name = f"baseline (Parquet, pandas, scipy) for {told.small:,} rows"
+    print(f"{name}: {1e3 * raw:.0f} ms, {raw / small:.1f} times as long")
 
 
 if __name__ == "__main__":
