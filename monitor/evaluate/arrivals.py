@@ -15,7 +15,7 @@ from monitor.evaluate.keyed_ids import Hashes, first_rows, hash_ids, hash_key
 from monitor.evaluate.reprofile import reprofile, take_rows
 from monitor.evaluate.slices import instants_of, received_of
 from monitor.profile import codec
-from monitor.profile.profile import Profile, ProfileAccumulator, empty, merge
+from monitor.profile.profile import merge, profile_batch
 from monitor.store.engine import Store
 from monitor.store.ids import id_runs, run_payload
 from monitor.store.profiles import get_profile
@@ -110,15 +110,13 @@ def _profile(
     layout, schema, version = context.layout, context.schema, context.version
     if layout is None or schema is None or not kept.num_rows:
         return None
-    before: Profile
+    added = profile_batch(layout, kept)
     if window is None or window.rows == 0:
-        before = empty(layout)
-    elif stored is not None and stored[0] == version.layout_id:
+        return codec.encode(added)
+    if stored is not None and stored[0] == version.layout_id:
         before = codec.decode(stored[1], layout)
     else:  # folded before this layout was there
         before = reprofile(
             store, version_id=version.id, schema=schema, layout=layout, start_us=window.start_us, end_us=end_us
         ).profile
-    added = ProfileAccumulator(layout)
-    added.add(kept)
-    return codec.encode(merge(before, added.profile()))
+    return codec.encode(merge(before, added))

@@ -27,6 +27,7 @@ from monitor.store.references import get_reference_by_id, reference_profile
 from monitor.store.schemas import get_schema
 
 KEPT_BYTES = 256 * 2**20
+KEPT_SCHEMA_BYTES = 96 * 2**20  # apart from the rest: small, slow to decode, and needed for every slice and window
 _COLUMN_BYTES = 400  # of a decoded schema
 _CELL_BYTES = 32  # of a layout: its edges and atoms, and what is worked out of them
 _INFLATED = 6  # how many times a calibration's payload it is when decoded
@@ -70,6 +71,7 @@ class Contexts:
 
     def __init__(self, *, kept_bytes: int = KEPT_BYTES) -> None:
         self._kept = Kept(limit=kept_bytes)
+        self._schemas = Kept(limit=KEPT_SCHEMA_BYTES)
 
     def load(self, conn: Connection, *, version_id: int, judging: bool = True) -> VersionContext:
         """The context as this snapshot sees it; ``NotFound`` once the version is deleted.
@@ -101,8 +103,8 @@ class Contexts:
             fit = fitted(stored, layout=layout)
             return (stored, True) if fit == stored else (fit, False)
 
-        return self._kept.get(
-            ("schema", id, version.layout_id), make=read, weigh=lambda found: _COLUMN_BYTES * len(found[0].columns)
+        return self._schemas.get(
+            (id, version.layout_id), make=read, weigh=lambda found: _COLUMN_BYTES * len(found[0].columns)
         )
 
     def _layout(self, conn: Connection, *, id: int | None) -> Layout | None:

@@ -57,17 +57,17 @@ class Attempts:
                     done = work(partial(_finish, held))
             except FenceLost as taken:
                 _log.info("%s of version %s: %s", held.job, held.subject, taken)
-                self._give_back(held)
+                self.give_back(held)
                 return None
             except (NotFound, Unavailable):
-                self._give_back(held)
+                self.give_back(held)
                 raise
             except Exception as error:
                 _log.exception("%s of version %s failed, attempt %d", held.job, held.subject, held.attempt)
                 self._failed(held, reason=f"{type(error).__name__}: {error}"[:500], lost=lost)
                 return None
             if done is None:
-                self._give_back(held)
+                self.give_back(held)
             return done
 
     def _failed(self, held: Claim, *, reason: str, lost: Callable[[Connection, str], None] | None) -> None:
@@ -79,7 +79,9 @@ class Attempts:
         except FenceLost:
             _log.info("%s of version %s was taken over while it failed", held.job, held.subject)
 
-    def _give_back(self, held: Claim) -> None:
+    def give_back(self, held: Claim) -> None:
+        """Releases a claim that was not attempted, or not to an end: somebody else may have it at once."""
+        self.leases.drop(held)
         try:
             with self._store.write() as conn:
                 release(conn, held)

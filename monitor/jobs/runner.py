@@ -59,7 +59,7 @@ class JobRunner:
         self.evaluator = Evaluator(store, contexts=contexts)
         self.open_windows = OpenWindows(store, folder=self.folder, evaluator=self.evaluator)
         self._leases = Leases(store, lease_us=self._settings.lease_us)
-        attempts = Attempts(store, telemetry=telemetry, leases=self._leases, settings=self._settings)
+        self._attempts = attempts = Attempts(store, telemetry=telemetry, leases=self._leases, settings=self._settings)
         learner = Learner(store, contexts=contexts)
         steps = Steps(folder=self.folder, evaluator=self.evaluator, learner=learner)
         self._work = VersionWork(store, telemetry=telemetry, attempts=attempts, steps=steps)
@@ -138,7 +138,9 @@ class JobRunner:
             for some in _together(dues, size=self._settings.claims_together):
                 claims = self._claim_folds(some, now_us=now_us)
                 for due in some:
-                    self._lanes.submit(due.version_id, partial(self._task, due, claims.get(due.version_id)))
+                    claim = claims.get(due.version_id)
+                    if not self._lanes.submit(due.version_id, partial(self._task, due, claim)) and claim is not None:
+                        self._attempts.give_back(claim)
             for run in self._queue.waiting():
                 self._lanes.submit(-run.id, partial(self._queue.task, run, self._now_us))
             self._lanes.submit(0, partial(self._upkeep.task, self._now_us))

@@ -7,13 +7,14 @@ windows are gaps. Whatever goes wrong here ends here: other versions never see i
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from monitor.evaluate.catchup import closes_us
 from monitor.evaluate.fold import Folded, Folder
 from monitor.evaluate.gaps import gap_waiting, gap_window
+from monitor.evaluate.guard import Guard
 from monitor.evaluate.learning import Learner
 from monitor.evaluate.window import Evaluated, Evaluator
 from monitor.jobs.attempts import Attempts
@@ -52,6 +53,21 @@ class Tally:
         return bool(self.folds or self.windows or self.failures)
 
 
+@dataclass(slots=True)
+class Listed:
+    """Windows that are due: those claimed, those somebody else has; ``whole`` says that these are all."""
+
+    claimed: list[tuple[WindowRow, Claim]] = field(default_factory=list)
+    refused: list[WindowRow] = field(default_factory=list)
+    whole: bool = False
+
+    def take(self, other: Listed) -> None:
+        """Adds what was listed since."""
+        self.claimed += other.claimed
+        self.refused += other.refused
+        self.whole = other.whole
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
     """The steps that a version's work is made of."""
@@ -73,10 +89,11 @@ class VersionWork:
     def run(self, due: Due, *, now_us: int, fold_claim: Claim | None = None) -> Tally:
         """What was done of what is due; never raises for what the version itself brings about."""
         tally = Tally()
+        listed = Listed()
         try:
-            if due.fold and not self._fold(due, now_us=now_us, tally=tally, first=fold_claim):
+            if due.fold and not self._fold(due, listed=listed, now_us=now_us, tally=tally, first=fold_claim):
                 return tally  # without the rows that wait a window is not what it will be
-            self._windows(due, now_us=now_us, tally=tally)
+            self._windows(due, listed=listed, now_us=now_us, tally=tally)
             if due.silence:
                 self._silence(due, now_us=now_us, tally=tally)
             if tally.windows:
@@ -85,6 +102,9 @@ class VersionWork:
             _log.info("version %d was deleted while it was worked on", due.version_id)
         except Unavailable as away:
             _log.warning("version %d waits for the database: %s", due.version_id, away)
+        finally:
+            for _, claim in listed.claimed:  # not come to: somebody else may
+                self._attempts.give_back(claim)
         return tally
 
     def claim_folds(self, dues: list[Due], *, now_us: int) -> dict[int, Claim]:
@@ -103,7 +123,7 @@ class VersionWork:
         occurrence = fold_occurrence(fold_seq=fold_seq, now_us=now_us)
         return self._attempts.claim(conn, job=FOLD, version_id=version_id, scheduled_us=occurrence)
 
-    def _fold(self, due: Due, *, now_us: int, tally: Tally, first: Claim | None) -> bool:
+    def _fold(self, due: Due, *, listed: Listed, now_us: int, tally: Tally, first: Claim | None) -> bool:
         """Whether nothing waits any more: slice after slice, each under a claim of its own."""
         claim = first
         while True:
@@ -114,9 +134,7 @@ class VersionWork:
                 return False
             folded = self._attempts.run(
                 claim, step="fold",
-                work=lambda guard: self._steps.folder.fold_slice(
-                    version_id=due.version_id, guard=guard, now_us=now_us
-                ),
+                work=lambda guard: self._fold_slice(due, listed=listed, guard=guard, now_us=now_us),
                 lost=lambda conn, reason: gap_waiting(conn, version_id=due.version_id, reason=reason, now_us=now_us),
             )  # fmt: skip
             claim = None
@@ -128,33 +146,57 @@ class VersionWork:
             if not folded.more:
                 return True
 
+    def _fold_slice(self, due: Due, *, listed: Listed, guard: Guard, now_us: int) -> Folded | None:
+        """A slice folded; the windows that are due then are claimed in the same transaction."""
+        found = Listed()
+
+        def finish_and_claim(conn: Connection) -> None:
+            guard(conn)
+            found.take(self._claim_due(conn, due, tried=set(), now_us=now_us))
+
+        folded = self._steps.folder.fold_slice(version_id=due.version_id, guard=finish_and_claim, now_us=now_us)
+        if folded is not None:
+            self._attempts.leases.hold([claim for _, claim in found.claimed])
+            listed.take(found)
+        return folded
+
     def _count(self, folded: Folded, *, model: str, version: str) -> None:
         if folded.deduplicated:
             self._telemetry.deduplicated.labels(model=model, version=version).inc(folded.deduplicated)
         if folded.late_rows:
             self._telemetry.late_rows.labels(model=model, version=version).inc(folded.late_rows)
 
-    def _windows(self, due: Due, *, now_us: int, tally: Tally) -> None:
+    def _windows(self, due: Due, *, listed: Listed, now_us: int, tally: Tally) -> None:
         """Closed dirty windows, oldest first; one that cannot be claimed is left to who has it."""
         tried: set[tuple[int, int]] = set()
-        closed_before_us = now_us - due.model.lateness_us
         while True:
-            with self._store.read() as conn:
-                windows = dirty_closed(
-                    conn, version_id=due.version_id, closed_before_us=closed_before_us, limit=_TOGETHER + len(tried)
-                )
-            fresh = [window for window in windows if (window.start_us, window.revision) not in tried]
-            if not fresh:
+            while listed.claimed:
+                window, claim = listed.claimed.pop(0)
+                tried.add((window.start_us, window.revision))
+                self._window(claim, window=window, now_us=now_us, tally=tally)
+            if listed.whole:
                 return
-            tried |= {(window.start_us, window.revision) for window in fresh}
             with self._store.write() as conn:
-                claims = [self._claim_window(conn, due.model, window) for window in fresh]
-            self._attempts.leases.hold([claim for claim in claims if claim is not None])
-            for window, claim in zip(fresh, claims, strict=True):
-                if claim is not None:
-                    self._window(claim, window=window, now_us=now_us, tally=tally)
-            if len(windows) < _TOGETHER:
-                return
+                found = self._claim_due(conn, due, tried=tried, now_us=now_us)
+            self._attempts.leases.hold([claim for _, claim in found.claimed])
+            tried |= {(window.start_us, window.revision) for window in found.refused}
+            listed.take(found)
+
+    def _claim_due(self, conn: Connection, due: Due, *, tried: set[tuple[int, int]], now_us: int) -> Listed:
+        """The next closed dirty windows, claimed where they can be."""
+        closed_before_us = now_us - due.model.lateness_us
+        windows = dirty_closed(
+            conn, version_id=due.version_id, closed_before_us=closed_before_us, limit=_TOGETHER + len(tried)
+        )
+        found = Listed(whole=len(windows) < _TOGETHER + len(tried))
+        for window in windows:
+            if (window.start_us, window.revision) not in tried:
+                claim = self._claim_window(conn, due.model, window)
+                if claim is None:
+                    found.refused.append(window)
+                else:
+                    found.claimed.append((window, claim))
+        return found
 
     def _claim_window(self, conn: Connection, model: Model, window: WindowRow) -> Claim | None:
         occurrence = window_occurrence(closes_us=window.end_us + model.lateness_us, revision=window.revision)
