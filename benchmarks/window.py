@@ -2,7 +2,7 @@
 
     python -m benchmarks.window [--small 10000] [--large 10000000] [--columns 200]
 
-Read, compare, judge and write, median of 15 runs each; the rows of the large window are counted slice by slice.
+Read, compare, judge and write, median of 15 runs each; healthy windows, their counts drawn from the reference's shares.
 The baseline reads the window's rows as a Parquet table and does the same columns with scipy and numpy: it grows
 with the rows, and is done for the small window only.
 """
@@ -14,6 +14,8 @@ import io
 import statistics
 import tempfile
 import time
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +23,7 @@ import pyarrow.parquet as pq
 from scipy.stats import ks_2samp
 
 from benchmarks.fleet import REFERENCE_ROWS, START_US, table
-from monitor.columns.conform import conform
 from monitor.columns.roles import Roles
-from monitor.columns.table import canonical_batch
 from monitor.evaluate.activation import Published
 from monitor.evaluate.context import Contexts
 from monitor.evaluate.reference import set_reference
@@ -31,34 +31,26 @@ from monitor.evaluate.window import Evaluator
 from monitor.model.entities import Model, Version
 from monitor.model.time import HOUR_US
 from monitor.profile import codec
-from monitor.profile.profile import ProfileAccumulator
 from monitor.store import models
 from monitor.store.engine import Store, open_store
 from monitor.store.profiles import StoredProfile, put_profiles
 from monitor.store.windows import WindowRow, upsert_window
 
-SLICE_ROWS = 50_000
 RUNS = 15
 
 
-def store_window(store: Store, *, version_id: int, made: Published, hour: int, rows: int, columns: int) -> None:
-    """A folded window of so many rows; past the first slices the rows repeat, their profile is what counts."""
+def store_window(store: Store, *, version_id: int, made: Published, hour: int, rows: int) -> None:
+    """A folded healthy window of so many rows: what was counted of the reference, drawn again as multinomials."""
     rng = np.random.default_rng(hour)
-    start_us = START_US + hour * HOUR_US
-    counted = ProfileAccumulator(made.layout)
-    slices = [
-        conform(
-            canonical_batch(
-                table(rng, rows=min(rows, SLICE_ROWS), columns=columns, start_us=start_us), schema=made.schema,
-                roles=Roles(), received_us=start_us,
-            ).batch,
-            made.schema,
-        )
-        for _ in range(min(4, -(-rows // SLICE_ROWS)))
-    ]  # fmt: skip
-    for position in range(-(-rows // SLICE_ROWS)):
-        counted.add(slices[position % len(slices)])
-    profile = counted.profile()
+    start_us, usual, offsets = START_US + hour * HOUR_US, made.profile, made.layout.offsets
+    counts = np.zeros_like(usual.counts)
+    for begin, end in pairwise(offsets.tolist()):
+        counts[begin:end] = rng.multinomial(rows, usual.counts[begin:end] / usual.counts[begin:end].sum())
+    share = rows / usual.rows
+    profile = replace(
+        usual, rows=rows, counts=counts, missing=np.zeros_like(usual.missing), invalid=np.zeros_like(usual.invalid),
+        total=usual.total * share, total_squares=usual.total_squares * share, unseen={},
+    )  # fmt: skip
     with store.write() as conn:
         upsert_window(
             conn, WindowRow(version_id=version_id, start_us=start_us, end_us=start_us + HOUR_US, rows=profile.rows)
@@ -125,7 +117,7 @@ def main() -> None:
         )  # fmt: skip
         found = {}
         for hour, rows in enumerate((told.small, told.large)):
-            store_window(store, version_id=version.id, made=made, hour=hour, rows=rows, columns=told.columns)
+            store_window(store, version_id=version.id, made=made, hour=hour, rows=rows)
             found[rows] = evaluate(store, version_id=version.id, hour=hour)
         store.close()
     raw = baseline(pa.concat_batches(hours), rows=told.small, columns=told.columns)
