@@ -21,7 +21,12 @@ IN_LIMIT = 5_000  # values of one IN list: PostgreSQL takes 65,535 parameters, S
 
 def insert(conn: Connection, table: Table) -> Any:
     """An INSERT of the connection's dialect, which has ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
-    return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
+    return insert_into(conn.dialect.name, table)
+
+
+def insert_into(name: str, table: Table) -> Any:
+    """The same by the dialect's name, for statements that are built once."""
+    return sqlite.insert(table) if name == "sqlite" else postgresql.insert(table)
 
 
 def upsert(conn: Connection, table: Table) -> Any:
@@ -34,7 +39,7 @@ def upsert(conn: Connection, table: Table) -> Any:
 
 @cache
 def _upsert(name: str, table: Table) -> Any:
-    put = sqlite.insert(table) if name == "sqlite" else postgresql.insert(table)
+    put = insert_into(name, table)
     changed = {c.name: put.excluded[c.name] for c in table.c if not c.primary_key}
     return put.on_conflict_do_update(index_elements=[c.name for c in table.primary_key], set_=changed)
 
@@ -44,7 +49,12 @@ def now_us(conn: Connection) -> ColumnElement[int]:
 
     Leases are compared by it alone, so that no replica's own clock can lengthen or steal one.
     """
-    return literal_column(_NOW[conn.dialect.name], BigInteger)
+    return clock(conn.dialect.name)
+
+
+def clock(name: str) -> ColumnElement[int]:
+    """The same by the dialect's name, for statements that are built once."""
+    return literal_column(_NOW[name], BigInteger)
 
 
 def read_clock_us(conn: Connection) -> int:

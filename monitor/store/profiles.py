@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from monitor.store import dialect, tables
 
 _p = tables.profile.c
+
+_ONE = select(_p.layout_id, _p.payload).where(  # built once: asked for every slice and every window
+    _p.version_id == bindparam("version_id"), _p.window_start_us == bindparam("window_start_us"),
+    _p.segment == bindparam("segment"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +32,8 @@ def get_profile(
     conn: Connection, *, version_id: int, window_start_us: int, segment: str = ""
 ) -> tuple[int, bytes] | None:
     """(layout id, encoded profile) of the window and segment, if there is one."""
-    here = (_p.version_id == version_id, _p.window_start_us == window_start_us, _p.segment == segment)
-    row = conn.execute(select(_p.layout_id, _p.payload).where(*here)).first()
+    here = {"version_id": version_id, "window_start_us": window_start_us, "segment": segment}
+    row = conn.execute(_ONE, here).first()
     return None if row is None else (row.layout_id, bytes(row.payload))
 
 

@@ -9,9 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal,
+    select,
+    update,
+)
 
 from monitor.model.errors import FenceLost, NotFound
 from monitor.store import dialect, jsontext, tables
@@ -57,28 +70,37 @@ class JobRun:
 
 def claim(conn: Connection, *, job: str, subject: str, scheduled_us: int, owner: str, lease_us: int) -> Claim | None:
     """The claim of that run, new or taken over after its lease has passed, or None: somebody has it or it is over."""
-    now = dialect.now_us(conn)
-    first = {
-        "job": job, "subject": subject, "scheduled_us": scheduled_us, "state": "running", "owner": owner, "fence": 1,
-        "attempt": 1, "lease_us": now + lease_us, "progress": 0.0, "params": "{}", "created_us": now,
+    asked = {
+        "job": job, "subject": subject, "scheduled_us": scheduled_us, "owner": owner, "lasting_us": lease_us
     }  # fmt: skip
-    again = {
-        "state": "running", "owner": owner, "fence": _r.fence + 1, "attempt": _r.attempt + 1,
-        "lease_us": now + lease_us,
-    }  # fmt: skip
-    put = dialect.insert(conn, _t).values(first)
-    put = put.on_conflict_do_update(
-        index_elements=["job", "subject", "scheduled_us"],
-        set_=again,
-        where=and_(_r.state.in_(("queued", "running")), _r.lease_us < now, _r.attempt < ATTEMPTS),
-    )
-    row = conn.execute(put.returning(_r.id, _r.fence, _r.attempt, _r.params)).first()
+    row = conn.execute(_claiming(conn.dialect.name), asked).first()
     if row is None:
         return None
     return Claim(
         id=row.id, job=job, subject=subject, scheduled_us=scheduled_us, owner=owner,
         fence=row.fence, attempt=row.attempt, params=jsontext.load(row.params),
     )  # fmt: skip
+
+
+@cache  # built once a dialect: building it costs several times what running it does
+def _claiming(dialect_name: str) -> Any:
+    now = dialect.clock(dialect_name)
+    until = now + bindparam("lasting_us", type_=BigInteger)
+    first = {
+        "state": "running", "fence": 1, "attempt": 1, "lease_us": until, "progress": 0.0, "params": "{}",
+        "created_us": now,
+    } | {name: bindparam(name) for name in ("job", "subject", "scheduled_us", "owner")}  # fmt: skip
+    again = {
+        "state": "running", "owner": bindparam("owner"), "fence": _r.fence + 1, "attempt": _r.attempt + 1,
+        "lease_us": until,
+    }  # fmt: skip
+    put = dialect.insert_into(dialect_name, _t).values(first)
+    put = put.on_conflict_do_update(
+        index_elements=["job", "subject", "scheduled_us"],
+        set_=again,
+        where=and_(_r.state.in_(("queued", "running")), _r.lease_us < now, _r.attempt < ATTEMPTS),
+    )
+    return put.returning(_r.id, _r.fence, _r.attempt, _r.params)
 
 
 def heartbeat(conn: Connection, claim: Claim, *, lease_us: int) -> None:

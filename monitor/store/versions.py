@@ -15,6 +15,10 @@ _v = tables.version.c
 # Built once: every group commit asks it, and building it costs more than running it.
 _LIVE = select(_v.id).where(_v.id.in_(bindparam("ids", expanding=True)), _v.deleted_us.is_(None))
 
+# Asked for every slice and every window: built once, for building costs as much as running.
+_LOCK = select(tables.version).where(_v.id == bindparam("id"), _v.deleted_us.is_(None)).with_for_update()
+_BY_ID = rows.select_both().where(_v.id == bindparam("id"))
+
 
 def get_version(conn: Connection, *, model: str, version: str) -> tuple[Model, Version]:
     """The named version with its model, or ``NotFound`` that says which of the two is missing."""
@@ -30,7 +34,8 @@ def get_version(conn: Connection, *, model: str, version: str) -> tuple[Model, V
 
 def get_version_by_id(conn: Connection, *, id: int) -> tuple[Model, Version]:
     """The live version of that id with its model, or ``NotFound``."""
-    found = _both(conn, _v.id == id)
+    row = conn.execute(_BY_ID, {"id": id}).first()
+    found = None if row is None else rows.both_from_row(row)
     if found is None:
         raise NotFound(f"version {id} does not exist any more")
     return found
@@ -42,7 +47,7 @@ def lock_version(conn: Connection, *, id: int) -> Version:
     Folds, verdicts and a change of reference or layout take this lock, so that none slips between another's
     read and write.
     """
-    row = conn.execute(select(tables.version).where(_v.id == id, _v.deleted_us.is_(None)).with_for_update()).first()
+    row = conn.execute(_LOCK, {"id": id}).first()
     if row is None:
         raise FenceLost(f"version {id} does not exist any more")
     return rows.version_from_row(row)

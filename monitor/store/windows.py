@@ -6,12 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, func, select, update
 
 from monitor.store import dialect, tables
 
 _w = tables.window.c
 JUDGED = ("closed", "revised")
+
+# Asked for every slice and every window: built once, for building costs as much as running.
+_ONE = select(tables.window).where(_w.version_id == bindparam("version_id"), _w.start_us == bindparam("start_us"))
+_DUE = (
+    select(tables.window)
+    .where(_w.version_id == bindparam("version_id"), _w.dirty.is_(True), _w.end_us <= bindparam("closed_before_us"))
+    .order_by(_w.start_us)
+    .limit(bindparam("most", type_=BigInteger))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +49,7 @@ class WindowRow:
 
 def get_window(conn: Connection, *, version_id: int, start_us: int) -> WindowRow | None:
     """The version's window that starts then, if records were ever folded into it."""
-    query = select(tables.window).where(_w.version_id == version_id, _w.start_us == start_us)
-    row = conn.execute(query).first()
+    row = conn.execute(_ONE, {"version_id": version_id, "start_us": start_us}).first()
     return None if row is None else _row(row)
 
 
@@ -80,9 +88,8 @@ def upsert_windows(conn: Connection, rows: Sequence[WindowRow]) -> None:
 
 def dirty_closed(conn: Connection, *, version_id: int, closed_before_us: int, limit: int = 100) -> list[WindowRow]:
     """The version's dirty windows that end at ``closed_before_us`` (now − lateness) or before, oldest first."""
-    due = (_w.version_id == version_id, _w.dirty.is_(True), _w.end_us <= closed_before_us)
-    query = select(tables.window).where(*due).order_by(_w.start_us).limit(limit)
-    return [_row(row) for row in conn.execute(query)]
+    asked = {"version_id": version_id, "closed_before_us": closed_before_us, "most": limit}
+    return [_row(row) for row in conn.execute(_DUE, asked)]
 
 
 def dirty_versions(conn: Connection) -> list[tuple[int, int]]:
