@@ -45,7 +45,8 @@ def test_ids_come_in_the_order_of_the_batches_and_grow(store, version_id):
     with store.write() as conn:
         ids = batches.insert_batches(conn, [batch(version_id, payload=str(n).encode()) for n in range(500)])
         assert ids == sorted(ids)
-        assert [body for body, _ in batches.payloads(conn, ids=ids).values()] == [str(n).encode() for n in range(500)]
+        found = batches.payloads(conn, ids=ids)
+        assert [found[id][0] for id in ids] == [str(n).encode() for n in range(500)]
         assert batches.insert_batches(conn, []) == []
 
 
