@@ -21,7 +21,7 @@ from monitor.profile import codec
 from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile
 from monitor.store.calibrations import calibration_made_us, get_calibration
-from monitor.store.layouts import get_layout
+from monitor.store.layouts import get_layout_with_digest
 from monitor.store.models import get_version_by_id
 from monitor.store.references import get_reference_by_id, reference_profile
 from monitor.store.schemas import get_schema
@@ -110,7 +110,12 @@ class Contexts:
     def _layout(self, conn: Connection, *, id: int | None) -> Layout | None:
         if id is None:
             return None
-        return self._kept.get(("layout", id), make=lambda: Layout.decode(get_layout(conn, id=id)), weigh=_weigh_layout)
+
+        def read() -> Layout:
+            body, digest = get_layout_with_digest(conn, id=id)
+            return Layout.decode(body, digest=digest)
+
+        return self._kept.get(("layout", id), make=read, weigh=_weigh_layout)
 
     def _reference(self, conn: Connection, *, version: Version, layout: Layout | None) -> ReferenceSide | None:
         id = version.reference_id

@@ -172,13 +172,14 @@ class Layout:
         return deflate(_bytes_of(self))
 
     @classmethod
-    def decode(cls, body: bytes) -> Layout:
-        """The layout of ``encode``'s bytes; ``ValueError`` for anything else."""
+    def decode(cls, body: bytes, *, digest: str | None = None) -> Layout:
+        """The layout of ``encode``'s bytes; ``ValueError`` for anything else. A ``digest`` kept beside is believed."""
         from monitor.profile.layout_codec import layout_of
 
         flat = inflate(body)
         layout = layout_of(flat)
-        layout.__dict__["digest"] = hashlib.sha256(flat).hexdigest()  # of the bytes at hand, not encoded anew
+        # of the bytes at hand, not encoded anew
+        layout.__dict__["digest"] = hashlib.sha256(flat).hexdigest() if digest is None else digest
         return layout
 
 

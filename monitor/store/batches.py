@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, or_, select, tuple_, update
+from sqlalchemy import Connection, bindparam, func, or_, select, tuple_, update
 
 from monitor.model.errors import FenceLost, NotFound
 from monitor.store import dialect, tables
@@ -35,6 +35,32 @@ _v = tables.version.c
 _PAGE = 2_000
 
 
+# Asked for every slice: built once, for building costs as much as running.
+_WAITING = (
+    select(*INFO_COLUMNS)
+    .where(_b.version_id == bindparam("version_id"), _b.fold.is_(None), _b.id > bindparam("after"))
+    .order_by(_b.id)
+    .limit(_PAGE)
+)
+_PAYLOADS = (
+    select(_b.id, _p.payload, _b.codec)
+    .join_from(tables.log_batch, tables.log_payload, _p.batch_id == _b.id)
+    .where(_b.id.in_(bindparam("ids", expanding=True)))
+)
+_STEP = (
+    update(tables.version)
+    .where(_v.id == bindparam("this"), _v.fold_seq == bindparam("seen"), _v.deleted_us.is_(None))
+    .values(fold_seq=bindparam("next"))
+)
+_MARK = (
+    update(tables.log_batch)
+    .where(
+        _b.id.in_(bindparam("ids", expanding=True)), _b.version_id == bindparam("this"), _b.fold.is_(None)
+    )
+    .values(fold=bindparam("next"), position=_b.id)
+)
+
+
 def payload(conn: Connection, *, id: int) -> tuple[bytes, str]:
     """(payload, codec) of a batch; ``NotFound`` when it was compacted away or purged since it was listed."""
     found = payloads(conn, ids=[id])
@@ -46,9 +72,8 @@ def payload(conn: Connection, *, id: int) -> tuple[bytes, str]:
 def payloads(conn: Connection, *, ids: Sequence[int]) -> dict[int, tuple[bytes, str]]:
     """id → (payload, codec) of those batches that are still there."""
     found: dict[int, tuple[bytes, str]] = {}
-    query = select(_b.id, _p.payload, _b.codec).join_from(tables.log_batch, tables.log_payload, _p.batch_id == _b.id)
     for some in dialect.slices(ids):
-        found.update((id, (bytes(body), codec)) for id, body, codec in conn.execute(query.where(_b.id.in_(some))))
+        found.update((id, (bytes(body), codec)) for id, body, codec in conn.execute(_PAYLOADS, {"ids": list(some)}))
     return found
 
 
@@ -57,9 +82,8 @@ def unfolded(conn: Connection, *, version_id: int, max_rows: int) -> list[BatchI
     found: list[BatchInfo] = []
     rows = 0
     while True:
-        query = select(*INFO_COLUMNS).where(_b.version_id == version_id, _b.fold.is_(None))
-        query = query.where(_b.id > (found[-1].id if found else 0)).order_by(_b.id).limit(_PAGE)
-        page = [batch_info(row) for row in conn.execute(query)]
+        asked = {"version_id": version_id, "after": found[-1].id if found else 0}
+        page = [batch_info(row) for row in conn.execute(_WAITING, asked)]
         for batch in page:
             found.append(batch)
             rows += batch.rows
@@ -102,14 +126,12 @@ def mark_folded(conn: Connection, *, version_id: int, ids: Sequence[int], fold_s
     Raises ``FenceLost`` where the version has been folded (or deleted) since ``fold_seen`` was read, or where one of
     the batches is folded or gone: the caller's transaction must roll back.
     """
-    step = update(tables.version).where(_v.id == version_id, _v.fold_seq == fold_seen, _v.deleted_us.is_(None))
-    if conn.execute(step.values(fold_seq=fold_seen + 1)).rowcount != 1:
+    if conn.execute(_STEP, {"this": version_id, "seen": fold_seen, "next": fold_seen + 1}).rowcount != 1:
         raise FenceLost(f"version {version_id} was folded by somebody else after fold {fold_seen}")
     marked = 0
     for some in dialect.slices(ids):
-        mark = update(tables.log_batch).where(_b.id.in_(some), _b.version_id == version_id, _b.fold.is_(None))
-        values = {"fold": fold_seen + 1, "position": _b.id}
-        marked += conn.execute(mark.values(values)).rowcount
+        asked = {"ids": list(some), "this": version_id, "next": fold_seen + 1}
+        marked += conn.execute(_MARK, asked).rowcount
     if marked != len(ids):
         raise FenceLost(f"version {version_id}: {len(ids)} batches to fold, but only {marked} wait")
     return fold_seen + 1

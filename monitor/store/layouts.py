@@ -26,6 +26,14 @@ def get_layout(conn: Connection, *, id: int) -> bytes:
     return bytes(body)
 
 
+def get_layout_with_digest(conn: Connection, *, id: int) -> tuple[bytes, str]:
+    """(encoded layout, its digest) of that id, or ``NotFound``."""
+    row = conn.execute(select(_l.body, _l.digest).where(_l.id == id)).first()
+    if row is None:
+        raise NotFound(f"layout {id} does not exist any more")
+    return bytes(row.body), row.digest
+
+
 def newest_layout(conn: Connection, *, model_id: int) -> tuple[int, bytes] | None:
     """(id, encoded layout) made last for the model, if any."""
     query = select(_l.id, _l.body).where(_l.model_id == model_id).order_by(_l.id.desc()).limit(1)

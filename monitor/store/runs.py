@@ -14,7 +14,6 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Connection,
     Row,
     and_,
@@ -210,13 +209,14 @@ def purge_runs(conn: Connection, *, before_us: int, limit: int = 10_000) -> int:
 
 
 def _change(conn: Connection, claim: Claim, **values: Any) -> None:
-    change = update(_t).where(_held(claim)).values(**values)
-    if conn.execute(change).rowcount != 1:
+    held = {"this": claim.id, "by": claim.owner, "at": claim.fence}
+    if conn.execute(_HELD.values(**values), held).rowcount != 1:
         raise FenceLost(f"{claim.job} of {claim.subject} at {claim.scheduled_us}: another process took it over")
 
 
-def _held(claim: Claim) -> ColumnElement[bool]:
-    return and_(_r.id == claim.id, _r.owner == claim.owner, _r.fence == claim.fence, _r.state == "running")
+_HELD = update(_t).where(
+    _r.id == bindparam("this"), _r.owner == bindparam("by"), _r.fence == bindparam("at"), _r.state == "running"
+)  # fmt: skip
 
 
 def _run(row: Row[Any]) -> JobRun:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from monitor.model.results import CheckState
 from monitor.store import dialect, evidence, tables
@@ -19,11 +19,15 @@ __all__ = [
 _v = tables.verdict.c
 _PLAIN = tuple(name for name in CheckState.__slots__ if name not in ("check", "columns"))
 
+_STATES = (  # built once: asked for every window
+    select(tables.verdict).where(_v.version_id == bindparam("version_id")).order_by(_v.check_name, _v.segment)
+)
+
 
 def get_states(conn: Connection, *, version_id: int) -> dict[tuple[str, str], CheckState]:
     """(check, segment) → the state in force."""
-    query = select(tables.verdict).where(_v.version_id == version_id).order_by(_v.check_name, _v.segment)
-    return {(row.check_name, row.segment): _state(row) for row in conn.execute(query)}
+    found = conn.execute(_STATES, {"version_id": version_id})
+    return {(row.check_name, row.segment): _state(row) for row in found}
 
 
 def all_states(conn: Connection) -> Iterator[tuple[int, CheckState]]:
