@@ -55,17 +55,18 @@ def test_twenty_kills_under_load_lose_nothing_acked_and_store_nothing_twice(tmp_
             for client in clients:
                 client.start()
             time.sleep(dice.uniform(0.05, 0.5))
-            in_flight = ledger.in_flight
+            while ledger.in_flight == 0:  # a kill with nothing in flight proves nothing
+                time.sleep(0.001)
             service.kill()
             for client in clients:
                 client.halt.set()
             for client in clients:
                 client.join(timeout=15)
                 assert client.error is None
-            bites += in_flight > 0
+            bites += len(ledger.unknown) > 0
             slowest = max(slowest, service.start(within_seconds=READY_SECONDS))
             resend_unknown(service, ledger)
-        assert bites == ROUNDS, "a kill with nothing in flight proves nothing"
+        assert bites > ROUNDS / 2, "too few kills came before an answer"
         stored = stored_ids(service.url)
         assert len(stored) == len(set(stored))
         assert ledger.refused == set()
