@@ -7,6 +7,7 @@ long as there is room; a calibration is kept by when it was made, a reference's 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 from sqlalchemy import Connection
 
@@ -161,7 +162,10 @@ def is_timed(reference: Reference) -> bool:
 def checks_of(model: Model) -> tuple[Check, ...]:
     """The model's checks as configured, else the default ones."""
     shapes = model.settings.get("checks")
-    return default_checks() if shapes is None else parse_checks(shapes)
+    return _default_checks() if shapes is None else parse_checks(shapes)
+
+
+_default_checks = cache(default_checks)  # asked for every window of most models
 
 
 def fits(calibration: Calibration, *, layout: Layout) -> bool:

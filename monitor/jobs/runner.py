@@ -156,7 +156,7 @@ class JobRunner:
         with self._lock:
             if due.fold:
                 self._folded_us[due.version_id] = now_us
-            if due.silence:
+            if due.silence and not due.fold:
                 self._silence[due.version_id] = (due.newest_us, tally.silence_us)
         return tally
 

@@ -94,7 +94,7 @@ class VersionWork:
             if due.fold and not self._fold(due, listed=listed, now_us=now_us, tally=tally, first=fold_claim):
                 return tally  # without the rows that wait a window is not what it will be
             self._windows(due, listed=listed, now_us=now_us, tally=tally)
-            if due.silence:
+            if due.silence and not due.fold:  # with new rows another window may be the newest: the next look says
                 self._silence(due, now_us=now_us, tally=tally)
             if tally.windows:
                 self._learn(due.version_id, judged=tally.windows, now_us=now_us)
