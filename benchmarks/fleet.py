@@ -210,9 +210,7 @@ def main() -> None:
         store.close()
         each = baseline(columns=told.columns, rows=told.rows, directory=Path(name))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{told.models} models x {told.columns} columns, {told.rows} rows each; {found} results in the database"
-    )
+    print(f"{told.models} models x {told.columns} columns, {told.rows} rows each; {found} results in the database")
     for hour, (seconds, cpu, windows) in enumerate(hours):
         when = "first hour of the process" if hour == 0 else "an hour later"
         print(
