@@ -54,9 +54,7 @@ _STEP = (
 )
 _MARK = (
     update(tables.log_batch)
-    .where(
-        _b.id.in_(bindparam("ids", expanding=True)), _b.version_id == bindparam("this"), _b.fold.is_(None)
-    )
+    .where(_b.id.in_(bindparam("ids", expanding=True)), _b.version_id == bindparam("this"), _b.fold.is_(None))
     .values(fold=bindparam("next"), position=_b.id)
 )
 
