@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from monitor.store import jsontext, tables
+from monitor.store import dialect, jsontext, tables
 
 _q = tables.quarantine.c
 
@@ -71,8 +71,13 @@ def take_for_replay(
     waiting = waiting.order_by(_q.id).limit(limit)
     if conn.dialect.name == "postgresql":
         waiting = waiting.with_for_update(skip_locked=True)
-    change = update(tables.quarantine).where(_q.id.in_(waiting)).values(replayed_us=now_us)
-    taken = [_row(row) for row in conn.execute(change.returning(tables.quarantine))]
+    # Chosen first, changed then: PostgreSQL may run a locking subquery of an UPDATE again for every row it looks at,
+    # and each run skips what the last one locked, so that more than ``limit`` would be taken.
+    chosen = list(conn.scalars(waiting))
+    taken: list[QuarantineRow] = []
+    for some in dialect.slices(chosen):
+        change = update(tables.quarantine).where(_q.id.in_(some)).values(replayed_us=now_us)
+        taken += [_row(row) for row in conn.execute(change.returning(tables.quarantine))]
     return sorted(taken, key=lambda row: row.id)
 
 
