@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitor.columns.batch import EMBEDDING_TYPE
+from monitor.columns.floats import all_finite
 from monitor.columns.sent import plain
 from monitor.columns.text import category_text, float_texts, json_text, string_json, value_json
 from monitor.model.schema import Column
@@ -67,11 +67,7 @@ def _typed(array: pa.Array, column: Column) -> Coerced:
 
 def finite(array: pa.Array) -> Coerced:
     """A float64 array with NaN and infinities taken out as invalid."""
-    if array.null_count == 0:
-        values = array.to_numpy()
-        if np.isfinite(values).all():
-            return Coerced(array)
-    elif pc.all(pc.is_finite(array)).as_py() is not False:
+    if all_finite(array):
         return Coerced(array)
     good = pc.is_finite(array).fill_null(True)
     named = pc.if_else(pc.is_nan(array), "NaN", pc.if_else(pc.greater(array, 0.0), "Infinity", "-Infinity"))

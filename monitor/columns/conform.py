@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitor.columns.batch import ID, TIMESTAMP, TIMESTAMP_TYPE, companion_of, form_of
+from monitor.columns.categories import has_codes
 from monitor.columns.coerce import Coerced, coerce, stored_type
 from monitor.model.schema import Column, Schema
 
@@ -14,13 +15,13 @@ def conform(batch: pa.RecordBatch, schema: Schema) -> pa.RecordBatch:
     """The batch with ``id``, ``timestamp`` and exactly the schema's columns, in the schema's order and types.
 
     A column the batch lacks is all missing; a raw value kept as invalid is read again by the column's new
-    type; columns the schema does not know are left out.
+    type; columns the schema does not know are left out. Categories that are codes (``categories.with_codes``) stay so.
     """
     fields = [pa.field(ID, pa.string(), nullable=False), pa.field(TIMESTAMP, TIMESTAMP_TYPE, nullable=False)]
     arrays = [batch.column(ID), batch.column(TIMESTAMP)]
     for column in stored_columns(schema):
         coerced = conform_column(batch, column)
-        fields.append(pa.field(column.stored_name, stored_type(column)))
+        fields.append(pa.field(column.stored_name, coerced.values.type))
         arrays.append(coerced.values)
         if coerced.raw is not None:
             fields.append(pa.field(companion_of(column.stored_name), pa.string()))
@@ -41,8 +42,10 @@ def conform_column(batch: pa.RecordBatch, column: Column) -> Coerced:
     if position < 0:
         return Coerced(pa.nulls(batch.num_rows, stored_type(column)))
     form = form_of(batch.schema.field(position))
-    coerced = coerce(batch.column(position), column, form=form)
     again = batch.schema.get_field_index(companion_of(column.stored_name))
+    if again < 0 and has_codes(batch.column(position).type) and column.type == "categorical" and not column.missing:
+        return Coerced(batch.column(position))
+    coerced = coerce(batch.column(position), column, form=form)
     if again < 0:
         return coerced
     kept = coerce(batch.column(again), column, form="json")

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitor.columns.batch import FEATURE_PREFIX, ID, TIMESTAMP, form_of, is_companion
+from monitor.columns.categories import FIRST_LOOK, counted, has_codes, has_many_names
 from monitor.columns.coerce import coerce
 from monitor.columns.roles import Roles
 from monitor.model.schema import Column, ColumnType, Role, Schema
@@ -42,13 +44,27 @@ class _Evidence:
     distinct: set[str] = field(default_factory=set)
 
     def add_texts(self, array: pa.Array) -> None:
+        """Takes in texts, or codes of them."""
         self.texts += len(array) - array.null_count
-        self.chars += pc.sum(pc.utf8_length(array)).as_py() or 0
+        if not has_codes(array.type) and (len(self.distinct) > MAX_CATEGORIES or has_many_names(array)):
+            self.chars += pc.sum(pc.utf8_length(array)).as_py() or 0
+            self._name(array.slice(0, FIRST_LOOK).drop_null().unique())
+            return
+        names, counts = counted(array)
+        self.chars += int(pc.utf8_length(names).to_numpy(zero_copy_only=False).astype(np.int64) @ counts)
+        self._name(names)
+
+    def _name(self, names: pa.Array) -> None:
         if len(self.distinct) <= MAX_CATEGORIES:
-            for name in pc.unique(array.drop_null()).to_pylist():
-                self.distinct.add(name)
-                if len(self.distinct) > MAX_CATEGORIES:
-                    break
+            self.distinct.update(names.slice(0, MAX_CATEGORIES + 1).to_pylist())
+
+    def merge(self, other: _Evidence) -> None:
+        """Takes in what was seen of other rows of the column."""
+        for kind in ("numbers", "texts", "booleans", "vectors", "others", "chars"):
+            setattr(self, kind, getattr(self, kind) + getattr(other, kind))
+        self.dimensions |= other.dimensions
+        if len(self.distinct) <= MAX_CATEGORIES:
+            self.distinct |= other.distinct
 
     def column_type(self) -> ColumnType:
         counted = self.numbers + self.texts + self.booleans + self.vectors + self.others
@@ -73,6 +89,11 @@ class SchemaInference:
             if fld.name in (ID, TIMESTAMP) or is_companion(fld.name):
                 continue
             _add(self._evidence.setdefault(fld.name, _Evidence()), array, form_of(fld))
+
+    def merge(self, other: SchemaInference) -> None:
+        """Takes in what another inference saw of later rows."""
+        for name, evidence in other._evidence.items():
+            self._evidence.setdefault(name, _Evidence()).merge(evidence)
 
     def finish(self) -> Schema:
         """The schema: roles' columns by their own names, the others features in the order first seen."""
@@ -139,7 +160,7 @@ def _add(evidence: _Evidence, array: pa.Array, form: str) -> None:
         evidence.numbers += present
     elif pa.types.is_boolean(kind):
         evidence.booleans += present
-    elif pa.types.is_string(kind):
+    elif pa.types.is_string(kind) or has_codes(kind):
         evidence.add_texts(array)
     elif pa.types.is_list(kind):
         evidence.vectors += present

@@ -14,6 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.columns.batch import companion_of
+from monitor.columns.categories import counted
+from monitor.columns.floats import present
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,10 @@ def numeric_values(batch: pa.RecordBatch, stored_name: str) -> NumericValues:
         return NumericValues(np.zeros(0), batch.num_rows, 0)
     column = batch.column(position)
     invalid = _invalid(batch, stored_name)
-    nulls = column.null_count
-    valid = column.drop_null() if nulls else column
+    if column.null_count == len(column):  # also where nothing was sent, and the column has no type
+        return NumericValues(np.zeros(0), len(column) - invalid, invalid)
     # Adding zero turns -0.0 into 0.0: the same value must not be two.
-    return NumericValues(np.asarray(valid.to_numpy(zero_copy_only=False)) + 0.0, nulls - invalid, invalid)
+    return NumericValues(present(column) + 0.0, column.null_count - invalid, invalid)
 
 
 def category_values(batch: pa.RecordBatch, stored_name: str) -> CategoryValues:
@@ -97,10 +99,9 @@ def category_counts(batch: pa.RecordBatch, stored_name: str) -> CategoryCounts:
         return CategoryCounts(pa.array([], pa.string()), np.zeros(0, np.int64), batch.num_rows, 0)
     column = batch.column(position)
     invalid = _invalid(batch, stored_name)
-    nulls = column.null_count
-    counted = (column.drop_null() if nulls else column).value_counts()
-    counts = np.asarray(counted.field(1).to_numpy(), dtype=np.int64)
-    return CategoryCounts(counted.field(0), counts, nulls - invalid, invalid)
+    if column.null_count == len(column):  # also where nothing was sent, and the column has no type
+        return CategoryCounts(pa.array([], pa.string()), np.zeros(0, np.int64), len(column) - invalid, invalid)
+    return CategoryCounts(*counted(column), column.null_count - invalid, invalid)
 
 
 def numeric_table(batch: pa.RecordBatch, stored_names: Sequence[str]) -> NumericTable:

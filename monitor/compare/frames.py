@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,14 +27,30 @@ def pandas_names(frame: pd.DataFrame, *, side: str) -> list[str]:
     return names
 
 
-def pandas_batches(frame: pd.DataFrame, *, rows: int) -> Iterator[pa.RecordBatch]:
-    """Slices of the frame of so many rows, numbers without a copy; the index is left out."""
-    names = [str(name) for name in frame.columns]
+def pandas_parts(frame: pd.DataFrame, *, rows: int) -> Iterator[Callable[[], pa.RecordBatch]]:
+    """Slices of the frame of so many rows, each converted when it is called; the index is left out."""
     for start in range(0, max(len(frame), 1), rows):
-        part = frame.iloc[start : start + rows]
-        columns = [_column(part.iloc[:, position]) for position in range(len(names))]
-        fields = [field_of(n, array.type, form=form) for n, (array, form) in zip(names, columns, strict=True)]
-        yield pa.RecordBatch.from_arrays([array for array, _ in columns], schema=pa.schema(fields))
+        yield partial(_batch, frame.iloc[start : start + rows])
+
+
+def pandas_head(frame: pd.DataFrame, *, rows: int) -> pa.RecordBatch:
+    """A batch named and typed as the first slice; only of objects do the values tell the type."""
+    first = frame.iloc[:rows]
+    objects = [position for position, kind in enumerate(first.dtypes) if kind == np.dtype(object)]
+    typed = _batch(first.iloc[:0])
+    columns, fields = typed.columns, list(typed.schema)
+    for position in objects:
+        array, form = _column(first.iloc[:, position])
+        columns[position], fields[position] = array[:0], field_of(fields[position].name, array.type, form=form)
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+
+
+def _batch(part: pd.DataFrame) -> pa.RecordBatch:
+    """The rows as a batch, whole numbers and floats without a copy."""
+    names = [str(name) for name in part.columns]
+    columns = [_column(part.iloc[:, position]) for position in range(len(names))]
+    fields = [field_of(n, array.type, form=form) for n, (array, form) in zip(names, columns, strict=True)]
+    return pa.RecordBatch.from_arrays([array for array, _ in columns], schema=pa.schema(fields))
 
 
 def _column(series: pd.Series[Any]) -> tuple[pa.Array, str]:

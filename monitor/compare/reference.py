@@ -8,17 +8,19 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from monitor.columns.categories import with_codes
 from monitor.columns.conform import conform
 from monitor.columns.infer import SchemaInference
 from monitor.columns.roles import ARGUMENTS, Roles
-from monitor.compare.flow import in_order, threads
+from monitor.columns.table import Canonical
+from monitor.compare.flow import in_order
 from monitor.compare.rows import HELD_BYTES, Found, canonical
 from monitor.compare.tables import Table, table_names
 from monitor.compare.windows import WindowProfiles, profiles_of
 from monitor.model.errors import InvalidInput
 from monitor.model.schema import Schema
 from monitor.model.window import WindowSpec
-from monitor.profile.build import SAMPLE_ROWS, SAMPLE_VALUES, LayoutBuilder
+from monitor.profile.build import LayoutBuilder
 from monitor.profile.dlp import ProfileFile
 from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile, ProfileAccumulator
@@ -79,18 +81,11 @@ def from_file(file: ProfileFile, *, roles: Roles, spec: WindowSpec | None) -> Re
 
 
 def build_layout(rows: Passes, *, schema: Schema, expected: int | None, pool: ThreadPoolExecutor) -> Layout:
-    """The layout that one ``LayoutBuilder`` would make of the schema; each thread builds its share of the columns.
-
-    ``expected`` is the number of rows, where none of them has an id.
-    """
-    columns = schema.monitored
-    sample = max(1_000, min(SAMPLE_ROWS, SAMPLE_VALUES // len(columns)))  # what one builder of all would take
-    shares = [columns[start :: threads()] for start in range(min(threads(), len(columns)))]
-    builders = [LayoutBuilder(Schema(columns=share), sample_rows=sample, rows=expected) for share in shares]
+    """The layout of all rows; ``expected`` is their number, where none of them has an id."""
+    builder = LayoutBuilder(schema, rows=expected)
     for batch in rows():
-        list(pool.map(lambda builder, part=batch: builder.add(part), builders))
-    made = {column.name: column for layout in pool.map(LayoutBuilder.finish, builders) for column in layout.columns}
-    return Layout(columns=tuple(made[column.name] for column in columns))
+        builder.add(batch, pool=pool)
+    return builder.finish(pool=pool)
 
 
 def count_rows(
@@ -118,13 +113,19 @@ def _present(table: Table, *, roles: Roles) -> Roles:
 def _infer(table: Table, *, roles: Roles, found: Found, pool: ThreadPoolExecutor) -> tuple[Schema, Passes]:
     """The inferred schema, and a way to go through the conformed rows again."""
     inference = SchemaInference(roles=roles)
+
+    def look(result: Canonical) -> tuple[pa.RecordBatch, SchemaInference]:
+        batch, seen = with_codes(result.batch), SchemaInference(roles=roles)
+        seen.add(batch)
+        return batch, seen
+
     held: list[pa.RecordBatch] | None = []
     size = 0
-    for result in canonical(table, schema=None, roles=roles, found=found, pool=pool):
-        inference.add(result.batch)
-        size += result.batch.nbytes
+    for batch, seen in in_order(pool, look, canonical(table, schema=None, roles=roles, found=found, pool=pool)):
+        inference.merge(seen)
+        size += batch.nbytes
         if held is not None:
-            held.append(result.batch)
+            held.append(batch)
             held = held if size <= HELD_BYTES else None
     schema = inference.finish()
     if held is not None:

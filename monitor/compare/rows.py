@@ -10,11 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from monitor.columns.batch import ID, TIMESTAMP
-from monitor.columns.flatten import flat_columns
 from monitor.columns.roles import Roles, stored_names
 from monitor.columns.table import Canonical, canonical_batch
 from monitor.compare.flow import in_order
-from monitor.compare.tables import Table
+from monitor.compare.tables import Part, Table, flat_names
 from monitor.evaluate.keyed_ids import among, first_rows, hash_ids
 from monitor.model.schema import Schema
 from monitor.model.window import WindowSpec
@@ -44,10 +43,14 @@ def canonical(
 ) -> Iterator[Canonical]:
     """The table's slices in canonical form, in order; ``found`` is filled on the way."""
 
-    def read(batch: pa.RecordBatch) -> Canonical:
-        return canonical_batch(batch, schema=schema, roles=roles, received_us=NO_TIME_US)
+    def read(part: Part) -> tuple[tuple[str, ...], Canonical]:
+        batch = part()
+        return flat_names(batch), canonical_batch(batch, schema=schema, roles=roles, received_us=NO_TIME_US)
 
-    for result in in_order(pool, read, _noting_names(table, schema=schema, roles=roles, found=found)):
+    for names, result in in_order(pool, read, table.parts()):
+        if not found.names:
+            found.names = names
+            found.timed = TIMESTAMP in stored_names(names, schema=schema, roles=roles)
         found.rows += result.batch.num_rows
         found.named = found.named or bool(result.own_ids.any())
         found.unusable += len(result.quarantined)
@@ -78,15 +81,6 @@ def without_repeats(results: Iterator[Canonical], *, spec: WindowSpec | None, fo
             if dropped:
                 found.repeated += dropped
                 batch = batch.filter(pa.array(kept))
-        yield batch
-
-
-def _noting_names(table: Table, *, schema: Schema | None, roles: Roles, found: Found) -> Iterator[pa.RecordBatch]:
-    """The table's batches; the names of the first one are noted before it goes on."""
-    for batch in table.batches():
-        if not found.names:
-            found.names = tuple(flat_columns(batch.slice(0, 0)))
-            found.timed = TIMESTAMP in stored_names(found.names, schema=schema, roles=roles)
         yield batch
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,27 @@ from typing import Any
 import pyarrow as pa
 
 from monitor.columns.flatten import flat_columns
-from monitor.compare.frames import pandas_batches, pandas_names
+from monitor.compare.frames import pandas_head, pandas_names, pandas_parts
 from monitor.ingest.open_table import media_type_of, open_table
 from monitor.model.errors import InvalidInput, Malformed, NotFound
 from monitor.profile.dlp import ProfileFile, read_dlp
 
 SLICE_ROWS = 250_000  # rows worked on at a time; numbers of frames are views, so they cost no memory
 DLP_SUFFIX = ".dlp"
+Part = Callable[[], pa.RecordBatch]
 EXPECTED = "expected a pandas or polars frame, a pyarrow table, anything with __arrow_c_stream__ or a path"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows under their own column names; ``batches`` begins anew at every call."""
+    """Rows under their own column names; ``parts`` begins anew at every call.
 
-    batches: Callable[[], Iterator[pa.RecordBatch]]
+    A part is made when it is called: converting a frame's columns is work for threads, not for who hands parts out.
+    ``head`` is a batch with the names and types of the first part (None without any); its rows mean nothing.
+    """
+
+    parts: Callable[[], Iterator[Part]]
+    head: Callable[[], pa.RecordBatch | None]
 
 
 def open_side(given: Any, *, side: str) -> Table | ProfileFile:
@@ -36,15 +43,31 @@ def open_side(given: Any, *, side: str) -> Table | ProfileFile:
         return given
     if _is_pandas(given):
         pandas_names(given, side=side)
-        return Table(batches=lambda: pandas_batches(given, rows=SLICE_ROWS))
+        return Table(
+            parts=lambda: pandas_parts(given, rows=SLICE_ROWS), head=lambda: pandas_head(given, rows=SLICE_ROWS)
+        )
     table = _arrow_table(given, side=side)
-    return Table(batches=lambda: iter(table.to_batches(max_chunksize=SLICE_ROWS)))
+    return _table_of(lambda: iter(table.to_batches(max_chunksize=SLICE_ROWS)))
 
 
 def table_names(table: Table) -> tuple[str, ...]:
-    """The table's flat column names (of its first batch; nested objects with ``.``)."""
-    first = next(table.batches(), None)
-    return () if first is None else tuple(flat_columns(first.slice(0, 0)))
+    """The table's flat column names (of its first part; nested objects with ``.``)."""
+    head = table.head()
+    return () if head is None else flat_names(head)
+
+
+def flat_names(batch: pa.RecordBatch) -> tuple[str, ...]:
+    """A batch's flat column names."""
+    return tuple(flat_columns(batch.slice(0, 0)))
+
+
+def _table_of(batches: Callable[[], Iterator[pa.RecordBatch]]) -> Table:
+    """The table of batches that are at hand, or read in order."""
+    return Table(parts=lambda: (partial(_itself, batch) for batch in batches()), head=lambda: next(batches(), None))
+
+
+def _itself(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch
 
 
 def _is_pandas(given: Any) -> bool:
@@ -77,7 +100,7 @@ def _open_path(path: Path, *, side: str) -> Table | ProfileFile:
     if path.is_dir():
         raise InvalidInput(f"{side}: {path} is a directory: expected a file")
     media_type = media_type_of(path)
-    return Table(batches=lambda: _file_batches(path, media_type=media_type, side=side))
+    return _table_of(lambda: _file_batches(path, media_type=media_type, side=side))
 
 
 def _file_batches(path: Path, *, media_type: str, side: str) -> Iterator[pa.RecordBatch]:

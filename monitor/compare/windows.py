@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 import pyarrow as pa
 
+from monitor.columns.categories import without_codes
 from monitor.columns.split import by_window
 from monitor.model.window import WindowSpec
 from monitor.profile import codec
@@ -49,7 +50,7 @@ class WindowProfiles(Collection[tuple[int, Profile]]):
     def _cut(self) -> None:
         if not self._gathered:
             return
-        parts = [pa.Table.from_batches([batch]) for batch in self._gathered]
+        parts = [pa.Table.from_batches([without_codes(batch)]) for batch in self._gathered]
         self._gathered = []
         for whole in pa.concat_tables(parts, promote_options="default").combine_chunks().to_batches():
             for start_us, rows in by_window(whole, self._spec):

@@ -14,6 +14,8 @@ from monitor.profile.search import Floats, Integers, lower_bounds
 
 ROUNDS = 2  # edges of one bucket that are compared one by one; an atom has two
 _SIZES = (4_096, 65_536)
+_ROUNDING = 2.0**52  # added to a smaller number, the last bits of the float are that number, rounded
+_ROUNDING_BITS = int(np.float64(_ROUNDING).view(np.int64))
 _GOOD = 2.0  # the cost below which no larger table is tried
 _COMPARE_COST = 0.3
 _SEARCH_COST = 8.0  # of a value in a crowded bucket; both in units of looking one value up
@@ -27,12 +29,21 @@ class LinearKey:
     scale: float
     size: int
 
-    def of(self, values: Floats) -> Integers:
-        """int64[n]: the bucket of each value, 0 to size - 1."""
+    def of(self, values: Floats, *, inside: bool = False) -> Integers:
+        """int64[n]: the bucket of each value, 0 to size - 1; quicker where all are known to lie ``inside``."""
         with np.errstate(over="ignore"):  # the far end of a float's range: clipped
             scaled = values - self.low
             scaled *= self.scale
-        return np.clip(scaled, 0, self.size - 1, out=scaled).astype(np.int64)
+        if not inside:
+            np.clip(scaled, 0, self.size - 1, out=scaled)
+        scaled += _ROUNDING
+        buckets: Integers = scaled.view(np.int64)
+        buckets -= _ROUNDING_BITS
+        return buckets
+
+    def covers(self, low: float, high: float) -> bool:
+        """Whether values from ``low`` to ``high`` have their buckets without clipping; Python's floats do not warn."""
+        return (low - self.low) * self.scale >= 0.0 and (high - self.low) * self.scale <= self.size - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +54,19 @@ class ExponentKey:
     shift: int
     size: int
 
-    def of(self, values: Floats) -> Integers:
-        """int64[n]: the bucket of each value, 0 to size - 1."""
+    def of(self, values: Floats, *, inside: bool = False) -> Integers:
+        """int64[n]: the bucket of each value, 0 to size - 1; quicker where all are known to lie ``inside``."""
         ordered = ordered_bits(values)
         ordered >>= self.shift
-        np.clip(ordered, self.low, self.low + self.size - 1, out=ordered)  # before subtracting: it could wrap
+        if not inside:
+            np.clip(ordered, self.low, self.low + self.size - 1, out=ordered)  # before subtracting: it could wrap
         ordered -= self.low
         return ordered
+
+    def covers(self, low: float, high: float) -> bool:
+        """Whether values from ``low`` to ``high`` have their buckets without clipping."""
+        bottom, top = (ordered_bits(np.array([low, high])) >> self.shift).tolist()
+        return bool(self.low <= bottom and top < self.low + self.size)
 
 
 Key = LinearKey | ExponentKey
@@ -77,9 +94,12 @@ class Buckets:
     most: int  # edges in the fullest bucket
     cost: float
 
-    def cells(self, values: Floats) -> Integers:
-        """int64[n]: the cell of each value, as ``np.searchsorted(edges, values)`` gives it."""
-        keys = self.key.of(values)
+    def cells(self, values: Floats, *, low: float = -np.inf, high: float = np.inf) -> Integers:
+        """int64[n]: the cell of each value, as ``np.searchsorted(edges, values)`` gives it.
+
+        No value lies below ``low`` or above ``high``: telling makes it quicker.
+        """
+        keys = self.key.of(values, inside=self.key.covers(low, high))
         cells = self.first.take(keys, mode="clip")  # "clip" only skips a bounds check
         if self.most > ROUNDS:
             keys += 1

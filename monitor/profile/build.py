@@ -8,9 +8,7 @@ all categories are always of all rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,14 +17,12 @@ from monitor.model.schema import Column, Schema
 from monitor.profile.cells import MAX_DISTINCT, numeric_cells
 from monitor.profile.census import CategoryCensus, NumberCensus
 from monitor.profile.layout import ColumnLayout, Layout
-from monitor.profile.sample import RowSample
+from monitor.profile.sample import RowSample, each
 
 __all__ = ["MAX_DISTINCT", "LayoutBuilder", "extend", "numeric_cells"]
 
 SAMPLE_ROWS = 200_000
 SAMPLE_VALUES = 40_000_000  # 320 MB of float64: what the sample of all columns together may hold
-
-_Made = TypeVar("_Made")
 
 
 class LayoutBuilder:
@@ -46,15 +42,15 @@ class LayoutBuilder:
 
     def add(self, batch: pa.RecordBatch, *, pool: Executor | None = None) -> None:
         """Takes the batch's rows in; ``pool`` spreads the columns over threads."""
-        self._sample.add(batch)
-        _each(pool, lambda census: census.add(batch), self._censuses)
+        self._sample.add(batch, pool=pool)
+        each(pool, lambda census: census.add(batch), self._censuses)
 
     def finish(self, *, pool: Executor | None = None) -> Layout:
         """The layout; a numeric column without any value has a single cell."""
         pairs = list(zip(self._columns, self._censuses, strict=True))
         for column in self._columns[:1]:
             self._sample.column(column.stored_name, kind=_kind(column))  # shrinks, before threads read
-        return Layout(columns=tuple(_each(pool, lambda pair: self._column(*pair), pairs)))
+        return Layout(columns=tuple(each(pool, lambda pair: self._column(*pair), pairs)))
 
     def _column(self, column: Column, census: NumberCensus | CategoryCensus) -> ColumnLayout:
         sample = self._sample.column(column.stored_name, kind=_kind(column))
@@ -82,7 +78,3 @@ def extend(layout: Layout, other: Layout) -> Layout:
 
 def _kind(column: Column) -> pa.DataType:
     return pa.float64() if column.type == "numeric" else pa.string()
-
-
-def _each(pool: Executor | None, work: Callable[[Any], _Made], subjects: Iterable[Any]) -> list[_Made]:
-    return list(map(work, subjects) if pool is None else pool.map(work, subjects))

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from monitor.columns.floats import present
 from monitor.columns.values import category_counts
 from monitor.profile.cells import MAX_DISTINCT
 from monitor.profile.hashing import Hashes, hash_strings
@@ -30,8 +31,9 @@ class NumberCensus:
         if position < 0 or batch.column(position).null_count == batch.num_rows:
             return
         values = batch.column(position)
-        low, high = _extremes(values)
-        self.low, self.high = min(self.low, low + 0.0), max(self.high, high + 0.0)
+        numbers = present(values)
+        self.low = min(self.low, float(numbers.min()) + 0.0)
+        self.high = max(self.high, float(numbers.max()) + 0.0)
         start, length = 0, _FIRST_LOOK
         while self.distinct is not None and start < len(values):
             found = pc.unique(values.slice(start, length)).drop_null().to_numpy(zero_copy_only=False) + 0.0
@@ -89,14 +91,6 @@ class CategoryCensus:
         self._distinct, self._waiting = len(counts), 0
         if self._distinct > MAX_KNOWN_CATEGORIES:
             self.overflowed, self._names, self._counts = True, [], []
-
-
-def _extremes(values: pa.Array) -> tuple[float, float]:
-    if values.null_count == 0:  # numpy is five times as fast where nothing is missing
-        floats = values.to_numpy()
-        return float(floats.min()), float(floats.max())
-    extremes = pc.min_max(values)
-    return extremes["min"].as_py(), extremes["max"].as_py()
 
 
 def _most_frequent(names: pa.Array, *, counts: NDArray[np.int64]) -> tuple[str, ...]:

@@ -5,28 +5,41 @@ Both are exact; ``benchmarks/counting.py`` holds them against searching and sort
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.profile.buckets import make_buckets
+from monitor.profile.buckets import Buckets, make_buckets
 from monitor.profile.search import Floats, Integers
 
 SEARCH_BELOW = 8_192  # fewer values than this are searched: a table would not pay
 BLOCK = 32_768  # values worked on at a time: their temporaries stay in the second-level cache
 
-Counter = Callable[[Floats], Integers]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellCounter:
+    """Counts values into the cells of the edges float64[k]; without ``buckets`` each value is searched."""
+
+    edges: Floats
+    buckets: Buckets | None
+
+    def __call__(self, values: Floats, *, low: float = -np.inf, high: float = np.inf) -> Integers:
+        """int64[k + 1]: how many of the finite values float64[n] lie in each cell.
+
+        None of them lies below ``low`` or above ``high``: telling makes it quicker.
+        """
+        if not len(self.edges):
+            return np.array([len(values)], np.int64)
+        if self.buckets is None:
+            cells = self.edges.searchsorted(values)
+        else:
+            cells = self.buckets.cells(values, low=low, high=high)
+        return np.bincount(cells, minlength=len(self.edges) + 1).astype(np.int64, copy=False)
 
 
-def cell_counter(edges: Floats, *, values: int) -> Counter:
-    """A function from finite values float64[n] to their counts int64[k + 1], made for that many values in all."""
-    cells = len(edges) + 1
-    if not len(edges):
-        return lambda part: np.array([len(part)], np.int64)
-    if values < SEARCH_BELOW:
-        return lambda part: np.bincount(edges.searchsorted(part), minlength=cells).astype(np.int64, copy=False)
-    buckets = make_buckets(edges)
-    return lambda part: np.bincount(buckets.cells(part), minlength=cells)
+def cell_counter(edges: Floats, *, values: int) -> CellCounter:
+    """A counter for that many values in all."""
+    return CellCounter(edges=edges, buckets=make_buckets(edges) if len(edges) and values >= SEARCH_BELOW else None)
 
 
 def count_cells(values: Floats, *, edges: Floats) -> Integers:

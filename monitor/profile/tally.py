@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from monitor.columns.values import category_counts, numeric_table, numeric_values
-from monitor.profile.counting import BLOCK, cell_counter
+from monitor.profile.counting import BLOCK, CellCounter, cell_counter
 from monitor.profile.layout import Layout
 from monitor.profile.search import Floats, Integers, lower_bounds, search_groups
 from monitor.profile.unseen import Unseen, add_names, smallest
@@ -18,7 +18,7 @@ class Tally:
     """Sums under one layout of C columns, as ``Profile`` describes them, to be added to in place."""
 
     __slots__ = (
-        "counts", "invalid", "layout", "maximum", "minimum", "missing", "total", "total_squares", "unseen",
+        "counters", "counts", "invalid", "layout", "maximum", "minimum", "missing", "total", "total_squares", "unseen",
     )  # fmt: skip
 
     def __init__(self, layout: Layout) -> None:
@@ -29,6 +29,7 @@ class Tally:
         self.minimum, self.maximum = np.full(columns, np.nan), np.full(columns, np.nan)
         self.total, self.total_squares = np.zeros(columns), np.zeros(columns)
         self.unseen: Unseen = {}
+        self.counters: dict[int, CellCounter] = {}  # by column: a bucket table serves every large batch
 
 
 def add_small(tally: Tally, batch: pa.RecordBatch) -> None:
@@ -95,14 +96,17 @@ def add_numbers(tally: Tally, batch: pa.RecordBatch, *, position: int) -> None:
     if column.edges is None or not len(values):
         return
     cells = tally.counts[layout.offsets[position] : layout.offsets[position + 1]]
-    counter = cell_counter(column.edges, values=len(values))
+    counter = tally.counters.get(position) or cell_counter(column.edges, values=len(values))
+    if counter.buckets is not None:
+        tally.counters[position] = counter
     centre = float(layout.centres[position])
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(values), BLOCK):
             part = values[start : start + BLOCK]
-            cells += counter(part)
-            tally.minimum[position] = np.fmin(tally.minimum[position], part.min())
-            tally.maximum[position] = np.fmax(tally.maximum[position], part.max())
+            low, high = float(part.min()), float(part.max())
+            cells += counter(part, low=low, high=high)
+            tally.minimum[position] = np.fmin(tally.minimum[position], low)
+            tally.maximum[position] = np.fmax(tally.maximum[position], high)
             tally.total[position] += part.sum()
             deviations = part - centre
             deviations *= deviations

@@ -260,4 +260,4 @@ def test_arguments_are_keywords_only():
 
 def test_a_table_can_be_gone_through_again():
     table = open_side(side(100), side="reference")
-    assert [b.num_rows for b in table.batches()] == [b.num_rows for b in table.batches()] == [100]
+    assert [part().num_rows for part in table.parts()] == [part().num_rows for part in table.parts()] == [100]

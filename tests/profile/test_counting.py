@@ -150,6 +150,8 @@ def test_buckets_are_exact_over_any_edges_and_values(edges, values, as_atoms):
     np.testing.assert_array_equal(make_buckets(edges).cells(values), np.searchsorted(edges, values))
     few, many = cell_counter(edges, values=1), cell_counter(edges, values=10**6)
     np.testing.assert_array_equal(few(values), many(values))
+    ends = {"low": float(values.min()), "high": float(values.max())} if len(values) else {}
+    np.testing.assert_array_equal(many(values, **ends), few(values))
 
 
 @given(st.lists(FLOATS, min_size=2, max_size=50), st.integers(0, 40), FLOATS, st.floats(1e-300, 1e300))
