@@ -59,16 +59,6 @@ def decile_groups(layout: Layout, reference: Profile) -> Bins:
     )
 
 
-def decile_starts(counts: Integers) -> Integers:
-    """The first cell of each decile of the reference counts int64[cells].
-
-    >>> decile_starts(np.array([0, 5, 1, 1, 1, 1, 1, 0])).tolist()
-    [0, 2, 3, 4, 5, 6]
-    """
-    ends = _decile_ends(counts, first=np.zeros(1, np.int64), end=np.full(1, len(counts), np.int64))
-    return np.unique(np.concatenate(([0], ends + 1))).astype(np.int64)
-
-
 def _decile_ends(counts: Integers, *, first: Integers, end: Integers) -> Integers:
     """The cells where columns ``[first, end)`` of flat cells pass a tenth of their total, but for their last filled."""
     running = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from monitor.drift.bins import DECILES, decile_groups, decile_starts
+from monitor.drift.bins import DECILES, decile_groups
 from monitor.drift.chi2 import chi2
 from monitor.drift.compare import CATEGORICAL_ONLY, METRICS, compare
 from monitor.drift.hellinger import hellinger
@@ -136,7 +137,9 @@ def test_chi2_is_scipys_after_pooling_what_is_expected_under_five(current, data)
 @given(counts=st.lists(st.integers(0, 30), min_size=1, max_size=60))
 def test_deciles_are_at_most_ten_runs_of_cells_and_without_atoms_about_a_tenth_each(counts):
     cells = np.array(counts)
-    starts = decile_starts(cells)
+    edges = np.arange(len(cells) - 1.0)
+    layout = Layout(columns=(ColumnLayout(name="x", kind="numeric", edges=edges, atoms=np.zeros(len(cells), bool)),))
+    starts = decile_groups(layout, replace(empty(layout), counts=cells)).starts
     assert starts[0] == 0
     assert (np.diff(starts) > 0).all()
     assert len(starts) <= DECILES
