@@ -1,6 +1,8 @@
-"""Resident memory of the server (API and jobs in one process) over a load of several minutes: flat, at most 400 MiB.
+"""Resident memory under a load of ten minutes: flat; an API process of at most 400 MiB, a worker of at most 1 GiB.
 
-``python -m benchmarks.memory [seconds]``; 300 unless told. The slope is of the last two thirds, in MiB a minute.
+``python -m benchmarks.memory [seconds [apart|together]]``; 600 and both unless told: the API and a worker as two
+processes, and all in one. JSON and Arrow requests of 500 records take turns. The slope is of the last two thirds, in
+MiB a minute.
 """
 
 from __future__ import annotations
@@ -8,14 +10,21 @@ from __future__ import annotations
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.ingest import ARROW, arrow_body, json_body, prepare
 from benchmarks.serving import driftline, post_load
+from tests.service import Service
 
 INTERVAL_SECONDS = 2.0
+TURN_SECONDS = 10
+RECORDS = 500
+BODIES = ((json_body, "application/json"), (arrow_body, ARROW))
 
 
 class Watch(threading.Thread):
@@ -31,35 +40,56 @@ class Watch(threading.Thread):
             lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
             self.samples.append(int(next(x for x in lines if x.startswith("VmRSS:")).split()[1]) / 1024)
 
+    def stop(self) -> None:
+        """Takes no more samples."""
+        self.halt.set()
+        self.join()
+
+    def row(self) -> str:
+        """First, least, most and last sample, and the slope: columns of the table."""
+        later = np.array(self.samples[len(self.samples) // 3 :])
+        slope = np.polyfit(np.arange(len(later)) * INTERVAL_SECONDS / 60, later, 1)[0]
+        shown = (self.samples[0], min(self.samples), max(self.samples), self.samples[-1])
+        return " | ".join([*(f"{mib:.0f}" for mib in shown), f"{slope:+.1f}"])
+
+
+def loads(url: str, *, seconds: int) -> Iterator[float]:
+    """Records a second of each turn, as it ends."""
+    turns = cycle([(make(RECORDS), content_type) for make, content_type in BODIES])
+    for _ in range(max(1, seconds // TURN_SECONDS)):
+        body, content_type = next(turns)
+        load = post_load(url, body=body, content_type=content_type, connections=4, seconds=TURN_SECONDS)
+        yield load.requests_per_second * RECORDS
+
+
+def measured(*, split: bool, seconds: int) -> None:
+    """Prints a line for each process."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+
+        def started(command: str, *arguments: str) -> Service:
+            return stack.enter_context(driftline(folder, command=command, arguments=arguments, pinned=False))
+
+        api = started("serve", *(["--no-jobs"] if split else []))
+        processes = {"API": api, "worker": started("worker")} if split else {"API and jobs": api}
+        url = prepare(api.url)
+        watches = {name: Watch(service.process.pid) for name, service in processes.items()}
+        for watch in watches.values():
+            watch.start()
+        rates = list(loads(url, seconds=seconds))
+        for watch in watches.values():
+            watch.stop()
+    for name, watch in watches.items():
+        print(f"| {name} | {len(rates) * TURN_SECONDS} | {np.mean(rates):,.0f} | {watch.row()} |", flush=True)
+
 
 def main() -> None:
     """Prints the table."""
-    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 300
-    print(
-        "| load | seconds | records/s | first MiB | last MiB | most MiB | slope MiB/min |\n"
-        "|---|---|---|---|---|---|---|"
-    )
-    for name, arguments in (("API alone", ("--no-jobs",)), ("API and jobs", ())):
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            driftline(Path(folder), arguments=arguments, pinned=False) as service,
-        ):
-            url = prepare(service.url)
-            watch = Watch(service.process.pid)
-            watch.start()
-            records = 0.0
-            for share, body, records_each, content_type in (
-                (0.5, json_body(500), 500, "application/json"), (0.5, arrow_body(500), 500, ARROW),
-            ):  # fmt: skip
-                part = int(seconds / 2 * share)
-                load = post_load(url, body=body, content_type=content_type, connections=4, seconds=part)
-                records += load.requests_per_second * records_each * share
-            watch.halt.set()
-            watch.join()
-        later = np.array(watch.samples[len(watch.samples) // 3 :])
-        slope = np.polyfit(np.arange(len(later)) * INTERVAL_SECONDS / 60, later, 1)[0]
-        print(f"| {name} | {seconds // 2} | {records:,.0f} | {watch.samples[0]:.0f} | {watch.samples[-1]:.0f} "
-              f"| {max(watch.samples):.0f} | {slope:.1f} |", flush=True)  # fmt: skip
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 600
+    ways = sys.argv[2:] or ["apart", "together"]
+    print("| process | seconds | records/s | first MiB | least | most | last | slope MiB/min |\n" + "|---" * 8 + "|")
+    for way in ways:
+        measured(split=way == "apart", seconds=seconds)
 
 
 if __name__ == "__main__":

@@ -83,10 +83,11 @@ def uvicorn_app(target: str, **environment: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def driftline(
-    folder: Path, *, arguments: tuple[str, ...] = ("--no-jobs",), pinned: bool = True, **settings: str
-) -> Iterator[Service]:
-    """The real server on the server's core."""
-    service = Service(folder, arguments=arguments, **settings)
+    folder: Path, *, command: str = "serve", arguments: tuple[str, ...] = ("--no-jobs",), pinned: bool = True,
+    **settings: str,
+) -> Iterator[Service]:  # fmt: skip
+    """The real server (or worker), on the server's core unless not pinned."""
+    service = Service(folder, command=command, arguments=arguments, **settings)
     service.start()
     if pinned:
         subprocess.run(

@@ -20,14 +20,17 @@ def free_port() -> int:
 
 
 class Service:
-    """``driftline serve`` with its own data directory; ``start`` waits until it is ready."""
+    """``driftline serve`` (or ``worker``) on a data directory; ``start`` waits until it is ready."""
 
-    def __init__(self, data_dir: Path, *, database_url: str | None = None, arguments: tuple[str, ...] = (), **settings):
+    def __init__(
+        self, data_dir: Path, *,
+        database_url: str | None = None, command: str = "serve", arguments: tuple[str, ...] = (), **settings,
+    ):  # fmt: skip
         self.data_dir = data_dir
         self.port = free_port()
-        self.arguments = arguments
+        self.arguments = (command, *arguments)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log = data_dir / "serve.log"
+        self.log = data_dir / f"{command}.log"
         clean = {k: v for k, v in os.environ.items() if not k.startswith("DRIFTLINE_")}
         self.environment = clean | {"DRIFTLINE_DATA_DIR": str(data_dir)} | settings
         if database_url is not None:
@@ -37,7 +40,7 @@ class Service:
     def start(self, *, within_seconds: float = 30.0) -> float:
         """Seconds from the start of the process until ``/readyz`` said yes."""
         began = time.monotonic()
-        command = [sys.executable, "-m", "monitor.cli", "serve", "--port", str(self.port), *self.arguments]
+        command = [sys.executable, "-m", "monitor.cli", *self.arguments, "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
         while time.monotonic() - began < within_seconds:

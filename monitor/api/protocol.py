@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with what it lacks: a bound and a deadline for the head of a request."""
+"""uvicorn's HTTP protocol with what it lacks: a bound and a deadline for the head; and no copies of large bodies."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 15.0
+_PIECE_BYTES = 16_384  # a piece of a body that is not worth copying
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/problem+json\r\n"
     b"content-length: 101\r\nconnection: close\r\n\r\n"
@@ -62,6 +63,19 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = False
         self._stop_clock()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body came.
+
+        uvicorn gathers pieces in a bytearray and copies that to bytes when it is asked for. A large piece is all there
+        is by then, for behind it reading pauses: it is handed on as it came.
+        """
+        cycle: Any = self.cycle
+        if not cycle.body and len(body) >= _PIECE_BYTES:
+            cycle.body = b""  # which, with the piece added to it, is the piece itself
+        elif type(cycle.body) is bytes:
+            cycle.body = bytearray(cycle.body)  # many small pieces behind it: adding to bytes copies all each time
+        super().on_body(body)
 
     def _stop_clock(self) -> None:
         if self._deadline is not None:

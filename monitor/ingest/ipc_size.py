@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
 import pyarrow as pa
 
 _HEADER = 2  # Message: version, header type, header, body length
@@ -16,7 +17,7 @@ _BUFFERS, _COMPRESSION = 2, 3  # RecordBatch: length, nodes, buffers, compressio
 
 
 def plain_bytes(stream: bytes) -> int:
-    """Bytes of all buffers of the stream's messages, as they claim to be when decompressed."""
+    """Bytes of all buffers of the stream's messages, as they claim to be decompressed; shared ones count each time."""
     reader = pa.ipc.MessageReader.open_stream(pa.BufferReader(stream))
     size = 0
     while True:
@@ -36,9 +37,11 @@ def _message_bytes(message: pa.Message) -> int:
     vector = _slot(meta, batch, _BUFFERS)
     if vector == 0 or message.body is None:
         return 0
-    if _slot(meta, batch, _COMPRESSION) == 0:
-        return int(message.body.size)
     vector = _table(meta, vector)
+    if _slot(meta, batch, _COMPRESSION) == 0:
+        # what they say together, for several may lie on the same bytes
+        said: list[int] = np.frombuffer(meta, "<i8", 2 * _unsigned(meta, vector), vector + 4)[1::2].tolist()
+        return max(sum(length for length in said if length > 0), int(message.body.size))
     body = memoryview(message.body)
     size = 0
     for i in range(_unsigned(meta, vector)):

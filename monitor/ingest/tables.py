@@ -134,7 +134,8 @@ def read_arrow(body: bytes, *, limits: Limits) -> Table:
                 batches.append(batch)
             if len(batches) == 1:
                 check_rows(rows, limits)
-                _check_size(batches[0], limits)
+                if not all(map(_is_flat, reader.schema.types)):  # of flat columns the buffers are all there is
+                    _check_size(batches[0], limits)
                 return Table(batches[0], np.arange(rows, dtype=np.int64))
             return _checked(pa.Table.from_batches(batches, schema=reader.schema), limits)
     except UNREADABLE as error:
@@ -212,6 +213,11 @@ def _check_size(table: pa.Table | pa.RecordBatch, limits: Limits) -> None:
             chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
             size += sum(_expanded_bytes(chunk) for chunk in chunks)
     check_expanded(size, limits)
+
+
+def _is_flat(kind: pa.DataType) -> bool:
+    """Whether a column of that type is what its buffers are: no dictionary, nothing nested, no view."""
+    return bool(pa.types.is_primitive(kind) or pa.types.is_string(kind) or pa.types.is_binary(kind))
 
 
 def _expanded_bytes(chunk: pa.DictionaryArray) -> int:

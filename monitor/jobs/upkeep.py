@@ -1,4 +1,4 @@
-"""What nobody waits for: runs left behind, batches to compact, rows of what was deleted, keys past their time."""
+"""What nobody waits for: runs left behind, batches to compact, what was deleted, keys past their time, free memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from monitor.evaluate.compact import compact_version
 from monitor.evaluate.gaps import gap_waiting, gap_window
 from monitor.jobs.occurrences import EVALUATE, FOLD, window_occurrence
+from monitor.jobs.release import release_memory
 from monitor.jobs.settings import JobSettings
 from monitor.jobs.steps import watched
 from monitor.model.errors import DriftlineError, FenceLost, NotFound
@@ -61,13 +62,15 @@ class Upkeep:
                 continue  # the version is deleted
 
     def tidy(self, *, now_us: int) -> None:
-        """Compacts, and removes what is past its time."""
+        """Compacts, removes what is past its time, and gives back memory that is free."""
         if self._time_for("compact", every_us=self._settings.compact_every_us, now_us=now_us):
             with watched("compact", telemetry=self._telemetry):
                 self.compact()
         if self._time_for("retention", every_us=self._settings.tidy_every_us, now_us=now_us):
             with watched("retention", telemetry=self._telemetry):
                 self._purge(now_us=now_us)
+        if self._time_for("release", every_us=self._settings.release_every_us, now_us=now_us):
+            release_memory()
 
     def compact(self) -> int:
         """How many batches became part of segments."""

@@ -70,6 +70,7 @@ def make_engines(path: Path) -> tuple[Engine, Engine]:
     shared: dict[str, Any] = {
         "module": module,
         "poolclass": QueuePool,
+        "pool_use_lifo": True,  # the connection used last: taking turns, each would fill a page cache of its own
         "pool_timeout": BUSY_SECONDS,
         "connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 256},
     }

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from contextlib import suppress
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -67,6 +68,30 @@ def test_several_requests_share_a_connection(address):
     request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
     last = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     assert said_to(address, request + request, last, pause=0.05).count(b"HTTP/1.1 200 OK") == 3
+
+
+def test_a_body_in_large_and_small_pieces_arrives_as_it_was_sent(address):
+    """Large pieces are handed on as they came, small ones gathered; behind a large one too."""
+    host, port = address
+    model = "/api/v1/models/pieces"
+    with httpx.Client(base_url=f"http://{host}:{port}") as client:
+        assert client.put(model, json={}).status_code == 201
+        assert client.put(f"{model}/versions/1", json={}).status_code == 201
+        rows = [{"id": f"r{n}", "features": {"text": f"{n:010d}" * 10}} for n in range(2_000)]
+        body = json.dumps({"records": rows}).encode()
+        cuts = sorted({*range(0, len(body), 40_000), *range(90_000, 90_500, 7), len(body)})
+
+        def pieces():
+            for start, end in pairwise(cuts):
+                yield body[start:end]
+
+        answer = client.post(f"{model}/predictions", content=pieces(), headers={"content-type": "application/json"})
+        assert answer.json()["stored"] == 2_000
+        found = client.get(f"{model}/versions/1/records", params={"limit": 1_000}).json()["results"]
+    assert {r["id"]: r["features"]["text"] for r in found}.items() <= {
+        r["id"]: r["features"]["text"] for r in rows
+    }.items()
+    assert len(found) == 1_000
 
 
 def test_a_proxy_may_strip_a_prefix(tmp_path):
