@@ -12,8 +12,10 @@ from monitor.alert.cells import Cells, Flags, Integers
 from monitor.alert.history import FOLDS, History
 from monitor.alert.replay import replay
 from monitor.alert.scoring import Usual
+from monitor.alert.season import windows_to_a_week
 from monitor.alert.tail import Tails, fit_tails
 from monitor.alert.threshold import Peaks, find_peaks, model_score
+from monitor.model.time import DAY_US
 
 State = Literal["learning", "extrapolated", "calibrated"]
 
@@ -37,7 +39,8 @@ class Calibration:
     """What healthy history taught: each column's usual movement and tail, and the peaks of the model score.
 
     ``able`` bool[5, D] are the tests that history can teach, ``judged`` those of them that share the budget;
-    ``known`` int64[5, D] is in how many windows each could be judged.
+    ``known`` int64[5, D] is in how many windows each could be judged. ``to_a_week`` windows are missing to a whole
+    week where a shorter history shows a daily cycle (``season.py``).
     """
 
     layout_cells: Cells
@@ -49,6 +52,7 @@ class Calibration:
     windows: int
     windows_per_month: float
     per_month: float
+    to_a_week: int = 0
 
     @property
     def tests(self) -> int:
@@ -57,8 +61,9 @@ class Calibration:
 
     @property
     def needed(self) -> int:
-        """Healthy windows before anything is judged: min(60, max(30, N/b))."""
-        return needed_windows(windows_per_month=self.windows_per_month, per_month=self.per_month)
+        """Healthy windows before anything is judged: min(60, max(30, N/b)), and a whole week where there is a cycle."""
+        fewest = needed_windows(windows_per_month=self.windows_per_month, per_month=self.per_month)
+        return max(fewest, self.windows + self.to_a_week) if self.to_a_week else fewest
 
     @property
     def factor(self) -> float:
@@ -118,4 +123,5 @@ def calibrate(
         windows=history.windows,
         windows_per_month=windows_per_month,
         per_month=per_month,
+        to_a_week=windows_to_a_week(history, length_us=round(30 * DAY_US / windows_per_month)),
     )

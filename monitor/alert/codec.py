@@ -73,6 +73,7 @@ def encode_calibration(calibration: Calibration) -> bytes:
         "windows": calibration.windows,
         "windows_per_month": calibration.windows_per_month,
         "per_month": calibration.per_month,
+        "to_a_week": calibration.to_a_week,
     }
     return _pack("calibration", head=head, arrays=arrays)
 
@@ -91,6 +92,7 @@ def decode_calibration(payload: bytes) -> Calibration:
         windows=head["windows"],
         windows_per_month=head["windows_per_month"],
         per_month=head["per_month"],
+        to_a_week=head.get("to_a_week", 0),  # not in those made before a season was looked for
     )
 
 

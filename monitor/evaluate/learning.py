@@ -53,7 +53,7 @@ class Learner:
                 return None
             healthy = healthy_windows(conn, version_id=version_id)
         before = context.calibration.windows if context.calibration is not None else 0
-        wanted = max(needed_by(context.model), math.ceil(GROWTH * before))
+        wanted = _wanted(context)
         if healthy < wanted:
             self._left[version_id] = min(wanted - healthy, UNASKED)
             return None
@@ -97,8 +97,10 @@ class Learner:
             after = page[-1].window_start_us
 
 
-def needed_by(model: Model) -> int:
-    """How many healthy windows the model's verdicts need."""
+def needed_by(model: Model, *, calibration: Calibration | None = None) -> int:
+    """How many healthy windows the model's verdicts need: as the calibration found, else by count alone."""
+    if calibration is not None:
+        return calibration.needed
     per_month = model.window.per_month
     return needed_windows(windows_per_month=per_month, per_month=budget(model).per_month(per_month))
 
@@ -110,6 +112,16 @@ def healthy_windows(conn: Connection, *, version_id: int) -> int:
 
 def _healthy(conn: Connection, *, version_id: int) -> list[int]:
     return healthy_starts(conn, version_id=version_id, min_rows=LEAST_ROWS, limit=MOST_WINDOWS)
+
+
+def _wanted(context: VersionContext) -> int:
+    """How many healthy windows there are to be before they are gone through again."""
+    calibration = context.calibration
+    fewest = needed_by(context.model)
+    if calibration is None:
+        return fewest
+    grown = math.ceil(GROWTH * calibration.windows)
+    return max(fewest, min(grown, calibration.needed) if calibration.to_a_week else grown)
 
 
 def _has_own_history(context: VersionContext) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from monitor.alert.calibrate import Calibration
 from monitor.evaluate.context import Contexts, VersionContext
 from monitor.evaluate.learning import healthy_windows, needed_by
 from monitor.evaluate.verdicts import worst
@@ -82,17 +83,30 @@ def _next(context: VersionContext, *, judged: bool, healthy: int, now_us: int) -
         return {"first_verdict_at": None, "why": why}
     spec = context.model.window
     closes_us = spec.end_of(spec.start_of(now_us)) + context.model.lateness_us
-    if context.calibration is None or context.calibration.state == "learning":
-        needed = needed_by(context.model)
-        missing = max(needed - healthy, 1)
+    calibration = context.calibration
+    if calibration is None or calibration.state == "learning":
+        needed = needed_by(context.model, calibration=calibration)
+        missing = max(needed - _known(healthy, calibration=calibration), 1)
         return {
             "first_verdict_at": rfc3339(closes_us + (missing - 1) * spec.nominal_us),
-            "why": f"learning: {min(healthy, needed)} of {needed} healthy windows; until then only breakage alarms",
+            "why": _learning(needed - missing, needed=needed, calibration=calibration),
         }
     if not judged:
         after = format_duration(context.model.lateness_us)
         return {"first_verdict_at": rfc3339(closes_us), "why": f"the first window is judged {after} after its end"}
     return {"first_verdict_at": None, "why": ""}
+
+
+def _known(healthy: int, *, calibration: Calibration | None) -> int:
+    """The healthy windows there are, those that the calibration knows or those since."""
+    return healthy if calibration is None else max(healthy, calibration.windows)
+
+
+def _learning(known: int, *, needed: int, calibration: Calibration | None) -> str:
+    why = f"learning: {known} of {needed} healthy windows; until then only breakage alarms"
+    if calibration is None or not calibration.to_a_week:
+        return why
+    return f"{why}: they show a daily cycle and cover less than a week, so that a weekly one cannot be told yet"
 
 
 def _calibration(conn: Connection, *, context: VersionContext, healthy: int) -> Shape | None:
@@ -105,7 +119,7 @@ def _calibration(conn: Connection, *, context: VersionContext, healthy: int) -> 
     learning = calibration.state == "learning"
     return {
         "state": calibration.state,
-        "windows": max(healthy, calibration.windows) if learning else calibration.windows,
+        "windows": _known(healthy, calibration=calibration) if learning else calibration.windows,
         "needed": calibration.needed,
         "factor": calibration.factor,
         "made_at": None if made_us is None else rfc3339(made_us),
