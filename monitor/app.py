@@ -6,7 +6,7 @@ import asyncio
 import gc
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
@@ -27,6 +27,7 @@ from monitor.telemetry import Telemetry
 
 REFERENCES_AT_ONCE = 2
 Clock = Callable[[], int]
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def wall_clock_us() -> int:
@@ -47,10 +48,22 @@ def create_app(
     ``rhythm`` is how often the jobs look, ``refresh_seconds`` how often ``/metrics`` reads the fleet.
     """
     services = _services(settings, jobs=jobs, now_us=now_us, rhythm=rhythm, refresh_seconds=refresh_seconds)
+    return build_application(services, lifespan=_lifespan(services, exporting=True))
+
+
+def create_worker(settings: Settings, *, now_us: Clock = wall_clock_us, rhythm: JobSettings | None = None) -> FastAPI:
+    """The jobs alone, with ``/livez``, ``/readyz`` and the process's own ``/metrics``."""
+    services = _services(settings, jobs=True, now_us=now_us, rhythm=rhythm, refresh_seconds=10.0)
+    return build_worker(services, lifespan=_lifespan(services, exporting=False))
+
+
+def _lifespan(services: Services, *, exporting: bool) -> Lifespan:
+    """Starts the threads and ends them; the model series are the API processes' to export, not a worker's."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        services.exporter.start()
+    async def running(_: FastAPI) -> AsyncIterator[None]:
+        if exporting:
+            services.exporter.start()
         if services.jobs is not None:
             services.jobs.start()
         _settle_memory()
@@ -59,24 +72,7 @@ def create_app(
         finally:
             _close(services)
 
-    return build_application(services, lifespan=lifespan)
-
-
-def create_worker(settings: Settings, *, now_us: Clock = wall_clock_us, rhythm: JobSettings | None = None) -> FastAPI:
-    """The jobs alone, with ``/livez``, ``/readyz`` and the process's own ``/metrics``."""
-    services = _services(settings, jobs=True, now_us=now_us, rhythm=rhythm, refresh_seconds=10.0)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # the exporter is not started: the model series are the API processes' to show
-        if services.jobs is not None:
-            services.jobs.start()
-        try:
-            yield
-        finally:
-            _close(services)
-
-    return build_worker(services, lifespan=lifespan)
+    return running
 
 
 def _services(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from monitor.alert.cells import Cells, Flags, Integers
+from monitor.alert.cells import Cells, Flags, Floats, Integers
 from monitor.alert.history import FOLDS, History
 from monitor.alert.replay import replay
 from monitor.alert.scoring import Usual
+from monitor.alert.season import windows_to_a_week
 from monitor.alert.tail import Tails, fit_tails
 from monitor.alert.threshold import Peaks, find_peaks, model_score
+from monitor.model.time import DAY_US
 
+_FEWEST_RECENT = 7
 State = Literal["learning", "extrapolated", "calibrated"]
 
 
@@ -37,7 +40,10 @@ class Calibration:
     """What healthy history taught: each column's usual movement and tail, and the peaks of the model score.
 
     ``able`` bool[5, D] are the tests that history can teach, ``judged`` those of them that share the budget;
-    ``known`` int64[5, D] is in how many windows each could be judged.
+    ``known`` int64[5, D] is in how many windows each could be judged. ``to_a_week`` windows are missing to a whole
+    week where a shorter history shows a daily cycle (``season.py``). Of the ``windows`` the first ``own`` are the
+    reference's own, the last of which starts at ``own_until_us``, the last of all at ``until_us`` (−1: none);
+    ``volume`` is the median of the rows in the newest day of windows.
     """
 
     layout_cells: Cells
@@ -49,6 +55,11 @@ class Calibration:
     windows: int
     windows_per_month: float
     per_month: float
+    to_a_week: int
+    own: int
+    own_until_us: int
+    until_us: int
+    volume: float
 
     @property
     def tests(self) -> int:
@@ -57,8 +68,9 @@ class Calibration:
 
     @property
     def needed(self) -> int:
-        """Healthy windows before anything is judged: min(60, max(30, N/b))."""
-        return needed_windows(windows_per_month=self.windows_per_month, per_month=self.per_month)
+        """Healthy windows before anything is judged: min(60, max(30, N/b)), and a whole week where there is a cycle."""
+        fewest = needed_windows(windows_per_month=self.windows_per_month, per_month=self.per_month)
+        return max(fewest, self.windows + self.to_a_week) if self.to_a_week else fewest
 
     @property
     def factor(self) -> float:
@@ -85,6 +97,21 @@ def needed_windows(*, windows_per_month: float, per_month: float) -> int:
     (60, 30)
     """
     return int(min(60, max(30, np.ceil(windows_per_month / per_month))))
+
+
+def recent_windows(windows_per_month: float) -> int:
+    """How many windows are a day, seven at least."""
+    return max(_FEWEST_RECENT, round(windows_per_month / 30))
+
+
+def recent_volume(rows: Sequence[int] | Floats, *, windows_per_month: float) -> float:
+    """The median rows of the newest day of windows, of seven at least; rows oldest first, 0 where there are none.
+
+    >>> recent_volume([1] * 700 + [8] * 20, windows_per_month=720.0)
+    8.0
+    """
+    newest = rows[-recent_windows(windows_per_month) :]
+    return float(np.median(newest)) if len(newest) else 0.0
 
 
 def calibrate(
@@ -118,4 +145,9 @@ def calibrate(
         windows=history.windows,
         windows_per_month=windows_per_month,
         per_month=per_month,
+        to_a_week=windows_to_a_week(history, length_us=round(30 * DAY_US / windows_per_month)),
+        own=history.own,
+        own_until_us=int(history.starts_us[history.own - 1]) if history.own else -1,
+        until_us=int(history.starts_us[-1]) if history.windows else -1,
+        volume=recent_volume(history.rows, windows_per_month=windows_per_month),
     )

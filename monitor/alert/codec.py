@@ -21,6 +21,7 @@ from monitor.alert.threshold import Peaks
 FORMAT = 1
 _CODEC = pa.Codec("zstd", compression_level=3)
 _CELLS = ("offsets", "group", "width", "numeric", "known", "listed")
+_ADDED = {"to_a_week": 0, "own": 0, "own_until_us": -1, "until_us": -1, "volume": 0.0}  # not in the first calibrations
 _TAIL = ("start", "log_share", "shape", "scale")
 
 
@@ -30,7 +31,7 @@ def encode_history(history: History) -> bytes:
     arrays |= {"reference_cells": _narrow(history.reference.cells), "reference_hits": _narrow(history.reference.hits)}
     arrays |= {"starts_us": history.starts_us, "rows": _narrow(history.rows)}
     arrays |= {"cells": _narrow(history.cells), "hits": _narrow(history.hits)}
-    head = {"columns": history.layout_cells.columns, "contained": history.contained}
+    head = {"columns": history.layout_cells.columns, "own": history.own}
     return _pack("history", head=head | {"reference_rows": history.reference.rows}, arrays=arrays)
 
 
@@ -45,7 +46,7 @@ def decode_history(payload: bytes) -> History:
             cells=arrays["reference_cells"].astype(np.float64),
             hits=arrays["reference_hits"].astype(np.float64),
         ),
-        contained=head["contained"],
+        own=head["own"] if "own" in head else len(arrays["rows"]) * head["contained"],  # as it was written first
         starts_us=arrays["starts_us"],
         **counts,
     )
@@ -73,6 +74,11 @@ def encode_calibration(calibration: Calibration) -> bytes:
         "windows": calibration.windows,
         "windows_per_month": calibration.windows_per_month,
         "per_month": calibration.per_month,
+        "to_a_week": calibration.to_a_week,
+        "own": calibration.own,
+        "own_until_us": calibration.own_until_us,
+        "until_us": calibration.until_us,
+        "volume": calibration.volume,
     }
     return _pack("calibration", head=head, arrays=arrays)
 
@@ -91,6 +97,7 @@ def decode_calibration(payload: bytes) -> Calibration:
         windows=head["windows"],
         windows_per_month=head["windows_per_month"],
         per_month=head["per_month"],
+        **{name: head.get(name, unknown) for name, unknown in _ADDED.items()},
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,14 +29,14 @@ class History:
     """The judged counts of K healthy windows in time order, and of the reference they are held against.
 
     ``cells`` float64[K, D, GROUPS], ``hits`` float64[K, 4, D] (out of range, missing, invalid, unseen),
-    ``rows`` float64[K], ``starts_us`` int64[K]. ``contained`` says that the reference is made of these windows:
-    then a window is held against the reference less its fold, and its hits out of range and unseen are those
-    that no other fold has. ``reference`` are the counts of the whole reference.
+    ``rows`` float64[K], ``starts_us`` int64[K]. The first ``own`` windows are the reference's own: one is held against
+    the reference less its fold, and its hits out of range and unseen are those that no other fold has. The others
+    came after the reference and are held against all of it. ``reference`` are the counts of the whole reference.
     """
 
     layout_cells: Cells
     reference: Counts
-    contained: bool
+    own: int
     starts_us: Integers
     rows: Floats
     cells: Floats
@@ -51,14 +51,14 @@ class History:
     def tests(self) -> Flags:
         """bool[5, D]: the tests this history can replay; unseen only where every category has its own cell."""
         tests = self.layout_cells.tests
-        if self.contained:
+        if self.own:
             tests[4] &= self.layout_cells.listed
         return tests
 
     @property
     def fold(self) -> Integers:
-        """int64[K]: which of five contiguous folds each window is in."""
-        return fold_of(self.windows)
+        """int64[K]: which of five folds each window is in, contiguous in the reference's own and in those after it."""
+        return np.concatenate([fold_of(self.own), fold_of(self.windows - self.own)])
 
     @property
     def sizes(self) -> Floats:
@@ -67,11 +67,29 @@ class History:
         rows = np.broadcast_to(self.rows[:, None], valid.shape)
         return np.stack([valid, valid, rows, rows, valid], axis=1)
 
+    def parts(self) -> Iterator[tuple[int, Flags, Counts]]:
+        """(fold, bool[K], baseline): the windows of a fold that are held against the same baseline; none is empty."""
+        fold, own = self.fold, np.arange(self.windows) < self.own
+        for each in range(FOLDS):
+            for inside, baseline in ((own, self.baseline(fold=each)), (~own, self.reference)):
+                if (inside & (fold == each)).any():
+                    yield each, inside & (fold == each), baseline
+
+    def joined(self, later: History) -> History:
+        """This history and windows after it, which the same reference does not contain."""
+        return replace(
+            self,
+            starts_us=np.concatenate([self.starts_us, later.starts_us]),
+            rows=np.concatenate([self.rows, later.rows]),
+            cells=np.concatenate([self.cells, later.cells]),
+            hits=np.concatenate([self.hits, later.hits]),
+        )
+
     def baseline(self, *, fold: int) -> Counts:
-        """What a window of the fold is held against: the reference, less the fold where it contains it."""
-        if not self.contained:
+        """What the reference's own windows of the fold are held against: the reference less the fold."""
+        if not self.own:
             return self.reference
-        inside = self.fold == fold
+        inside = (self.fold == fold) & (np.arange(self.windows) < self.own)
         hits = self.reference.hits - self.hits[inside].sum(axis=0)
         hits[[0, 3]] = 0.0  # by definition nothing of the others lies outside what the others fill
         return Counts(
@@ -113,7 +131,7 @@ def build_history(
     return History(
         layout_cells=cells,
         reference=reduce_profile(cells, profile=reference),
-        contained=contained,
+        own=len(used) if contained else 0,
         starts_us=np.array(used, dtype=np.int64),
         rows=rows,
         cells=counted,

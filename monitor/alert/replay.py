@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.alert.cells import Flags, Floats
-from monitor.alert.history import FOLDS, History
+from monitor.alert.cells import Counts, Flags, Floats
+from monitor.alert.history import History
 from monitor.alert.movement import share_variance, usual_movement
 from monitor.alert.pooling import Pooling, build_pooling
 from monitor.alert.roots import noise, share_root
@@ -24,9 +24,8 @@ def replay(history: History) -> tuple[Floats, Usual]:
     fold, sizes = history.fold, history.sizes
     x = np.full(sizes.shape, np.nan)
 
-    def usual_without(left_out: int) -> Usual:
+    def usual_without(left_out: int, *, baseline: Counts) -> Usual:
         counted = fold != left_out
-        baseline = history.reference if left_out < 0 else history.baseline(fold=left_out)
         _, _, shares = roots_at(0, cells=history.cells[:0].transpose(1, 0, 2), baseline=baseline.cells, pooling=pooling)
         return Usual(
             pooling=pooling,
@@ -34,14 +33,12 @@ def replay(history: History) -> tuple[Floats, Usual]:
             share_variance=share_variance(share_roots, noise=share_noises, valid=share_valid & counted[:, None, None]),
         )
 
-    for each in range(FOLDS):
-        inside = fold == each
-        if inside.any():
-            x[inside] = surprises(
-                cells=history.cells[inside], hits=history.hits[inside], sizes=sizes[inside],
-                baseline=history.baseline(fold=each), usual=usual_without(each), ordered=history.layout_cells.numeric,
-            )  # fmt: skip
-    return x, usual_without(-1).rounded()
+    for each, inside, baseline in history.parts():
+        x[inside] = surprises(
+            cells=history.cells[inside], hits=history.hits[inside], sizes=sizes[inside], baseline=baseline,
+            usual=usual_without(each, baseline=baseline), ordered=history.layout_cells.numeric,
+        )  # fmt: skip
+    return x, usual_without(-1, baseline=history.reference).rounded()
 
 
 def _pooling(history: History) -> Pooling:
@@ -62,10 +59,10 @@ def _cell_roots(history: History, *, pooling: Pooling) -> tuple[Floats, Floats, 
     cells = history.cells.transpose(1, 0, 2)
     rows = cells.sum(axis=2)
     roots, noises = np.zeros(cells.shape), np.full(rows.shape, np.inf)
-    for fold in range(FOLDS):
-        inside = history.fold == fold
-        baseline = history.baseline(fold=fold).cells
-        roots[:, inside], noises[:, inside], _ = roots_at(0, cells=cells[:, inside], baseline=baseline, pooling=pooling)
+    for _, inside, baseline in history.parts():
+        roots[:, inside], noises[:, inside], _ = roots_at(
+            0, cells=cells[:, inside], baseline=baseline.cells, pooling=pooling
+        )
     return roots, noises, (pooling.level(rows) == 0) & (rows >= LEAST_ROWS) & np.isfinite(noises)
 
 
@@ -73,9 +70,7 @@ def _share_roots(history: History) -> tuple[Floats, Floats, Flags]:
     """The same for the two-cell tests, float64[K, 4, D]; windows where hits are rare do not count."""
     sizes = history.sizes[:, 1:]
     roots, noises, valid = np.zeros(sizes.shape), np.full(sizes.shape, np.inf), np.zeros(sizes.shape, dtype=bool)
-    for fold in range(FOLDS):
-        inside = history.fold == fold
-        baseline = history.baseline(fold=fold)
+    for _, inside, baseline in history.parts():
         r, m, n = baseline.hits, baseline.sizes[1:], sizes[inside]
         roots[inside] = share_root(history.hits[inside], n, reference_hits=r, reference_sizes=m)
         noises[inside] = noise(n, m)

@@ -28,7 +28,6 @@ class EdgeLimits:
     reference_bytes: int
     read_seconds: float = 30.0
     least_bytes_per_second: float = 32_768.0
-    write_seconds: float = 60.0
     drain_bytes: int = 256 * 1024**2
     drain_seconds: float = 10.0
 
@@ -172,16 +171,12 @@ class Exchange:
             task.cancel()
 
     async def send(self, message: Message) -> None:
-        """Passes the answer on; a client that stops reading a stream is given up after a while."""
+        """Passes the answer on; a client that stops reading is given up by the connection (``protocol.py``)."""
         if message["type"] == "http.response.start":
             self.answered = True
             self.status = message["status"]
             if not self.complete:
                 await self._leave_politely(message)
-        elif message.get("more_body", False):
-            async with asyncio.timeout(self._limits.write_seconds):
-                await self._send(message)
-            return
         await self._send(message)
 
     async def _leave_politely(self, message: Message) -> None:

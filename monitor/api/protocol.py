@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with what it lacks: a bound and a deadline for the head; and no copies of large bodies."""
+"""uvicorn's HTTP protocol with what it lacks: bounds for a head and its reader; and no copies of large bodies."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 15.0
 _PIECE_BYTES = 16_384  # a piece of a body that is not worth copying
+READ_SECONDS = 60.0  # in which a client reads something of an answer that waits for it
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/problem+json\r\n"
     b"content-length: 101\r\nconnection: close\r\n\r\n"
@@ -21,7 +22,8 @@ class BoundedHttp(HttpToolsProtocol):
     """A connection whose request line and headers must be small and come soon.
 
     The clock runs from the connection to the end of its first head, and for a later head only if it does not come
-    in one piece: what a request usually costs here is two assignments.
+    in one piece: what a request usually costs here is two assignments. Another clock runs while an answer waits for
+    its reader. It aborts: closing would wait for the same reader to take what is in the buffer.
     """
 
     def __init__(self, *parts: Any, **more: Any) -> None:
@@ -29,6 +31,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = False
         self._head_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._reader: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected."""
@@ -38,7 +41,18 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client went away."""
         self._stop_clock()
+        self._stop_reader_clock()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """More waits for the client than the transport keeps."""
+        super().pause_writing()
+        self._await_reader()
+
+    def resume_writing(self) -> None:
+        """The client has read what waited."""
+        self._stop_reader_clock()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a head or of a body; only those of an unfinished head are counted here."""
@@ -81,6 +95,24 @@ class BoundedHttp(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _await_reader(self) -> None:
+        self._stop_reader_clock()
+        waiting = self.transport.get_write_buffer_size()
+        self._reader = self.loop.call_later(READ_SECONDS, self._look_at_reader, waiting)
+
+    def _look_at_reader(self, waited: int) -> None:
+        """Goes on waiting where less waits than before, else lets go of the client and of what waits."""
+        self._reader = None
+        if self.transport.get_write_buffer_size() < waited:
+            self._await_reader()
+        else:
+            self.transport.abort()
+
+    def _stop_reader_clock(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
 
     def _hang_up(self) -> None:
         if not self.transport.is_closing():

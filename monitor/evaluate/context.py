@@ -42,11 +42,6 @@ class ReferenceSide:
     profile: Profile
     bins: Bins
 
-    @property
-    def timed(self) -> bool:
-        """Whether its rows have timestamps: it would have warned otherwise."""
-        return is_timed(self.reference)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionContext:

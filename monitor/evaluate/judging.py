@@ -104,6 +104,6 @@ def _measurements(
 def _expected_rows(context: VersionContext) -> float | None:
     """The rows of a usual window: the reference's own windows on average, where it has some."""
     side, calibration = context.reference, context.calibration
-    if side is None or calibration is None or not calibration.windows or not side.timed:
+    if side is None or calibration is None or not calibration.own:
         return None
-    return float(np.round(side.profile.rows / calibration.windows))
+    return float(np.round(side.profile.rows / calibration.own))

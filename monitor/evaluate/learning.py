@@ -1,32 +1,39 @@
-"""Usual movement learned from production: windows held healthy become the history of a reference without times.
+"""Usual movement learned from production: windows held healthy join the reference's own, where it has some.
 
-A reference whose rows have timestamps brings its own windows. Without, or with too few, the judged windows that
-were in no alarm are the history, again and again as they accumulate.
+A reference whose rows have timestamps brings its own windows, and is calibrated by them at once. The judged windows
+after those that were in no alarm join them, or are the history alone. Windows with a warning join too: they are the
+highest twentieth of healthy ones, and a threshold learned without them would be too low.
 """
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from monitor.alert.calibrate import Calibration, needed_windows
-from monitor.alert.codec import encode_calibration
-from monitor.alert.history import LEAST_ROWS, build_history
+from monitor.alert.calibrate import Calibration
+from monitor.alert.codec import decode_history, encode_calibration
+from monitor.alert.history import LEAST_ROWS, History, build_history
 from monitor.evaluate.context import Contexts, VersionContext
 from monitor.evaluate.guard import Guard
-from monitor.evaluate.reference_profile import WindowProfiles, budget, calibration_of
-from monitor.model.entities import Model
-from monitor.model.time import HOUR_US
-from monitor.store.calibrations import save_calibration
+from monitor.evaluate.redo import UNASKED, UNASKED_US, WEEK_US, Healthy, last_turn_us, occurrence_due, wanted
+from monitor.evaluate.reference_profile import WindowProfiles, calibration_of
+from monitor.store.calibrations import calibration_made_us, save_calibration
 from monitor.store.engine import Store
 from monitor.store.profiles import list_profiles
-from monitor.store.results import healthy_starts
+from monitor.store.references import reference_history
+from monitor.store.results import healthy_windows
 
-MOST_WINDOWS = 1_000
-GROWTH = 1.25  # so much more history before it is gone through again
-UNASKED = 50  # windows after which it is looked again in any case: a reference may be another one
+MOST_WINDOWS = 1_000  # of production, the newest ones
 _PAGE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """When it may be time again: after so many more windows, or at that instant."""
+
+    left: int
+    at_us: int
 
 
 class Learner:
@@ -35,39 +42,43 @@ class Learner:
     def __init__(self, store: Store, *, contexts: Contexts) -> None:
         self._store = store
         self._contexts = contexts
-        self._left: dict[int, int] = {}  # version id → windows until it may be time
+        self._asked: dict[int, Asked] = {}  # by version id
 
     def due(self, *, version_id: int, judged: int, now_us: int) -> int | None:
         """The occurrence of a calibration that is due, or None; ``judged`` windows came since the last question.
 
-        The windows are counted only when enough of them may have come.
+        The windows are counted only when enough of them may have come, and once a day.
         """
-        left = self._left.get(version_id, 0) - judged
-        self._left[version_id] = left
-        if left > 0:
+        asked = self._asked.get(version_id, Asked(left=0, at_us=now_us))
+        left = asked.left - judged
+        if left > 0 and now_us < asked.at_us:
+            self._asked[version_id] = Asked(left=left, at_us=asked.at_us)
             return None
         with self._store.read() as conn:
             context = self._contexts.load(conn, version_id=version_id)
-            if context.reference is None or _has_own_history(context):
-                self._left[version_id] = UNASKED
-                return None
-            healthy = healthy_windows(conn, version_id=version_id)
-        before = context.calibration.windows if context.calibration is not None else 0
-        wanted = max(needed_by(context.model), math.ceil(GROWTH * before))
-        if healthy < wanted:
-            self._left[version_id] = min(wanted - healthy, UNASKED)
-            return None
-        return now_us - now_us % HOUR_US + before
+            healthy = healthy_history(conn, context=context)
+        turn_us = last_turn_us(version_id=version_id, now_us=now_us) + WEEK_US
+        after = Asked(left=UNASKED, at_us=min(now_us + UNASKED_US, turn_us))
+        due_us = None
+        if context.reference is not None:
+            missing = wanted(healthy, model=context.model) - healthy.windows
+            after = Asked(left=int(min(max(missing, 1), UNASKED)), at_us=after.at_us)
+            due_us = occurrence_due(healthy, model=context.model, version_id=version_id, now_us=now_us)
+        self._asked[version_id] = after if due_us is None else Asked(left=0, at_us=now_us)
+        return due_us
 
     def learn(self, *, version_id: int, now_us: int, guard: Guard | None = None) -> Calibration | None:
         """The calibration from the windows held healthy, saved; None without a reference or a window."""
         with self._store.read() as conn:
             context = self._contexts.load(conn, version_id=version_id)
-            starts = _healthy(conn, version_id=version_id)
-        if context.reference is None or context.layout is None or context.schema is None or not starts:
+            own = _own_history(conn, context=context)
+            after_us = int(own.starts_us[-1]) if own is not None else -1
+            since = _since(conn, version_id=version_id, after_us=after_us)
+        if context.reference is None or context.layout is None or context.schema is None or not since:
             return None
-        windows = self._profiles(context, starts=starts)
-        history = build_history(context.layout, reference=context.reference.profile, windows=windows, contained=False)
+        windows = self._profiles(context, starts=[start for start, _ in since])
+        later = build_history(context.layout, reference=context.reference.profile, windows=windows, contained=False)
+        history = later if own is None else own.joined(later)
         calibration = calibration_of(history, model=context.model, schema=context.schema)
         with self._store.write() as conn:
             save_calibration(
@@ -97,23 +108,25 @@ class Learner:
             after = page[-1].window_start_us
 
 
-def needed_by(model: Model) -> int:
-    """How many healthy windows the model's verdicts need."""
-    per_month = model.window.per_month
-    return needed_windows(windows_per_month=per_month, per_month=budget(model).per_month(per_month))
+def healthy_history(conn: Connection, *, context: VersionContext) -> Healthy:
+    """What is known of the version's history, at most ``MOST_WINDOWS`` windows of production."""
+    calibration, side = context.calibration, context.reference
+    id = context.version.id
+    made_us = None
+    if side is not None and calibration is not None:
+        made_us = calibration_made_us(conn, version_id=id, reference_id=side.reference.id)
+    after_us = -1 if calibration is None else calibration.own_until_us
+    return Healthy(calibration=calibration, made_us=made_us, since=_since(conn, version_id=id, after_us=after_us))
 
 
-def healthy_windows(conn: Connection, *, version_id: int) -> int:
-    """How many judged windows are held healthy, at most ``MOST_WINDOWS``."""
-    return len(_healthy(conn, version_id=version_id))
+def _since(conn: Connection, *, version_id: int, after_us: int) -> list[tuple[int, int]]:
+    return healthy_windows(conn, version_id=version_id, min_rows=LEAST_ROWS, after_us=after_us, limit=MOST_WINDOWS)
 
 
-def _healthy(conn: Connection, *, version_id: int) -> list[int]:
-    return healthy_starts(conn, version_id=version_id, min_rows=LEAST_ROWS, limit=MOST_WINDOWS)
-
-
-def _has_own_history(context: VersionContext) -> bool:
-    """Whether the calibration came from the reference's own windows and there were enough of them."""
-    if context.reference is None or context.calibration is None or context.calibration.state == "learning":
-        return False
-    return context.reference.timed
+def _own_history(conn: Connection, *, context: VersionContext) -> History | None:
+    """The history of the reference's own windows; None where it has none."""
+    if context.reference is None:
+        return None
+    payload = reference_history(conn, reference_id=context.reference.reference.id)
+    history = None if payload is None else decode_history(payload)
+    return history if history is not None and history.own else None

@@ -6,14 +6,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from monitor.alert.calibrate import Calibration
 from monitor.evaluate.context import Contexts, VersionContext
-from monitor.evaluate.learning import healthy_windows, needed_by
+from monitor.evaluate.learning import healthy_history
+from monitor.evaluate.redo import Healthy, needed_by
 from monitor.evaluate.verdicts import worst
 from monitor.model.checks import Check
 from monitor.model.results import CheckState, Status
 from monitor.model.time import format_duration, rfc3339
 from monitor.store.batches import unfolded
-from monitor.store.calibrations import calibration_made_us
 from monitor.store.verdicts import get_states
 from monitor.store.windows import get_window
 
@@ -32,13 +33,13 @@ def version_status(conn: Connection, *, contexts: Contexts, version_id: int, now
         for check in context.checks
         if check.enabled
     ]
-    healthy = healthy_windows(conn, version_id=version_id)
+    healthy = healthy_history(conn, context=context)
     return {
         "status": worst(check["status"] for check in checks),
         "checks": checks,
         "open": _open(conn, context=context, now_us=now_us),
         "next": _next(context, judged=bool(states), healthy=healthy, now_us=now_us),
-        "calibration": _calibration(conn, context=context, healthy=healthy),
+        "calibration": _calibration(context, healthy=healthy),
     }
 
 
@@ -75,19 +76,20 @@ def _open(conn: Connection, *, context: VersionContext, now_us: int) -> Shape:
     }
 
 
-def _next(context: VersionContext, *, judged: bool, healthy: int, now_us: int) -> Shape:
+def _next(context: VersionContext, *, judged: bool, healthy: Healthy, now_us: int) -> Shape:
     """When the first verdict can be expected, and what it waits for."""
     if context.reference is None:
         why = "no_reference: set one with PUT …/reference, or make one of stored rows with POST …/reference?from=&to="
         return {"first_verdict_at": None, "why": why}
     spec = context.model.window
     closes_us = spec.end_of(spec.start_of(now_us)) + context.model.lateness_us
-    if context.calibration is None or context.calibration.state == "learning":
-        needed = needed_by(context.model)
-        missing = max(needed - healthy, 1)
+    calibration = context.calibration
+    if calibration is None or calibration.state == "learning":
+        needed = needed_by(context.model, calibration=calibration)
+        missing = max(needed - _known(healthy), 1)
         return {
             "first_verdict_at": rfc3339(closes_us + (missing - 1) * spec.nominal_us),
-            "why": f"learning: {min(healthy, needed)} of {needed} healthy windows; until then only breakage alarms",
+            "why": _learning(needed - missing, needed=needed, calibration=calibration),
         }
     if not judged:
         after = format_duration(context.model.lateness_us)
@@ -95,19 +97,36 @@ def _next(context: VersionContext, *, judged: bool, healthy: int, now_us: int) -
     return {"first_verdict_at": None, "why": ""}
 
 
-def _calibration(conn: Connection, *, context: VersionContext, healthy: int) -> Shape | None:
+def _known(healthy: Healthy) -> int:
+    """The healthy windows there are, as the calibration knows them or more."""
+    return max(healthy.windows, 0 if healthy.calibration is None else healthy.calibration.windows)
+
+
+def _learning(known: int, *, needed: int, calibration: Calibration | None) -> str:
+    why = f"learning: {known} of {needed} healthy windows; until then only breakage alarms"
+    if calibration is None or not calibration.to_a_week:
+        return why
+    return f"{why}: they show a daily cycle and cover less than a week, so that a weekly one cannot be told yet"
+
+
+def _calibration(context: VersionContext, *, healthy: Healthy) -> Shape | None:
     """How the thresholds came about; None without a reference."""
-    side, calibration = context.reference, context.calibration
-    if side is None or calibration is None:
+    calibration, made_us = context.calibration, healthy.made_us
+    if context.reference is None or calibration is None:
         return None
-    made_us = calibration_made_us(conn, version_id=context.version.id, reference_id=side.reference.id)
-    own = side.timed and calibration.windows > 0
     learning = calibration.state == "learning"
     return {
         "state": calibration.state,
-        "windows": max(healthy, calibration.windows) if learning else calibration.windows,
+        "windows": _known(healthy) if learning else calibration.windows,
         "needed": calibration.needed,
         "factor": calibration.factor,
         "made_at": None if made_us is None else rfc3339(made_us),
-        "from": "reference" if own else "production",
+        "from": _source(calibration),
     }
+
+
+def _source(calibration: Calibration) -> str:
+    """Whose windows taught it."""
+    if not calibration.own:
+        return "production"
+    return "reference" if calibration.own == calibration.windows else "reference and production"

@@ -102,11 +102,17 @@ def latest_result(conn: Connection, *, version_id: int, segment: str = "") -> St
     return found[0] if found else None
 
 
-def healthy_starts(conn: Connection, *, version_id: int, min_rows: int, limit: int = 1000) -> list[int]:
-    """Starts of the judged windows of all traffic with at least ``min_rows`` rows and no alert, newest first."""
+def healthy_windows(
+    conn: Connection, *, version_id: int, min_rows: int, after_us: int = -1, limit: int = 1000
+) -> list[tuple[int, int]]:
+    """(start, rows) of judged windows of all traffic with ``min_rows`` rows and no alert, newest first.
+
+    Only those that start after ``after_us``.
+    """
     here = (_r.version_id == version_id, _r.segment == "", _r.status != "alert", _r.rows >= min_rows)
-    query = select(_r.window_start_us).where(*here).order_by(_r.window_start_us.desc()).limit(limit)
-    return list(conn.execute(query).scalars())
+    query = select(_r.window_start_us, _r.rows).where(*here, _r.window_start_us > after_us)
+    found = conn.execute(query.order_by(_r.window_start_us.desc()).limit(limit))
+    return [(row.window_start_us, row.rows) for row in found]
 
 
 def get_result(conn: Connection, *, version_id: int, window_start_us: int, segment: str = "") -> StoredResult | None:

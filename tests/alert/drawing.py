@@ -62,8 +62,8 @@ def history_of(cells, hits, rows, *, ordered=True, contained=True, reference=Non
     """A history of these windows."""
     whole = reference or Counts(rows=int(rows.sum()), cells=cells.sum(axis=0), hits=hits.sum(axis=0))
     return History(
-        layout_cells=cells_of(cells.shape[1], ordered=ordered), reference=whole, contained=contained,
-        starts_us=np.arange(len(rows)), rows=rows, cells=cells, hits=hits,
+        layout_cells=cells_of(cells.shape[1], ordered=ordered), reference=whole,
+        own=len(rows) if contained else 0, starts_us=np.arange(len(rows)), rows=rows, cells=cells, hits=hits,
     )  # fmt: skip
 
 

@@ -113,8 +113,25 @@ def test_windows_after_the_reference_are_held_against_all_of_it(drifting):
     _batches, (layout, whole, _, _) = drifting
     later = [(20, profile_batch(layout, batch(np.full(60, 99.0), ["new"] * 60)))]
     history = build_history(layout, reference=whole, windows=later, contained=False)
-    assert history.baseline(fold=0) is history.reference
+    assert [baseline is history.reference for _, _, baseline in history.parts()] == [True]
     assert (history.hits[0, 0, 0], history.hits[0, 3, 2]) == (60, 60)
+
+
+def test_windows_that_join_those_of_the_reference_are_held_against_all_of_it_and_they_against_the_rest(drifting):
+    _batches, (layout, whole, windows, profiles) = drifting
+    own = build_history(layout, reference=whole, windows=windows)
+    later = [(20 + n, profile) for n, profile in enumerate(profiles[:7])]
+    joined = own.joined(build_history(layout, reference=whole, windows=later, contained=False))
+    assert (joined.windows, joined.own, joined.starts_us[-1]) == (17, 10, 26)
+    assert joined.fold.tolist() == [*fold_of(10), *fold_of(7)]
+    held = np.zeros(17, dtype=int)
+    for fold, inside, baseline in joined.parts():
+        assert set(joined.fold[inside]) == {fold}
+        of_reference = np.flatnonzero(inside)[0] < 10
+        expected = own.baseline(fold=fold) if of_reference else joined.reference
+        assert (baseline.cells == expected.cells).all()
+        held += inside
+    assert (held == 1).all()
 
 
 def test_windows_of_fewer_than_fifty_rows_are_no_examples(drifting):

@@ -164,6 +164,30 @@ def test_what_kubernetes_injects_does_not_stop_the_worker(run):
     assert json.loads(done.stdout)[0]["state"] == "ok"
 
 
+def test_doctor_looks_at_postgresql_as_it_does_at_sqlite(run, postgresql_databases):
+    url = postgresql_databases("template0")
+    before = run("doctor", "--json", DRIFTLINE_DATABASE_URL=url)
+    findings = {f["what"]: f for f in json.loads(before.stdout)}
+    assert (before.returncode, findings["database"]["state"]) == (1, "wrong")
+    assert findings["database"]["found"] == "postgresql: migrations are pending"
+    assert run("migrate", DRIFTLINE_DATABASE_URL=url).returncode == 0
+    after = run("doctor", "--json", DRIFTLINE_DATABASE_URL=url)
+    findings = {f["what"]: f for f in json.loads(after.stdout)}
+    assert after.returncode == 0
+    assert set(findings) == {"settings", "access", "data directory", "database", "clock"}
+    assert findings["database"]["found"] == "postgresql: current, a commit reached the disk"
+    assert findings["clock"]["state"] == "ok"
+
+
+def test_doctor_says_that_postgresql_does_not_answer_and_tells_no_password(run):
+    away = "postgresql+psycopg://driftline:hunter2@127.0.0.1:9/none"
+    done = run("doctor", "--json", DRIFTLINE_DATABASE_URL=away)
+    findings = {f["what"]: f for f in json.loads(done.stdout)}
+    assert (done.returncode, findings["database"]["state"]) == (1, "wrong")
+    assert findings["database"]["remedy"]
+    assert "hunter2" not in done.stdout + done.stderr
+
+
 def test_migrate_and_doctor_bring_an_installation_up(run):
     before = run("doctor", "--json")
     findings = {f["what"]: f for f in json.loads(before.stdout)}
