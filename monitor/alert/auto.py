@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,45 +40,54 @@ class Held:
         return self.alert / NATS
 
 
-def find(check: Check, *, column: str, held: Held) -> tuple[Finding, str]:
-    """The finding on one column, and which test said so (empty where none was judged).
+def find_all(check: Check, *, columns: Iterable[str], held: Held) -> Iterator[tuple[Finding, str]]:
+    """The finding on each column, and which test said so (empty where none was judged).
 
     The value is the *surprise*, −log10 p of the most surprising of the check's tests.
     """
-    evidence = held.evidence
-    found = evidence.of(column, tests=TESTS_OF[check.metric])
-    if found is None:
-        return _unknown(column, reason="not_comparable", rows=0), ""
-    if found.rows < check.min_rows or found.test < 0:
-        return _not_judged(check, column=column, rows=found.rows, sent=evidence.sent), ""
-    if found.windows < evidence.needed:
-        return _learning(column, found=found, needs=evidence.needed), TESTS[found.test]
-    return _judged(column, found=found, held=held), TESTS[found.test]
+    evidence, threshold = held.evidence, held.threshold
+    every = evidence.most_surprising(TESTS_OF[check.metric])
+    positions, needed, sent = evidence.positions, evidence.needed, evidence.sent
+    for column in columns:
+        position = positions.get(column)
+        if position is None:
+            yield _unknown(column, reason="not_comparable", rows=0), ""
+            continue
+        found = every[position]
+        if found.rows < check.min_rows or found.test < 0:
+            yield _not_judged(check, column=column, rows=found.rows, sent=sent), ""
+        elif found.windows < needed:
+            yield _learning(column, found=found, needs=needed), TESTS[found.test]
+        else:
+            yield _judged(column, found=found, held=held, threshold=threshold), TESTS[found.test]
 
 
-def find_broken(check: Check, *, measurement: Measurement) -> Finding | None:
+def find_broken(check: Check, *, measurement: Measurement, coarse: bool) -> Finding | None:
     """The finding that a share of missing or invalid values is up by half of the rows; None if it is not.
 
-    ``value`` and ``threshold`` are the shares themselves.
+    ``coarse`` asks for the finding that it is not, too; None then where that cannot be said. ``value`` and
+    ``threshold`` are the shares themselves.
     """
     share, before = measurement.value, measurement.method.get("reference")
     if check.metric not in _BROKEN_METRICS or share is None or before is None or measurement.rows < check.min_rows:
         return None
     limit = share_limit(before)
     status: Status = "alert" if share >= limit else "ok"
+    if status == "ok" and not coarse:
+        return None
     return Finding(
         column=measurement.column, metric=measurement.metric, value=share, threshold=limit, status=status,
         rows=measurement.rows, weight=1e6 if status == "alert" else 0.0,
     )  # fmt: skip
 
 
-def _judged(column: str, *, found: TestEvidence, held: Held) -> Finding:
+def _judged(column: str, *, found: TestEvidence, held: Held, threshold: float) -> Finding:
     surprise = found.log_p
     status: Status = "alert" if surprise > held.alert else "warning" if surprise > held.warning else "ok"
     if status != "ok" and found.effect < held.min_effect:
         status = "ok"
     return Finding(
-        column=column, metric="surprise", value=surprise / NATS, threshold=held.threshold, status=status,
+        column=column, metric="surprise", value=surprise / NATS, threshold=threshold, status=status,
         rows=found.rows, weight=surprise,
     )  # fmt: skip
 

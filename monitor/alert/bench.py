@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, groupby
+from operator import attrgetter
 
-from monitor.alert.auto import Held, find, find_broken
+from monitor.alert.auto import Held, find_all, find_broken
 from monitor.alert.breakage import judge_schema, judge_volume
 from monitor.alert.findings import Finding, undecided, verdict_of
 from monitor.alert.fixed import Measured, judge_fixed
@@ -30,7 +32,7 @@ class Judgement:
 class Bench:
     """What all checks of a window are judged with; ``held`` gives an auto check its thresholds, None without any.
 
-    ``shown`` are the (metric, column) that a fixed or a quality check shows, so that drift does not repeat them.
+    ``shown`` are the columns, by metric, that a fixed or a quality check shows, so that drift does not repeat them.
     """
 
     layout: Layout
@@ -40,7 +42,7 @@ class Bench:
     held: Callable[[Check], Held | None]
     expected_rows: float | None
     absent: Collection[str]
-    shown: frozenset[tuple[str, str]] = frozenset()
+    shown: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 def judge_all(
@@ -62,25 +64,32 @@ def judge_all(
         layout=layout,
         reference=reference,
         current=current,
-        measured=_by_column(measurements),
+        measured=_by_metric(measurements),
         held=held,
         expected_rows=expected_rows,
         absent=absent,
-        shown=frozenset((c.metric, column.name) for c in enabled if _shows_itself(c) for column in deciding[c.name]),
+        shown=_shown(enabled, deciding=deciding),
     )
     judged = [_judge_check(check, columns=deciding[check.name], bench=bench) for check in enabled]
-    return Judgement(rows=tuple(row for rows, _ in judged for row in rows), verdicts=tuple(v for _, v in judged))
+    return Judgement(
+        rows=tuple(chain.from_iterable(rows for rows, _ in judged)), verdicts=tuple(verdict for _, verdict in judged)
+    )
 
 
-def _by_column(measurements: Iterable[Measurement]) -> dict[str, dict[str, Measurement]]:
+def _by_metric(measurements: Iterable[Measurement]) -> dict[str, dict[str, Measurement]]:
     found: dict[str, dict[str, Measurement]] = {}
-    for measurement in measurements:
-        found.setdefault(measurement.column, {})[measurement.metric] = measurement
+    for metric, those in groupby(measurements, key=attrgetter("metric")):
+        found.setdefault(metric, {}).update((each.column, each) for each in those)
     return found
 
 
-def _shows_itself(check: Check) -> bool:
-    return check.kind == "quality" or (check.kind == "drift" and check.threshold is not None)
+def _shown(checks: Sequence[Check], *, deciding: Mapping[str, tuple[Column, ...]]) -> dict[str, set[str]]:
+    """By metric, the columns whose measurement is shown by the check that decides on it."""
+    found: dict[str, set[str]] = {}
+    for check in checks:
+        if check.kind == "quality" or (check.kind == "drift" and check.threshold is not None):
+            found.setdefault(check.metric, set()).update(column.name for column in deciding[check.name])
+    return found
 
 
 def _judge_check(check: Check, *, columns: tuple[Column, ...], bench: Bench) -> tuple[list[ResultRow], CheckVerdict]:
@@ -107,13 +116,9 @@ def _judge_check(check: Check, *, columns: tuple[Column, ...], bench: Bench) -> 
 def _judge_drift(
     check: Check, *, columns: tuple[Column, ...], bench: Bench, held: Held
 ) -> tuple[list[ResultRow], CheckVerdict]:
-    findings: list[Finding] = []
-    rows: list[ResultRow] = []
-    for column in columns:
-        finding, test = find(check, column=column.name, held=held)
-        findings.append(finding)
-        rows += drift_rows(check, finding=finding, test=test, measured=bench.measured, elsewhere=bench.shown)
-    verdict = verdict_of(check, findings, rows=bench.current.rows)
+    found = list(find_all(check, columns=[column.name for column in columns], held=held))
+    rows = drift_rows(check, found=found, measured=bench.measured, elsewhere=bench.shown)
+    verdict = verdict_of(check, [finding for finding, _ in found], rows=bench.current.rows)
     reference_rows = 0 if bench.reference is None else bench.reference.rows
     rows.append(
         model_row(
@@ -129,17 +134,16 @@ def _judge_quality(
     """Shares by their surprise; broken ones at once; while learning, and for context columns, only broken ones."""
     findings: list[Finding] = []
     rows: list[ResultRow] = []
-    for column in columns:
-        measurement = bench.measured.get(column.name, {}).get(check.metric)
-        if measurement is None:
-            continue  # the metric is not defined for this type of column
-        broken = find_broken(check, measurement=measurement)
-        finding, test = find(check, column=column.name, held=held)
+    by_column, threshold = bench.measured.get(check.metric, {}), held.threshold
+    defined = [column for column in columns if column.name in by_column]  # the metric is not for every type of column
+    found = find_all(check, columns=[column.name for column in defined], held=held)
+    for column, (finding, test) in zip(defined, found, strict=True):
+        measurement = by_column[column.name]
         coarse = column.role == "context" or finding.reason == "learning"
-        if broken is not None and (broken.status == "alert" or coarse):
-            finding, test = broken, "half of the rows"
-        elif column.role == "context":
+        broken = find_broken(check, measurement=measurement, coarse=coarse)
+        if broken is None and column.role == "context":
             continue  # no statistics are spent on it
-        findings.append(finding)
-        rows.append(quality_row(check, measurement=measurement, finding=finding, test=test, held=held))
+        said, by = (finding, test) if broken is None else (broken, "half of the rows")
+        findings.append(said)
+        rows.append(quality_row(check, measurement=measurement, finding=said, test=by, threshold=threshold))
     return rows, verdict_of(check, findings, rows=bench.current.rows)

@@ -54,17 +54,34 @@ class Cells:
         return np.repeat(np.arange(len(self.columns)), np.diff(self.offsets))
 
     @cached_property
-    def flat_group(self) -> Integers:
-        """int64[cells]: index into the flattened [D, GROUPS] array of counts."""
-        return self.column * GROUPS + self.group
+    def runs(self) -> Integers:
+        """int64[r]: where each run of neighbouring cells of one column and group begins; deciles are few long runs."""
+        begins = np.empty(len(self.group), dtype=bool)
+        np.not_equal(self.group[1:], self.group[:-1], out=begins[1:])
+        begins[self.offsets[:-1]] = True
+        return np.flatnonzero(begins)
+
+    @cached_property
+    def run_group(self) -> Integers:
+        """int64[r]: index of each run into the flattened [D, GROUPS] array of counts."""
+        runs_of = np.diff(np.searchsorted(self.runs, self.offsets))
+        return np.repeat(np.arange(len(self.columns)), runs_of) * GROUPS + self.group[self.runs]
+
+    @cached_property
+    def outer(self) -> tuple[Integers, Integers]:
+        """int64[o] twice: the cells outside the reference's range, and the column of each.
+
+        Below the first and above the last edge of numbers, the unseen cell of categories.
+        """
+        filled = np.diff(self.offsets) > 1  # a column without any number has one cell and no range
+        above, below = np.flatnonzero(filled), np.flatnonzero(filled & self.numeric)
+        return np.concatenate([self.offsets[above + 1] - 1, self.offsets[below]]), np.concatenate([above, below])
 
     @cached_property
     def outside(self) -> Flags:
-        """bool[cells]: below the first and above the last edge of numbers, the unseen cell of categories."""
+        """bool[cells]: which cells are ``outer`` ones."""
         beyond = np.zeros(len(self.group), dtype=bool)
-        filled = np.diff(self.offsets) > 1  # a column without any number has one cell and no range
-        beyond[self.offsets[1:][filled] - 1] = True
-        beyond[self.offsets[:-1][filled & self.numeric]] = True
+        beyond[self.outer[0]] = True
         return beyond
 
     @property
@@ -135,9 +152,13 @@ def category_groups(counts: Integers) -> NDArray[np.uint8]:
 
 def reduce_profile(cells: Cells, *, profile: Profile, outside: Flags | None = None) -> Counts:
     """The judged counts of a profile; ``outside`` bool[cells] marks other cells as out of range or unseen."""
-    grouped = np.bincount(cells.flat_group, weights=profile.counts, minlength=len(cells.columns) * GROUPS)
-    beyond = np.flatnonzero(cells.outside if outside is None else outside)
-    strays = np.bincount(cells.column[beyond], weights=profile.counts[beyond], minlength=len(cells.columns))
+    sums = np.add.reduceat(profile.counts, cells.runs) if len(cells.runs) else np.zeros(0, dtype=np.int64)
+    grouped = np.bincount(cells.run_group, weights=sums, minlength=len(cells.columns) * GROUPS)
+    beyond, column = cells.outer
+    if outside is not None:
+        beyond = np.flatnonzero(outside)
+        column = cells.column[beyond]
+    strays = np.bincount(column, weights=profile.counts[beyond], minlength=len(cells.columns))
     return Counts(
         rows=profile.rows,
         cells=grouped.reshape(len(cells.columns), GROUPS).astype(np.float64),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -42,31 +43,19 @@ class Evidence:
     needed: int
 
     @cached_property
-    def _found(self) -> dict[tuple[int, ...], list[TestEvidence]]:
-        return {}
-
-    @cached_property
     def sent(self) -> int:
         """The rows of the window: those behind *missing*, which every row has or has not."""
         return int(self.sizes[2].max(initial=0))
 
-    def of(self, column: str, *, tests: tuple[int, ...]) -> TestEvidence | None:
-        """The most surprising of the tests (the first of equals); None where the layout has no such column."""
-        position = self.positions.get(column)
-        if position is None:
-            return None
-        if tests not in self._found:  # of all columns at once
-            self._found[tests] = self._most_surprising(list(tests))
-        return self._found[tests][position]
-
-    def _most_surprising(self, tests: list[int]) -> list[TestEvidence]:
-        among = self.log_p[tests]
+    def most_surprising(self, tests: Sequence[int]) -> list[TestEvidence]:
+        """By position, the most surprising of the tests of each column (the first of equals)."""
+        among = self.log_p[list(tests)]
         pick = np.where(np.isnan(among), -np.inf, among).argmax(axis=0)
         which = np.array(tests)[pick]
         every = np.arange(among.shape[1])
         judged = ~np.isnan(among).all(axis=0)
         parts = (
-            np.where(judged, which, -1), self.log_p[which, every], self.sizes[tests].max(axis=0).astype(np.int64),
+            np.where(judged, which, -1), self.log_p[which, every], self.sizes[list(tests)].max(axis=0).astype(np.int64),
             self.effect[which, every], self.windows[which, every],
         )  # fmt: skip
         return [TestEvidence._make(one) for one in zip(*(part.tolist() for part in parts), strict=True)]

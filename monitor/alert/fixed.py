@@ -10,15 +10,15 @@ from monitor.model.checks import Check
 from monitor.model.results import CheckVerdict, ResultRow, Status
 from monitor.model.schema import Column
 
-Measured = Mapping[str, Mapping[str, Measurement]]  # by column, then metric
+Measured = Mapping[str, Mapping[str, Measurement]]  # by metric, then column
 
 
 def judge_fixed(
     check: Check, *, columns: tuple[Column, ...], measured: Measured, rows: int, has_reference: bool
 ) -> tuple[list[ResultRow], CheckVerdict]:
     """The check's metric on each of its columns against its threshold; columns without the metric are left out."""
-    metrics = (measured.get(c.name, {}) for c in columns)
-    found = [by_metric[check.metric] for by_metric in metrics if check.metric in by_metric]
+    by_column = measured.get(check.metric, {})
+    found = [by_column[c.name] for c in columns if c.name in by_column]
     findings = [_finding(check, measurement=m) for m in found]
     result = [measured_row(check, measurement=m, finding=f) for m, f in zip(found, findings, strict=True)]
     reason = "not_comparable" if has_reference else "no_reference"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
 from monitor.alert.auto import TESTS_OF, Held
+from monitor.alert.cells import TESTS
 from monitor.alert.evidence import NATS
 from monitor.alert.findings import Finding
 from monitor.alert.fixed import Measured, measured_row
@@ -20,35 +21,50 @@ _BESIDE = frozenset((*DRIFT_METRICS, "out_of_range", "off_support"))  # what a d
 
 
 def drift_rows(
-    check: Check, *, finding: Finding, test: str, measured: Measured, elsewhere: Collection[tuple[str, str]]
+    check: Check, *, found: Iterable[tuple[Finding, str]], measured: Measured, elsewhere: Mapping[str, Collection[str]]
 ) -> list[ResultRow]:
-    """A column's rows under an auto drift check: its surprise, then what was measured and no other check shows."""
-    beside = [
-        measured_row(check, measurement=measurement, finding=finding)
-        for metric, measurement in measured.get(finding.column, {}).items()
-        if metric in _BESIDE and (metric, finding.column) not in elsewhere
-    ]
-    known = next((row.reference_rows for row in beside), 0)
-    row = ResultRow(
-        column=finding.column, metric="surprise", check=check.name, kind=check.kind, value=finding.value,
-        threshold=finding.threshold, p_value=_p_value(finding.value), rows=finding.rows, reference_rows=known,
-        status=finding.status, reason=finding.reason, needs=finding.needs, method={"test": test} if test else {},
-    )  # fmt: skip
-    return [row, *beside]
+    """The rows of columns under an auto drift check: each one's surprise, then what was measured of it beside.
+
+    ``found`` are findings with the test that said so; ``elsewhere`` the columns, by metric, that another check shows.
+    """
+    beside = [(by_column, elsewhere.get(name, ())) for name, by_column in measured.items() if name in _BESIDE]
+    methods = {test: {"test": test} for test in TESTS} | {"": {}}  # thousands of rows say the same
+    rows: list[ResultRow] = []
+    for finding, test in found:
+        column = finding.column
+        shown = [
+            measured_row(check, measurement=by_column[column], finding=finding)
+            for by_column, hidden in beside
+            if column in by_column and column not in hidden
+        ]
+        rows.append(
+            ResultRow(
+                column=column, metric="surprise", check=check.name, kind=check.kind, value=finding.value,
+                threshold=finding.threshold, p_value=_p_value(finding.value), rows=finding.rows,
+                reference_rows=shown[0].reference_rows if shown else 0, status=finding.status, reason=finding.reason,
+                needs=finding.needs, method=methods[test],
+            )
+        )  # fmt: skip
+        rows += shown
+    return rows
 
 
-def quality_row(check: Check, *, measurement: Measurement, finding: Finding, test: str, held: Held) -> ResultRow:
-    """A share's row under an auto quality check: the share, decided by its surprise or by half of the rows."""
+def quality_row(check: Check, *, measurement: Measurement, finding: Finding, test: str, threshold: float) -> ResultRow:
+    """A share's row under an auto quality check: the share, decided by its surprise or by half of the rows.
+
+    ``threshold`` is that of the surprise.
+    """
     by_share = finding.metric == measurement.metric
-    decided = {"decided_by": test} if by_share else {
-        "decided_by": "surprise", "surprise": finding.value, "surprise_threshold": held.threshold,
+    method = {**measurement.method, "decided_by": test} if by_share else {
+        **measurement.method, "decided_by": "surprise", "surprise": finding.value,
+        "surprise_threshold": threshold,
     }  # fmt: skip
     return ResultRow(
         column=measurement.column, metric=measurement.metric, check=check.name, kind=check.kind,
         value=measurement.value, threshold=finding.threshold if by_share else None,
         p_value=None if by_share else _p_value(finding.value), rows=measurement.rows,
         reference_rows=measurement.reference_rows, status=finding.status, reason=finding.reason,
-        needs=finding.needs, method={**measurement.method, **decided},
+        needs=finding.needs, method=method,
     )  # fmt: skip
 
 

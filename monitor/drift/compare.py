@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -84,43 +84,39 @@ class Comparison:
 
 
 Measured = dict[int, dict[str, Any]]  # column position → value, bounds, p-value, method
+Metric = Callable[[Comparison, Sequence[int]], Measured]  # of the columns at these positions
 
 
-def _on_bins(
-    metric: Callable[..., Floats], *, smoothing: float | None
-) -> Callable[[Comparison, NDArray[np.bool_]], Measured]:
-    def measure(c: Comparison, chosen: NDArray[np.bool_]) -> Measured:
+def _on_bins(metric: Callable[..., Floats], *, smoothing: float | None) -> Metric:
+    def measure(c: Comparison, chosen: Sequence[int]) -> Measured:
         values = metric(c.binned, c.bins.reference, offsets=c.bins.offsets).tolist()
-        widths = np.diff(c.bins.offsets).tolist()
+        kinds = list(zip(np.diff(c.bins.offsets).tolist(), c.bins.numeric.tolist(), strict=True))
         methods = {
             (w, numeric): {
                 "bins": w,
                 "binning": "reference deciles" if numeric else "categories",
                 "smoothing": smoothing,
             }
-            for w, numeric in set(zip(widths, c.bins.numeric.tolist(), strict=True))
+            for w, numeric in set(kinds)
         }
-        return {
-            d: {"value": values[d], "method": methods[widths[d], bool(c.bins.numeric[d])]}
-            for d in np.flatnonzero(chosen).tolist()
-        }
+        return {d: {"value": values[d], "method": methods[kinds[d]]} for d in chosen}
 
     return measure
 
 
-def _measure_ks(c: Comparison, chosen: NDArray[np.bool_]) -> Measured:
+def _measure_ks(c: Comparison, chosen: Sequence[int]) -> Measured:
     found = ks(c.current.counts, c.reference.counts, offsets=c.layout.offsets, atoms=c.atoms)
     distance, upper, p = found.distance.tolist(), found.upper.tolist(), found.p_value.tolist()
     method = {"cells": "layout edges", "p_value": "asymptotic two-sample"}
     return {
         d: {"value": distance[d], "lower": distance[d], "upper": upper[d], "p_value": p[d], "method": method}
-        for d in np.flatnonzero(chosen & c.bins.numeric).tolist()
+        for d in chosen
     }
 
 
-def _measure_chi2(c: Comparison, chosen: NDArray[np.bool_]) -> Measured:
+def _measure_chi2(c: Comparison, chosen: Sequence[int]) -> Measured:
     measured: Measured = {}
-    for d in np.flatnonzero(chosen).tolist():
+    for d in chosen:
         part = slice(int(c.bins.offsets[d]), int(c.bins.offsets[d + 1]))
         found = chi2(c.binned[part], c.bins.reference[part])
         if found is None:
@@ -131,10 +127,10 @@ def _measure_chi2(c: Comparison, chosen: NDArray[np.bool_]) -> Measured:
     return measured
 
 
-def _wasserstein_in(unit: str) -> Callable[[Comparison, NDArray[np.bool_]], Measured]:
-    def measure(c: Comparison, chosen: NDArray[np.bool_]) -> Measured:
+def _wasserstein_in(unit: str) -> Metric:
+    def measure(c: Comparison, chosen: Sequence[int]) -> Measured:
         measured: Measured = {}
-        for d in np.flatnonzero(chosen & c.bins.numeric).tolist():
+        for d in chosen:
             cells, edges = slice(*c.layout.offsets[d : d + 2].tolist()), c.layout.columns[d].edges
             scale = 1.0 if unit == "column" else c.reference_sd(d)
             if edges is None or not len(edges) or scale == 0:
@@ -151,7 +147,7 @@ def _wasserstein_in(unit: str) -> Callable[[Comparison, NDArray[np.bool_]], Meas
     return measure
 
 
-METRICS: Mapping[str, Callable[[Comparison, NDArray[np.bool_]], Measured]] = {
+METRICS: Mapping[str, Metric] = {
     "psi": _on_bins(psi, smoothing=0.5),
     "ks": _measure_ks,
     "js": _on_bins(js, smoothing=None),
@@ -178,16 +174,19 @@ def compare(
     if not layout.columns:
         return ()
     n, m = (sizes.tolist() for sizes in comparison.sizes)
+    names = [column.name for column in layout.columns]
     found: list[Measurement] = []
     for metric in metrics:
         reasons = comparison.cell_reasons if metric in NUMERIC_ONLY else comparison.bin_reasons
-        measured = METRICS[metric](comparison, np.array([reason is None for reason in reasons], dtype=bool))
-        for d, column in enumerate(layout.columns):
-            if column.kind in _kinds(metric):
-                how = measured.get(d) or {"value": None, "reason": reasons[d]}
-                found.append(
-                    Measurement(column=column.name, metric=metric, rows=n[d], reference_rows=m[d], **how)
-                )  # fmt: skip
+        defined = [d for d, column in enumerate(layout.columns) if column.kind in _kinds(metric)]
+        measured = METRICS[metric](comparison, [d for d in defined if reasons[d] is None])
+        found += [
+            Measurement(
+                column=names[d], metric=metric, rows=n[d], reference_rows=m[d],
+                **(measured.get(d) or {"value": None, "reason": reasons[d]}),
+            )
+            for d in defined
+        ]  # fmt: skip
     return tuple(found)
 
 

@@ -51,20 +51,25 @@ def layout_of(flat: bytes) -> Layout:
     except msgspec.DecodeError as error:
         raise ValueError(f"layout: {error}") from error
     edges, atoms, known = _arrays(flat, begin, shapes=shapes)
-    columns, edge, cell, hashed = [], 0, 0, 0
-    for shape in shapes:
+    sizes = [len(shape.categories) + 2 if shape.edges is None else shape.edges + 1 for shape in shapes]
+    upper = np.full(sum(sizes), np.inf)  # ``Layout.upper``, of which the edges of each column are a part
+    columns, edge, cell, hashed, start = [], 0, 0, 0, 0
+    for shape, size in zip(shapes, sizes, strict=True):
         numeric, width, hashes = shape.edges is not None, shape.edges or 0, shape.known or 0
+        own = upper[start : start + width]
+        own[:] = edges[edge : edge + width]
         columns.append(
             ColumnLayout(
                 name=shape.name, stored_name=shape.stored, kind="numeric" if numeric else "categorical",
-                edges=edges[edge : edge + width] if numeric else None,
-                atoms=atoms[cell : cell + width + 1] if numeric else None,
+                edges=own if numeric else None, atoms=atoms[cell : cell + width + 1] if numeric else None,
                 categories=tuple(shape.categories),
                 known_hashes=None if shape.known is None else known[hashed : hashed + hashes],
             )
         )  # fmt: skip
-        edge, cell, hashed = edge + width, cell + (width + 1 if numeric else 0), hashed + hashes
+        edge, cell, hashed = edge + width, cell + (size if numeric else 0), hashed + hashes
+        start += size
     layout = Layout(columns=tuple(columns))
+    layout.__dict__["upper"] = upper
     if len(layout.positions) != len(columns) or not _ascending(layout):
         raise ValueError("layout: edges that do not ascend, or a column twice")
     return layout
@@ -81,7 +86,7 @@ def _arrays(
         raise ValueError(f"layout: {len(flat)} bytes, expected {begin + 8 * edges + packed + 8 * known}")
     bits = np.frombuffer(flat, np.uint8, packed, begin + 8 * edges)
     return (
-        np.frombuffer(flat, "<f8", edges, begin).astype(np.float64),
+        np.frombuffer(flat, "<f8", edges, begin),
         np.unpackbits(bits, count=cells).astype(np.bool_),
         np.frombuffer(flat, "<u8", known, begin + 8 * edges + packed).astype(np.uint64),
     )

@@ -70,12 +70,16 @@ def _add_block(tally: Tally, values: Floats, *, columns: Integers, whole: bool) 
     tally.minimum[columns] = np.fmin(tally.minimum[columns], np.minimum.reduceat(flat, begins))
     tally.maximum[columns] = np.fmax(tally.maximum[columns], np.maximum.reduceat(flat, begins))
     tally.total[columns] += np.add.reduceat(flat, begins)
-    deviations = flat - layout.centres[columns].repeat(lengths)
+    if whole:
+        deviations = (values - layout.centres[columns, None]).ravel()
+    else:
+        deviations = flat - layout.centres[columns].repeat(lengths)
     deviations *= deviations
     tally.total_squares[columns] += np.add.reduceat(deviations, begins)
     starts = layout.offsets[columns].repeat(lengths)
-    widths = np.diff(layout.offsets)[columns].repeat(lengths)
-    return [lower_bounds(flat, starts=starts, lengths=widths, edges=layout.upper)]
+    widths = layout.offsets[columns + 1] - layout.offsets[columns]
+    alike = int(widths[0]) if (widths == widths[0]).all() else None  # as most columns with many values are
+    return [lower_bounds(flat, starts=starts, lengths=alike or widths.repeat(lengths), edges=layout.upper)]
 
 
 def _count(counts: Integers, cells: Integers) -> None:

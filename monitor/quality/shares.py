@@ -11,6 +11,7 @@ from monitor.profile.profile import Profile
 
 METRICS = ("missing", "invalid", "unseen", "out_of_range", "off_support")
 _OF_ROWS = ("missing", "invalid")
+_OF_CATEGORIES = ("unseen",)
 
 
 def measure(layout: Layout, reference: Profile, current: Profile) -> tuple[Measurement, ...]:
@@ -22,36 +23,40 @@ def measure(layout: Layout, reference: Profile, current: Profile) -> tuple[Measu
     where the reference had too many categories to know them all.
     """
     now, then = _counts(layout, reference, current), _counts(layout, reference, reference)
-    found = []
+    names = [column.name for column in layout.columns]
+    found: list[Measurement] = []
     for metric in METRICS:
         hits, sizes, before, totals = (a.tolist() for a in (*now[metric], *then[metric]))
-        for d, column in enumerate(layout.columns):
-            if metric not in _defined(column.kind):
-                continue
-            reason = _reason(metric, size=sizes[d], known=column.kind == "numeric" or column.known_hashes is not None)
-            found.append(
-                Measurement(
-                    column=column.name, metric=metric, value=None if reason else hits[d] / sizes[d], reason=reason,
-                    rows=sizes[d], reference_rows=totals[d],
-                    method={
-                        "of": "rows" if metric in _OF_ROWS else "valid values",
-                        "reference": before[d] / totals[d] if totals[d] else None,
-                    },
-                )
-            )  # fmt: skip
+        usual = [hit / n if n else None for hit, n in zip(before, totals, strict=True)]
+        of = "rows" if metric in _OF_ROWS else "valid values"
+        methods = {share: {"of": of, "reference": share} for share in set(usual)}  # columns that say the same share it
+        reasons = _reasons(metric, layout=layout, sizes=sizes)
+        found += [
+            Measurement(
+                column=names[d], metric=metric, value=None if reasons[d] else hits[d] / sizes[d], reason=reasons[d],
+                rows=sizes[d], reference_rows=totals[d], method=methods[usual[d]],
+            )
+            for d in _defined(metric, layout=layout)
+        ]  # fmt: skip
     return tuple(found)
 
 
-def _reason(metric: str, *, size: int, known: bool) -> str | None:
-    if metric == "unseen" and not known:
-        return "too_many_categories"
-    return None if size else ("few_rows" if metric in _OF_ROWS else "all_missing")
+def _reasons(metric: str, *, layout: Layout, sizes: list[int]) -> list[str | None]:
+    """Why each column's share cannot be said, or None."""
+    nothing = "few_rows" if metric in _OF_ROWS else "all_missing"
+    reasons = [None if size else nothing for size in sizes]
+    if metric not in _OF_CATEGORIES:
+        return reasons
+    unknown = [column.kind == "categorical" and column.known_hashes is None for column in layout.columns]
+    return ["too_many_categories" if u else reason for u, reason in zip(unknown, reasons, strict=True)]
 
 
-def _defined(kind: str) -> tuple[str, ...]:
-    return (
-        ("missing", "invalid", "out_of_range", "off_support") if kind == "numeric" else ("missing", "invalid", "unseen")
-    )
+def _defined(metric: str, *, layout: Layout) -> list[int]:
+    """The positions of the columns that have the metric."""
+    if metric in _OF_ROWS:
+        return list(range(len(layout.columns)))
+    kind = "categorical" if metric in _OF_CATEGORIES else "numeric"
+    return [d for d, column in enumerate(layout.columns) if column.kind == kind]
 
 
 Counted = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -60,14 +65,14 @@ Counted = tuple[NDArray[np.int64], NDArray[np.int64]]
 def _counts(layout: Layout, reference: Profile, profile: Profile) -> dict[str, Counted]:
     """Hits int64[C] and the n they are a share of int64[C], by metric."""
     offsets, counts = layout.offsets, profile.counts
-    numeric = np.array([c.edges is not None and len(c.edges) > 0 for c in layout.columns], dtype=bool)
-    first, last = offsets[:-1], offsets[1:] - 1
     rows = np.full(len(layout.columns), profile.rows, np.int64)
     if not len(layout.columns):
         return dict.fromkeys(METRICS, (rows, rows))
+    first, last = offsets[:-1], offsets[1:] - 1
     valid = np.add.reduceat(counts, first)
-    beyond = np.where(numeric, counts[first] + counts[last], 0)
-    off = np.add.reduceat(np.where(reference.counts > 0, 0, counts), first)
+    beyond = np.where(layout.numeric & (last > first), counts[first] + counts[last], 0)
+    own = profile is reference  # none of its values is where it has none
+    off = np.zeros_like(rows) if own else np.add.reduceat(counts * (reference.counts == 0), first)
     return {
         "missing": (profile.missing, rows),
         "invalid": (profile.invalid, rows),

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from monitor.store import dialect, tables
 
 _c = tables.calibration.c
+
+# Asked for every window: built once.
+_HERE = (_c.version_id == bindparam("version_id"), _c.reference_id == bindparam("reference_id"))
+_ONE = select(tables.calibration).where(*_HERE)
+_MADE = select(_c.made_us).where(*_HERE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +37,10 @@ def save_calibration(conn: Connection, *, version_id: int, reference_id: int, ma
 
 def get_calibration(conn: Connection, *, version_id: int, reference_id: int) -> StoredCalibration | None:
     """The calibration made for that reference, if any."""
-    query = select(tables.calibration).where(_c.version_id == version_id, _c.reference_id == reference_id)
-    row = conn.execute(query).first()
+    row = conn.execute(_ONE, {"version_id": version_id, "reference_id": reference_id}).first()
     return None if row is None else StoredCalibration(**{**row._mapping, "payload": bytes(row.payload)})
 
 
 def calibration_made_us(conn: Connection, *, version_id: int, reference_id: int) -> int | None:
     """When the calibration for that reference was made: what a kept copy is compared with."""
-    query = select(_c.made_us).where(_c.version_id == version_id, _c.reference_id == reference_id)
-    return conn.execute(query).scalar()
+    return conn.execute(_MADE, {"version_id": version_id, "reference_id": reference_id}).scalar()

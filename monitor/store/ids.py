@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from monitor.model.errors import FenceLost, NotFound
 from monitor.store import dialect, tables
@@ -36,11 +36,19 @@ class IdRun:
     bytes: int
 
 
+# Needed for every slice: built once.
+_RUNS = (
+    select(*(_i[name] for name in IdRun.__slots__))
+    .where(_i.version_id == bindparam("version_id"), _i.window_start_us == bindparam("window_start_us"))
+    .order_by(_i.id)
+)
+_ADD = insert(tables.id_run).returning(_i.id, sort_by_parameter_order=True)
+
+
 def id_runs(conn: Connection, *, version_id: int, window_start_us: int) -> list[IdRun]:
     """The window's runs, oldest first."""
-    query = select(*(_i[name] for name in IdRun.__slots__))
-    query = query.where(_i.version_id == version_id, _i.window_start_us == window_start_us).order_by(_i.id)
-    return [IdRun(**row._mapping) for row in conn.execute(query)]
+    asked = {"version_id": version_id, "window_start_us": window_start_us}
+    return [IdRun(**row._mapping) for row in conn.execute(_RUNS, asked)]
 
 
 def run_payload(conn: Connection, *, id: int) -> bytes:
@@ -65,8 +73,7 @@ def add_runs(conn: Connection, *, version_id: int, window_start_us: int, runs: S
     ]  # fmt: skip
     if not values:
         return []
-    put = insert(tables.id_run).returning(_i.id, sort_by_parameter_order=True)
-    return list(conn.execute(put, values).scalars())
+    return list(conn.execute(_ADD, values).scalars())
 
 
 def replace_runs(

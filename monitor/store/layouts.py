@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from monitor.model.errors import NotFound
 from monitor.store import dialect, tables
 
 _l = tables.layout.c
+_WITH_DIGEST = select(_l.body, _l.digest).where(_l.id == bindparam("id"))  # built once: asked for every window
 
 
 def save_layout(conn: Connection, *, model_id: int, body: bytes, digest: str) -> int:
@@ -28,7 +29,7 @@ def get_layout(conn: Connection, *, id: int) -> bytes:
 
 def get_layout_with_digest(conn: Connection, *, id: int) -> tuple[bytes, str]:
     """(encoded layout, its digest) of that id, or ``NotFound``."""
-    row = conn.execute(select(_l.body, _l.digest).where(_l.id == id)).first()
+    row = conn.execute(_WITH_DIGEST, {"id": id}).first()
     if row is None:
         raise NotFound(f"layout {id} does not exist any more")
     return bytes(row.body), row.digest

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from monitor.model.entities import Reference
 from monitor.model.errors import NotFound
@@ -15,6 +15,10 @@ from monitor.store import dialect, jsontext, tables
 _r = tables.reference.c
 _c = tables.reference_chunk.c
 _META = [c for c in _r if c.name not in ("profile", "history")]
+
+# Asked for every window of a version that is not kept decoded: built once.
+_BY_ID = select(*_META).where(_r.id == bindparam("id"))
+_PROFILE = select(_r.profile).where(_r.id == bindparam("id"))
 
 
 def begin_reference(conn: Connection, reference: Reference) -> Reference:
@@ -121,7 +125,7 @@ def get_reference(conn: Connection, *, version_id: int, number: int | None = Non
 
 def get_reference_by_id(conn: Connection, *, id: int) -> Reference:
     """The reference of that id, ready or not, or ``NotFound``."""
-    return _reference(_one(conn.execute(select(*_META).where(_r.id == id)).first(), id))
+    return _reference(_one(conn.execute(_BY_ID, {"id": id}).first(), id))
 
 
 def activate_reference(conn: Connection, *, version_id: int, reference_id: int) -> None:
@@ -135,7 +139,7 @@ def activate_reference(conn: Connection, *, version_id: int, reference_id: int) 
 
 def reference_profile(conn: Connection, *, reference_id: int) -> bytes:
     """The encoded profile of a ready reference, or ``NotFound``."""
-    profile = conn.execute(select(_r.profile).where(_r.id == reference_id)).scalar()
+    profile = conn.execute(_PROFILE, {"id": reference_id}).scalar()
     if profile is None:
         raise NotFound(f"reference {reference_id} has no profile")
     return bytes(profile)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Row,
+    Update,
     and_,
     bindparam,
     delete,
@@ -119,10 +120,13 @@ def check_fence(conn: Connection, claim: Claim) -> None:
 
 def finish(conn: Connection, claim: Claim, *, state: str = "done") -> None:
     """Ends the run, in the transaction that writes its results; ``FenceLost`` rolls both back."""
-    ended: dict[str, Any] = {"state": state, "finished_us": dialect.now_us(conn)}
-    if state == "done":
-        ended |= {"progress": 1.0, "error": None}
-    _change(conn, claim, **ended)
+    _held(conn, claim, change=_finishing(conn.dialect.name, state))
+
+
+@cache  # built once a dialect: every fold and every window ends by it
+def _finishing(dialect_name: str, state: str) -> Update:
+    ended: dict[str, Any] = {"state": state, "finished_us": dialect.clock(dialect_name)}
+    return _HELD.values(**ended, **({"progress": 1.0, "error": None} if state == "done" else {}))
 
 
 def fail(conn: Connection, claim: Claim, *, error: str, retry_in_us: int = 0) -> str:
@@ -209,8 +213,12 @@ def purge_runs(conn: Connection, *, before_us: int, limit: int = 10_000) -> int:
 
 
 def _change(conn: Connection, claim: Claim, **values: Any) -> None:
-    held = {"this": claim.id, "by": claim.owner, "at": claim.fence}
-    if conn.execute(_HELD.values(**values), held).rowcount != 1:
+    _held(conn, claim, change=_HELD.values(**values))
+
+
+def _held(conn: Connection, claim: Claim, *, change: Update) -> None:
+    """Changes the run while the claim is ours, else ``FenceLost``."""
+    if conn.execute(change, {"this": claim.id, "by": claim.owner, "at": claim.fence}).rowcount != 1:
         raise FenceLost(f"{claim.job} of {claim.subject} at {claim.scheduled_us}: another process took it over")
 
 

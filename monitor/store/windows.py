@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, bindparam, func, select, update
+from sqlalchemy import BigInteger, Connection, Row, Select, bindparam, func, select, update
 
 from monitor.store import dialect, tables
 
@@ -63,14 +64,20 @@ def list_windows(
     limit: int = 1000,
 ) -> list[WindowRow]:
     """Windows that start in [from_us, to_us), oldest first, behind the one that starts at ``after``."""
-    query = select(tables.window).where(_w.version_id == version_id)
-    if from_us is not None:
-        query = query.where(_w.start_us >= from_us)
-    if to_us is not None:
-        query = query.where(_w.start_us < to_us)
-    if after is not None:
-        query = query.where(_w.start_us > after)
-    return [_row(row) for row in conn.execute(query.order_by(_w.start_us).limit(limit))]
+    bounds = {"from_us": from_us, "to_us": to_us, "after": after}
+    given = {name: bound for name, bound in bounds.items() if bound is not None}
+    asked = {**given, "version_id": version_id, "most": limit}
+    return [_row(row) for row in conn.execute(_listing(tuple(given)), asked)]
+
+
+@cache  # one for each choice of bounds: a fold asks it, and building costs as much as running
+def _listing(given: tuple[str, ...]) -> Select[Any]:
+    bounds = {
+        "from_us": _w.start_us >= bindparam("from_us"), "to_us": _w.start_us < bindparam("to_us"),
+        "after": _w.start_us > bindparam("after"),
+    }  # fmt: skip
+    query = select(tables.window).where(_w.version_id == bindparam("version_id"), *(bounds[name] for name in given))
+    return query.order_by(_w.start_us).limit(bindparam("most", type_=BigInteger))
 
 
 def upsert_window(conn: Connection, row: WindowRow) -> None:
