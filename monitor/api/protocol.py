@@ -30,6 +30,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().__init__(*parts, **more)
         self._in_head = False
         self._head_bytes = 0
+        self._body_bytes = 0  # of what was received last
         self._deadline: asyncio.TimerHandle | None = None
         self._reader: asyncio.TimerHandle | None = None
 
@@ -56,15 +57,26 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a head or of a body; only those of an unfinished head are counted here."""
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
-                return
+        waited = self._in_head
+        if waited and self._too_large(len(data)):
+            return
+        self._body_bytes = 0
         super().data_received(data)
-        if self._in_head and self._deadline is None:
+        if not self._in_head:
+            return
+        if not waited and self._too_large(len(data) - self._body_bytes):  # it began in these bytes, behind a body
+            return
+        if self._deadline is None:
             self._deadline = self.loop.call_later(HEAD_SECONDS, self._hang_up)
+
+    def _too_large(self, more: int) -> bool:
+        """Whether the unfinished head is over its bound with so many bytes more: then the client was told so."""
+        self._head_bytes += more
+        if self._head_bytes <= MAX_HEAD_BYTES:
+            return False
+        self.transport.write(_TOO_LARGE)
+        self.transport.close()
+        return True
 
     def on_message_begin(self) -> None:
         """The first byte of a request came."""
@@ -84,6 +96,7 @@ class BoundedHttp(HttpToolsProtocol):
         uvicorn gathers pieces in a bytearray and copies that to bytes when it is asked for. A large piece is all there
         is by then, for behind it reading pauses: it is handed on as it came.
         """
+        self._body_bytes += len(body)
         cycle: Any = self.cycle
         if not cycle.body and len(body) >= _PIECE_BYTES:
             cycle.body = b""  # which, with the piece added to it, is the piece itself

@@ -44,9 +44,11 @@ def test_a_head_in_pieces_is_served(address):
     assert answer.endswith(b"ok\n")
 
 
-def test_a_head_that_never_ends_is_431(address):
+@pytest.mark.parametrize("at_once", [0, 40, 66])
+def test_a_head_that_never_ends_is_431(address, at_once):
     lines = [b"X-%d: %s\r\n" % (n, b"a" * 1_000) for n in range(66)]
-    answer = said_to(address, b"GET /livez HTTP/1.1\r\nHost: localhost\r\n", *lines, pause=0.001)
+    first = b"".join([b"GET /livez HTTP/1.1\r\nHost: localhost\r\n", *lines[:at_once]])
+    answer = said_to(address, first, *lines[at_once:], pause=0.001)
     assert answer.startswith(b"HTTP/1.1 431 ")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == 431
 
