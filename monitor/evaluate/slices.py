@@ -100,6 +100,9 @@ def _decoded(info: BatchInfo, stored: tuple[bytes, str], *, schema: Schema | Non
 
 def _runs_of_one_schema(parts: Sequence[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Neighbours that were sent with the same columns, joined: conforming costs by the batch, not by the row."""
+    if len(parts) == 1:
+        yield parts[0]  # nothing to compare: serializing hundreds of columns would be for nothing
+        return
     for _, alike in groupby(parts, key=lambda batch: _shape(batch.schema)):
         batches = list(alike)
         yield batches[0] if len(batches) == 1 else pa.concat_batches(batches)

@@ -24,7 +24,7 @@ def inflate(payload: bytes) -> bytes:
     if len(payload) < 8 or size > MAX_INFLATED:
         raise ValueError(f"unpacks to {size} bytes, expected at most {MAX_INFLATED}")
     try:
-        body = bytes(_ZSTD.decompress(payload[8:], decompressed_size=size, asbytes=True))
+        body = bytes(_ZSTD.decompress(memoryview(payload)[8:], decompressed_size=size, asbytes=True))
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"cannot be unpacked ({error})") from error
     if len(body) != size:
