@@ -23,16 +23,23 @@ SERVER_CORE, CLIENT_CORE = 0, max(0, (os.cpu_count() or 1) - 1)
 
 @dataclass(frozen=True)
 class Load:
-    """One closed-loop load: ``requests_per_second``, latencies in ms, and errors (non-2xx, sockets)."""
+    """One closed-loop load: ``requests_per_second``, latencies in ms, and errors (non-2xx, sockets).
+
+    ``server_ms``: processor time that the server (where it was named) spent on a request, ms: also of use on a machine
+    with other work.
+    """
 
     requests_per_second: float
     p50_ms: float
     p99_ms: float
     errors: int
+    server_ms: float = 0.0
 
 
-def post_load(url: str, *, body: bytes, content_type: str, connections: int = 64, seconds: int = 6) -> Load:
-    """The same body posted over keep-alive connections, each waiting for its answer."""
+def post_load(
+    url: str, *, body: bytes, content_type: str, connections: int = 64, seconds: int = 6, server: int | None = None
+) -> Load:
+    """The same body posted over keep-alive connections, each waiting for its answer; ``server``: its process."""
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not installed (on Debian: apt-get install wrk)")
     with tempfile.TemporaryDirectory() as folder:
@@ -45,13 +52,24 @@ def post_load(url: str, *, body: bytes, content_type: str, connections: int = 64
         )
         command = ["taskset", "-c", str(CLIENT_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
                    "--timeout", "20s", "-s", str(script), url]  # fmt: skip
+        before = _processor_seconds(server)
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        used = _processor_seconds(server) - before
     return Load(
         requests_per_second=float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
         p50_ms=_milliseconds(re.search(r"\n\s+50%\s+(\S+)", out)[1]),
         p99_ms=_milliseconds(re.search(r"\n\s+99%\s+(\S+)", out)[1]),
         errors=sum(map(int, re.findall(r"(?:Non-2xx or 3xx responses:|connect|read|write|timeout):? (\d+)", out))),
+        server_ms=1_000 * used / max(1, int(re.search(r"(\d+) requests in", out)[1])),
     )
+
+
+def _processor_seconds(pid: int | None) -> float:
+    """User and system time of the process so far; 0 for none."""
+    if pid is None:
+        return 0.0
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _milliseconds(text: str) -> float:
@@ -62,8 +80,8 @@ def _milliseconds(text: str) -> float:
 
 
 @contextlib.contextmanager
-def uvicorn_app(target: str, **environment: str) -> Iterator[str]:
-    """The URL of a baseline application under the same server and the same options, on the server's core."""
+def uvicorn_app(target: str, **environment: str) -> Iterator[tuple[str, int]]:
+    """URL and process of a baseline application under the same server and the same options, on the server's core."""
     port = free_port()
     command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", "uvicorn", target, "--port", str(port),
                "--no-access-log", "--log-level", "warning"]  # fmt: skip
@@ -75,7 +93,7 @@ def uvicorn_app(target: str, **environment: str) -> Iterator[str]:
                 httpx.get(url)
                 break
             time.sleep(0.05)
-        yield url
+        yield url, process.pid
     finally:
         process.terminate()
         process.wait()
@@ -88,12 +106,12 @@ def driftline(
 ) -> Iterator[Service]:  # fmt: skip
     """The real server (or worker), on the server's core unless not pinned."""
     service = Service(folder, command=command, arguments=arguments, **settings)
-    service.start()
-    if pinned:
-        subprocess.run(
-            ["taskset", "-a", "-cp", str(SERVER_CORE), str(service.process.pid)], check=True, capture_output=True
-        )
     try:
+        service.start()
+        if pinned:
+            subprocess.run(
+                ["taskset", "-a", "-cp", str(SERVER_CORE), str(service.process.pid)], check=True, capture_output=True
+            )
         yield service
     finally:
         service.stop()
