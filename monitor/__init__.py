@@ -7,6 +7,7 @@ The packages, in the order the data flows through them:
     profile    layouts and mergeable profiles of a window                pure
     drift      one metric a file; comparison of two profiles             pure
     quality    data-quality measurements of one profile                  pure
+    performance  scorecards of outcomes; metrics with intervals       pure
     alert      calibration, thresholds, verdicts, transitions            pure
     store      the only package that knows SQL
     ingest     wire formats to columnar batches; group commit

@@ -1,0 +1,173 @@
+"""CBPE of a multiclass classifier from one-vs-rest histograms of its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from monitor.performance.calibrator import Calibration
+from monitor.performance.cbpe_class import CLASS_METRICS, estimate_class, expected_class
+from monitor.performance.confusion_spread import ClassCounts, macro_variance
+from monitor.performance.estimated import ASSUMPTION, LEAST_ROWS, Estimated, Expected, between, not_estimated
+from monitor.performance.expected_confusion import CONFUSION_METRICS
+from monitor.performance.expected_losses import CLASS_LOSSES
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+MOST_UNCALIBRATED = 0.05  # share of predictions of classes with too few labels up to which accuracy is estimated
+
+
+def estimate_multiclass(
+    by_prediction: Integers, *, calibrations: Sequence[Calibration], classes: Sequence[str], complete: bool = True
+) -> tuple[Estimated, ...]:
+    """The estimate of accuracy, losses, macro averages and each class's ``metric/class`` for a window, O(cells).
+
+    ``by_prediction`` int64[K, 2, B]: records by (prediction ≠ k, = k) and cell of the score of class k, cells beyond a
+    class's own empty; ``classes`` the K names; ``complete`` whether every class of the model has a score. Macro
+    averages are over the classes that have a value; ``classes_left_out`` counts the others. Source: NannyML, How it
+    works: CBPE, multiclass.
+
+    Each class is calibrated against the rest, and a record's K probabilities need not sum to 1. From histograms they
+    cannot be divided by their sum row by row, as NannyML does; ``probability_sum`` in ``method`` is their mean sum over
+    the window, 1 where scores are calibrated, and docs/estimates.md has the error this makes.
+    """
+    window = _window(by_prediction, calibrations=calibrations)
+    whole = [_macro(window, metric=name) for name in CLASS_METRICS]
+    reason = _refusal(window, complete=complete)
+    if reason is None:
+        whole += [_accuracy(window), *_losses(window)]
+    else:
+        n = int(window.told.predicted.sum())
+        whole += [not_estimated(m, n=n, reason=reason, method=window.method) for m in ("accuracy", *CLASS_LOSSES)]
+    by_class = [
+        replace(found[name], metric=f"{name}/{label}")
+        for label, found in zip(classes, window.each, strict=True) for name in CLASS_METRICS
+    ]  # fmt: skip
+    return (*whole, *by_class)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Window:
+    """The records of a window by class, int64[2, B] each, and what was found of each class alone."""
+
+    counts: list[Integers]
+    calibrations: Sequence[Calibration]
+    expected: list[dict[str, Expected | str]]
+    each: list[dict[str, Estimated]]
+    told: ClassCounts
+    method: dict[str, Any]
+
+    @property
+    def n(self) -> int:
+        """Records, of the class with the most valid scores."""
+        return int(max(rows.sum() for rows in self.counts))
+
+
+def _window(by_prediction: Integers, *, calibrations: Sequence[Calibration]) -> _Window:
+    counts = [by_prediction[k, :, : len(c.centers)] for k, c in enumerate(calibrations)]
+    pairs = list(zip(counts, calibrations, strict=True))
+    expected = [expected_class(rows, calibration=c) for rows, c in pairs]
+    return _Window(
+        counts=counts, calibrations=calibrations, expected=expected, method=_method(counts, calibrations=calibrations),
+        each=[estimate_class(rows, expected=e, calibration=c) for (rows, c), e in zip(pairs, expected, strict=True)],
+        told=ClassCounts.of(counts, calibrations=calibrations),
+    )  # fmt: skip
+
+
+def _accuracy(window: _Window) -> Estimated:
+    """Σ TP_k / n: each record is predicted to be of one class and right with that class's probability."""
+    told, n = window.told, float(window.told.predicted.sum())
+    variance = float(np.sum(told.right - told.right_squares)) / n**2
+    pairs = zip(window.counts, window.calibrations, strict=True)
+    variance += sum(c.variance_of(rows[1] / n) for rows, c in pairs)
+    value = float(told.right.sum()) / n
+    return between("accuracy", value=value, variance=variance, n=int(n), ends=(0.0, 1.0), method=window.method)
+
+
+def _losses(window: _Window) -> list[Estimated]:
+    """Log loss and Brier score; a record's classes exclude each other, which bounds the variance from above."""
+    calibrations, n = window.calibrations, window.n
+    ends = np.cumsum([len(c.centers) for c in calibrations])[:-1]
+    weight = np.concatenate([rows.sum(axis=0) for rows in window.counts]) / n
+    p = np.concatenate([c.probability for c in calibrations])
+    found = []
+    for name, make in CLASS_LOSSES.items():
+        loss = make(np.concatenate([c.centers for c in calibrations]))
+        value = float(weight @ (p * loss.if_yes + loss.always))
+        # Var Σ y_k v_k is at most Σ p v² − (its mean)² by Jensen, and Σ p (1 − p) v², as all v have one sign
+        by_mean = float(weight @ (p * loss.spread**2)) - float(weight @ (p * loss.spread)) ** 2
+        by_class = float(weight @ (p * (1.0 - p) * loss.spread**2))
+        own = zip(calibrations, np.split(weight * loss.spread, ends), strict=True)
+        variance = max(min(by_mean, by_class), 0.0) / n + sum(c.variance_of(part) for c, part in own)
+        found.append(between(name, value=value, variance=variance, n=n, ends=(0.0, np.inf), method=window.method))
+    return found
+
+
+def _macro(window: _Window, *, metric: str) -> Estimated:
+    """The mean over the classes that have a value."""
+    parts = {k: found[metric] for k, found in enumerate(window.each) if found[metric].value is not None}
+    if not parts:
+        reason = window.each[0][metric].reason or "few_labels"
+        return not_estimated(metric, n=window.n, reason=reason, method=window.method)
+    value = sum(e.value or 0.0 for e in parts.values()) / len(parts)
+    variance = sum((e.se or 0.0) ** 2 for e in parts.values()) / len(parts) ** 2  # were the classes independent
+    known = {k: window.expected[k].get(metric) for k in parts}
+    slopes = {k: one.slope for k, one in known.items() if isinstance(one, Expected)}
+    if metric in CONFUSION_METRICS:
+        variance = _confusion_variance(window, slopes=slopes)
+    elif metric == "roc_auc":
+        variance *= _together(window, slopes=slopes)
+    left_out = {"average": "macro", "classes": len(parts), "classes_left_out": len(window.each) - len(parts)}
+    method = window.method | left_out
+    return between(metric, value=value, variance=variance, n=window.n, ends=(0.0, 1.0), method=method)
+
+
+def _confusion_variance(window: _Window, *, slopes: dict[int, Floats]) -> float:
+    """The variance of a mean of confusion metrics, whose slopes float64[2, 1] are the same for all scores."""
+    sides = np.zeros((2, len(window.each)))
+    for k, slope in slopes.items():
+        sides[:, k] = slope[:, 0] / len(slopes)
+    own = sum(window.calibrations[k].variance_of(sides[:, k] @ window.counts[k]) for k in slopes)
+    return macro_variance(window.told, slopes=sides) + own
+
+
+def _together(window: _Window, *, slopes: dict[int, Floats]) -> float:
+    """The variance of a sum over classes, from above, over what it would be if labels of classes were independent.
+
+    A record has one label: Var Σ_k y_k g_k = Σ p g² − (Σ p g)², at most Σ p g² − (its mean)² over all (Jensen).
+    """
+    independent = square = mean = 0.0
+    for k, slope in slopes.items():
+        p, rows = window.calibrations[k].probability, window.counts[k]
+        independent += float(np.sum(rows * (p * (1.0 - p)) * slope**2))
+        square += float(np.sum(rows * p * slope**2))
+        mean += float(np.sum(rows * p * slope))
+    return (square - mean**2 / window.n) / independent if independent > 0 else 1.0
+
+
+def _method(counts: Sequence[Integers], *, calibrations: Sequence[Calibration]) -> dict[str, Any]:
+    n = max(int(rows.sum()) for rows in counts)
+    mass = sum(float(rows.sum(axis=0) @ c.probability) for rows, c in zip(counts, calibrations, strict=True))
+    calibrated = [c.method for c in calibrations]
+    return {
+        "estimator": "cbpe", "assumption": ASSUMPTION, "reference_labels": max(c.labels for c in calibrations),
+        "calibration": calibrated[0] if len(set(calibrated)) == 1 else "isotonic or raw by class",
+        "probability_sum": mass / n if n else None,
+    }  # fmt: skip
+
+
+def _refusal(window: _Window, *, complete: bool) -> str | None:
+    """Why what needs all classes cannot be estimated, or None."""
+    predicted = window.told.predicted
+    if not complete:
+        return "unscored_classes"
+    if predicted.sum() < LEAST_ROWS:
+        return "few_rows"
+    refused = np.array([c.reason is not None for c in window.calibrations])
+    return "few_labels" if predicted[refused].sum() > MOST_UNCALIBRATED * predicted.sum() else None
