@@ -1,4 +1,7 @@
-"""Idempotency keys: claimed before the records of their request, answered in the same transaction."""
+"""Idempotency keys: claimed before the records of their request, answered in the same transaction.
+
+A key belongs to a version, or (labels) to a whole model: then ``model_scope`` stands in the place of the version's id.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,15 @@ class StoredAnswer:
     status: int
     answer: bytes
     created_us: int
+
+
+def model_scope(model_id: int) -> int:
+    """What stands for a model where a version's id is expected: below zero, where no version is.
+
+    >>> model_scope(3)
+    -3
+    """
+    return -model_id
 
 
 def claim_keys(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from sqlalchemy import Connection, Text, cast, select, update
+from sqlalchemy import Connection, Text, bindparam, cast, select, update
 
 from monitor.model.entities import Model
 from monitor.model.errors import Conflict, NotFound, PreconditionFailed
-from monitor.store import dialect, rows, tables
+from monitor.store import dialect, rows, runs, tables
 from monitor.store.versions import (
     all_versions,
     delete_version,
@@ -24,11 +25,13 @@ from monitor.store.versions import (
 
 __all__ = [
     "all_versions", "delete_model", "delete_version", "get_model", "get_model_by_id", "get_version",
-    "get_version_by_id", "insert_model", "insert_version", "list_models", "list_versions", "live_version_ids",
-    "newest_live_version", "update_model", "update_version",
+    "get_version_by_id", "insert_model", "insert_version", "list_models", "list_versions", "live_model_ids",
+    "live_version_ids", "newest_live_version", "update_model", "update_version",
 ]  # fmt: skip
 
 _m = tables.model.c
+# Built once: every group commit with labels asks it.
+_LIVE = select(_m.id).where(_m.id.in_(bindparam("ids", expanding=True)), _m.deleted_us.is_(None))
 
 
 def get_model(conn: Connection, *, name: str) -> Model:
@@ -45,6 +48,14 @@ def get_model_by_id(conn: Connection, *, id: int) -> Model:
     if row is None:
         raise NotFound(f"model {id} does not exist any more")
     return rows.model_from_row(row)
+
+
+def live_model_ids(conn: Connection, *, ids: Iterable[int]) -> set[int]:
+    """Those of the ids whose model is live now: what a group commit asks before it inserts labels."""
+    live: set[int] = set()
+    for some in dialect.slices(sorted(set(ids))):
+        live.update(conn.execute(_LIVE, {"ids": some}).scalars())
+    return live
 
 
 def list_models(conn: Connection, *, after: str = "", limit: int = 1000) -> list[Model]:
@@ -86,6 +97,7 @@ def delete_model(conn: Connection, *, name: str) -> None:
     """
     found = get_model(conn, name=name)
     mark_deleted(conn, tables.version.c.model_id == found.id)
+    runs.cancel_subjects(conn, subjects=[runs.model_subject(found.id)])
     conn.execute(
         update(tables.model)
         .where(_m.id == found.id)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Table, delete, exists, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select, tuple_
 
 from monitor.store import dialect, tables
+from monitor.store.keys import model_scope
 
 STEP_BYTES = 32 * 1024 * 1024
 _STEPS: tuple[Table, ...] = (
     tables.log_batch, tables.id_run, tables.profile, tables.result, tables.quarantine, tables.request_key,
-    tables.window, tables.calibration, tables.verdict, tables.transition,
+    tables.window, tables.calibration, tables.verdict, tables.transition, tables.outcome, tables.window_label,
+    tables.scorecard, tables.performance,
 )  # fmt: skip
 
 
@@ -22,12 +24,12 @@ def purge_deleted(conn: Connection, *, limit: int = 500) -> int:
     id = conn.execute(select(v.id).where(v.deleted_us.is_not(None)).order_by(v.id).limit(1)).scalar()
     if id is not None:
         return _purge_version(conn, version_id=id, limit=limit)
-    return _purge_model(conn)
+    return _purge_model(conn, limit=limit)
 
 
 def _purge_version(conn: Connection, *, version_id: int, limit: int) -> int:
     for table in _STEPS:
-        removed = _some(conn, table, version_id=version_id, limit=limit)
+        removed = _some(conn, table, owner=table.c.version_id == version_id, limit=limit)
         if removed:
             return removed
     removed = _references(conn, version_id=version_id)
@@ -37,20 +39,20 @@ def _purge_version(conn: Connection, *, version_id: int, limit: int) -> int:
     return removed + conn.execute(delete(tables.version).where(tables.version.c.id == version_id)).rowcount
 
 
-def _some(conn: Connection, table: Table, *, version_id: int, limit: int) -> int:
+def _some(conn: Connection, table: Table, *, owner: ColumnElement[bool], limit: int) -> int:
     if "bytes" in table.c:
-        return _some_bytes(conn, table, version_id=version_id, limit=limit)
+        return _some_bytes(conn, table, owner=owner, limit=limit)
     key = tuple(table.primary_key.columns)
-    found = select(*key).where(table.c.version_id == version_id).limit(limit)
+    found = select(*key).where(owner).limit(limit)
     return conn.execute(delete(table).where((tuple_(*key) if len(key) > 1 else key[0]).in_(found))).rowcount
 
 
-def _some_bytes(conn: Connection, table: Table, *, version_id: int, limit: int) -> int:
+def _some_bytes(conn: Connection, table: Table, *, owner: ColumnElement[bool], limit: int) -> int:
     """Removes rows until their payloads reach ``STEP_BYTES``: a batch has from one record to 64,000."""
     c = table.c
     size = 0
     ids: list[int] = []
-    for id, bytes_ in conn.execute(select(c.id, c.bytes).where(c.version_id == version_id).limit(limit)):
+    for id, bytes_ in conn.execute(select(c.id, c.bytes).where(owner).limit(limit)):
         if ids and size + bytes_ > STEP_BYTES:
             break
         ids.append(id)
@@ -67,12 +69,17 @@ def _references(conn: Connection, *, version_id: int, chunks: int = 16) -> int:
     return removed or conn.execute(delete(tables.reference).where(r.version_id == version_id)).rowcount
 
 
-def _purge_model(conn: Connection) -> int:
+def _purge_model(conn: Connection, *, limit: int) -> int:
     m, v = tables.model.c, tables.version.c
     id = conn.execute(
         select(m.id).where(m.deleted_us.is_not(None), ~exists().where(v.model_id == m.id)).limit(1)
     ).scalar()
     if id is None:
         return 0
+    owned = [(t, t.c.model_id == id) for t in (tables.label_batch, tables.label_segment, tables.label_quarantine)]
+    for table, owner in [*owned, (tables.request_key, tables.request_key.c.version_id == model_scope(id))]:
+        removed = _some(conn, table, owner=owner, limit=limit)
+        if removed:
+            return removed
     removed = conn.execute(delete(tables.layout).where(tables.layout.c.model_id == id)).rowcount
     return removed + conn.execute(delete(tables.model).where(m.id == id)).rowcount

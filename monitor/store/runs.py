@@ -68,6 +68,15 @@ class JobRun:
     finished_us: int | None
 
 
+def model_subject(model_id: int) -> str:
+    """The subject of a whole model's work; that of a version is its id.
+
+    >>> model_subject(12)
+    'm12'
+    """
+    return f"m{model_id}"
+
+
 def claim(conn: Connection, *, job: str, subject: str, scheduled_us: int, owner: str, lease_us: int) -> Claim | None:
     """The claim of that run, new or taken over after its lease has passed, or None: somebody has it or it is over."""
     asked = {

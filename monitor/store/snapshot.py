@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, Select, func, select
+from sqlalchemy import Column, Connection, Select, func, select, tuple_
 
+from monitor.model.checks import LABELLED_KINDS
 from monitor.model.entities import Model, Version
 from monitor.model.results import CheckState
-from monitor.store import tables, verdicts, versions
+from monitor.store import dialect, tables, verdicts, versions
 from monitor.store.windows import WindowRow
 
 
@@ -28,13 +30,17 @@ class ResultHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetRow:
-    """One live version: its verdicts, its newest window (judged or not) and its newest result by segment."""
+    """One live version: its verdicts, its newest window (judged or not) and its newest result by segment.
+
+    ``labelled`` is the result that labels decided last, where it is not the newest.
+    """
 
     model: Model
     version: Version
     states: tuple[CheckState, ...] = ()
     window: WindowRow | None = None
     results: tuple[ResultHead, ...] = ()
+    labelled: ResultHead | None = None
 
 
 def fleet_rows(conn: Connection) -> list[FleetRow]:
@@ -44,6 +50,7 @@ def fleet_rows(conn: Connection) -> list[FleetRow]:
         states.setdefault(version_id, []).append(state)
     windows = newest_windows(conn)
     heads = _newest_heads(conn)
+    labelled = _labelled_heads(conn, states)
     return [
         FleetRow(
             model=model,
@@ -51,6 +58,7 @@ def fleet_rows(conn: Connection) -> list[FleetRow]:
             states=tuple(states.get(version.id, ())),
             window=windows.get(version.id),
             results=tuple(heads.get(version.id, ())),
+            labelled=labelled.get(version.id),
         )
         for model, version in versions.all_versions(conn)
     ]
@@ -83,6 +91,21 @@ def _newest_heads(conn: Connection) -> dict[int, list[ResultHead]]:
     found: dict[int, list[ResultHead]] = {}
     for row in [row for row in conn.execute(query).all() if row.version_id is not None]:
         found.setdefault(row.version_id, []).append(ResultHead(**row._mapping))
+    return found
+
+
+def _labelled_heads(conn: Connection, states: Mapping[int, Sequence[CheckState]]) -> dict[int, ResultHead]:
+    """Version id → the result of the newest window that labels decided."""
+    starts = {
+        version_id: max(state.window_start_us for state in own if state.kind in LABELLED_KINDS)
+        for version_id, own in states.items()
+        if any(state.kind in LABELLED_KINDS for state in own)
+    }
+    r, found = tables.result.c, {}
+    for some in dialect.slices(list(starts.items())):
+        query = select(*[r[name] for name in ResultHead.__slots__]).where(r.segment == "")
+        for row in conn.execute(query.where(tuple_(r.version_id, r.window_start_us).in_(some))):
+            found[row.version_id] = ResultHead(**row._mapping)
     return found
 
 

@@ -6,8 +6,6 @@ point on both databases, so that lists have one order.
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -17,57 +15,30 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )  # fmt: skip
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeEngine
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+from monitor.store.declared import AUTO, NAME, ROW_ID, ForeignText, metadata, version_column
+from monitor.store.outcome_tables import (
+    label_batch,
+    label_payload,
+    label_quarantine,
+    label_segment,
+    outcome,
+    performance,
+    scorecard,
+    window_label,
 )
 
-
-class ForeignText(TypeDecorator[str]):
-    """Text from outside: NUL and lone surrogates, which PostgreSQL refuses, are kept as their ``\\u`` escapes."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """The text as both databases take it."""
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\u0000")
-
-
-class NameText(ForeignText):
-    """Text that lists are sorted by: by code point on both databases."""
-
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Text; PostgreSQL's own order is by the server's language."""
-        return dialect.type_descriptor(Text(collation="C") if dialect.name == "postgresql" else Text())
-
-
-NAME = NameText()
-ROW_ID = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER PRIMARY KEY counts by itself on SQLite
-_AUTO: dict[str, Any] = {"sqlite_autoincrement": True}  # an id is never given twice, not even after a delete
-
-
-def _version() -> Column[int]:
-    return Column("version_id", BigInteger, ForeignKey("version.id"), nullable=False)
-
+__all__ = [
+    "calibration", "id_run", "job_run", "label_batch", "label_payload", "label_quarantine", "label_segment", "layout",
+    "log_batch", "log_payload", "meta", "metadata", "model", "outcome", "performance", "profile", "quarantine",
+    "reference", "reference_chunk", "request_key", "result", "schema", "scorecard", "transition", "verdict", "version",
+    "window", "window_label",
+]  # fmt: skip
 
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
 
@@ -87,7 +58,8 @@ model = Table(
     Column("updated_us", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("deleted_us", BigInteger),
-    **_AUTO,
+    Column("joins", BigInteger),  # how often its labels have been joined; none: never
+    **AUTO,
 )  # fmt: skip
 
 version = Table(
@@ -107,19 +79,20 @@ version = Table(
     Column("updated_us", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("deleted_us", BigInteger),
+    Column("joined_fold", BigInteger),  # the model's labels have been looked for in the ids of all folds up to it
     UniqueConstraint("model_id", "name"),
     Index("ix_version_deleted", "deleted_us", sqlite_where=text("deleted_us IS NOT NULL"),
           postgresql_where=text("deleted_us IS NOT NULL")),
-    **_AUTO,
+    **AUTO,
 )  # fmt: skip
 
 schema = Table(
     "schema", metadata,
     Column("id", ROW_ID, primary_key=True),
-    _version(),
+    version_column(),
     Column("body", Text, nullable=False),
     Index(None, "version_id"),
-    **_AUTO,
+    **AUTO,
 )  # fmt: skip
 
 layout = Table(
@@ -129,13 +102,13 @@ layout = Table(
     Column("digest", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     UniqueConstraint("model_id", "digest"),
-    **_AUTO,
+    **AUTO,
 )  # fmt: skip
 
 reference = Table(
     "reference", metadata,
     Column("id", ROW_ID, primary_key=True),
-    _version(),
+    version_column(),
     Column("number", BigInteger, nullable=False),
     Column("digest", Text, nullable=False),
     Column("roles", Text, nullable=False),
@@ -150,7 +123,7 @@ reference = Table(
     Column("profile", LargeBinary),
     Column("history", LargeBinary),
     UniqueConstraint("version_id", "number"),
-    **_AUTO,
+    **AUTO,
 )  # fmt: skip
 
 reference_chunk = Table(
@@ -163,7 +136,7 @@ reference_chunk = Table(
 log_batch = Table(
     "log_batch", metadata,
     Column("id", ROW_ID, primary_key=True),
-    _version(),
+    version_column(),
     Column("received_us", BigInteger, nullable=False),
     Column("t_min_us", BigInteger, nullable=False),
     Column("t_max_us", BigInteger, nullable=False),
@@ -178,7 +151,7 @@ log_batch = Table(
           postgresql_where=text("fold IS NULL")),
     Index(None, "version_id", "t_min_us"),
     Index(None, "version_id", "fold", "position"),
-    **_AUTO,
+    **AUTO,
 )  # fmt: skip
 
 # Apart from its batch: SQLite rewrites a whole row to change one number of it, and folding changes every row.
@@ -203,7 +176,7 @@ request_key = Table(
 quarantine = Table(
     "quarantine", metadata,
     Column("id", ROW_ID, primary_key=True),
-    _version(),
+    version_column(),
     Column("received_us", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("code", Text, nullable=False),
@@ -212,21 +185,24 @@ quarantine = Table(
     Column("replayed_us", BigInteger),
     Column("raw", ForeignText, nullable=False),
     Index(None, "version_id", "id"),
-    **_AUTO,
+    **AUTO,
 )  # fmt: skip
 
 id_run = Table(
     "id_run", metadata,
     Column("id", ROW_ID, primary_key=True),
-    _version(),
+    version_column(),
     Column("window_start_us", BigInteger, nullable=False),
     Column("level", Integer, nullable=False),
     Column("prefix", BigInteger, nullable=False),
     Column("keys", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
+    Column("fold", BigInteger),  # that wrote it; none: before labels were joined
     Index(None, "version_id", "window_start_us"),
-    **_AUTO,
+    # All that a join asks of a run before it reads it: ``fold`` stands behind the payload.
+    Index("ix_id_run_fold", "version_id", "fold", "window_start_us", "keys"),
+    **AUTO,
 )  # fmt: skip
 
 profile = Table(
@@ -255,6 +231,10 @@ window = Table(
     Column("reference_number", BigInteger),
     Column("reason", Text),
     Column("computed_us", BigInteger),
+    Column("label_rows", BigInteger),  # labels joined to it, ever: what a scorecard is held against
+    Column("due_us", BigInteger),  # when it is to be computed again though nothing comes: its labels are due
+    Index("ix_window_due", "due_us", sqlite_where=text("due_us IS NOT NULL"),
+          postgresql_where=text("due_us IS NOT NULL")),
     Index("ix_window_dirty", "version_id", "end_us", sqlite_where=text("dirty"), postgresql_where=text("dirty")),
     Index("ix_window_gap", "version_id", sqlite_where=text("state = 'gap'"),
           postgresql_where=text("state = 'gap'")),
@@ -309,7 +289,7 @@ transition = Table(
     "transition", metadata,
     Column("id", ROW_ID, primary_key=True),
     Column("model_id", BigInteger, ForeignKey("model.id"), nullable=False),
-    _version(),
+    version_column(),
     Column("check_name", NAME, nullable=False),
     Column("segment", NAME, nullable=False),
     Column("kind", Text, nullable=False),
@@ -327,7 +307,7 @@ transition = Table(
     Column("explanation", ForeignText, nullable=False),
     Index(None, "version_id", "check_name", "segment"),
     Index(None, "model_id"),
-    **_AUTO,
+    **AUTO,
 )  # fmt: skip
 
 job_run = Table(
@@ -350,5 +330,5 @@ job_run = Table(
     Index("ix_job_run_open", "job", "lease_us", sqlite_where=text("state IN ('queued', 'running')"),
           postgresql_where=text("state IN ('queued', 'running')")),
     Index(None, "finished_us"),
-    **_AUTO,
+    **AUTO,
 )  # fmt: skip

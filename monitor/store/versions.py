@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, select, update
+from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, func, select, update
 
 from monitor.model.entities import Model, Version
 from monitor.model.errors import Conflict, FenceLost, NotFound, PreconditionFailed
@@ -136,3 +136,25 @@ def mark_deleted(conn: Connection, condition: ColumnElement[bool]) -> None:
 def _both(conn: Connection, *conditions: ColumnElement[bool]) -> tuple[Model, Version] | None:
     row = conn.execute(rows.select_both().where(*conditions)).first()
     return None if row is None else rows.both_from_row(row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folds:
+    """The last fold of a version, and the last whose ids all of the model's labels have been looked for in; 0: none."""
+
+    version_id: int
+    fold_seq: int
+    joined_fold: int
+
+
+def folds_of_model(conn: Connection, *, model_id: int) -> list[Folds]:
+    """How far the model's live versions are folded and joined, by id."""
+    joined = func.coalesce(_v.joined_fold, 0).label("joined_fold")
+    query = select(_v.id.label("version_id"), _v.fold_seq, joined)
+    query = query.where(_v.model_id == model_id, _v.deleted_us.is_(None)).order_by(_v.id)
+    return [Folds(**row._mapping) for row in conn.execute(query)]
+
+
+def set_joined_fold(conn: Connection, *, id: int, fold: int) -> None:
+    """Notes that all labels of the model have been looked for in the ids of the folds up to this one."""
+    conn.execute(update(tables.version).where(_v.id == id).values(joined_fold=fold))

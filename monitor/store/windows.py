@@ -29,6 +29,8 @@ class WindowRow:
     """A window as stored. ``state`` open, pending, closed, revised, gap or sealed; ``reason`` says why it is a gap.
 
     ``rows`` are those profiled, after ``deduplicated`` repeats were dropped; ``late_rows`` came after it had closed.
+    ``label_rows`` counts the labels ever joined to it (None: none), ``due_us`` is when it is to be computed again
+    though nothing comes.
     """
 
     version_id: int
@@ -46,6 +48,8 @@ class WindowRow:
     reference_number: int | None = None
     reason: str | None = None
     computed_us: int | None = None
+    label_rows: int | None = None
+    due_us: int | None = None
 
 
 def get_window(conn: Connection, *, version_id: int, start_us: int) -> WindowRow | None:
@@ -120,6 +124,17 @@ def mark_dirty(conn: Connection, *, version_id: int, from_us: int | None = None,
     if to_us is not None:
         change = change.where(_w.start_us < to_us)
     return conn.execute(change.values(dirty=True)).rowcount
+
+
+def due_windows(conn: Connection, *, now_us: int) -> bool:
+    """Whether some window is to be computed again by now though nothing came."""
+    return conn.execute(select(_w.start_us).where(_w.due_us <= now_us).limit(1)).first() is not None
+
+
+def mark_due(conn: Connection, *, now_us: int) -> int:
+    """How many windows whose time has come are dirty now; each says itself when it is due again."""
+    due = update(tables.window).where(_w.due_us <= now_us, _w.state != "sealed")
+    return conn.execute(due.values(dirty=True, due_us=None)).rowcount
 
 
 def newest_judged(conn: Connection, *, version_id: int) -> WindowRow | None:

@@ -13,8 +13,11 @@ from monitor.store import (
     calibrations,
     ids,
     keys,
+    label_quarantine,
+    labels,
     layouts,
     models,
+    outcomes,
     profiles,
     purge,
     quarantine,
@@ -22,12 +25,15 @@ from monitor.store import (
     results,
     runs,
     schemas,
+    scorecards,
+    segments,
     tables,
     verdicts,
     windows,
 )
 from monitor.store.windows import WindowRow
 
+WITHOUT_OWNER = ("reference_chunk", "log_payload", "label_payload")
 FULL = Model(
     name="churn", task="binary_classification", description="Ünïcode \ud800 and \0", team="crm",
     window=WindowSpec(length="1d", timezone="Europe/Berlin"), lateness_us=7, stale_after_us=9,
@@ -162,7 +168,7 @@ def fill(conn, *, model_id, version_id):
     references.append_chunk(conn, reference_id=reference.id, seq=0, payload=b"x")
     keys.claim_keys(conn, [(version_id, "predictions", f"k{version_id}", "d")], now_us=1)
     quarantine.insert_quarantine(conn, [quarantine.QuarantineRow(
-        version_id=version_id, received_us=1, position=0, code="c", message="m", raw="{}")])  # fmt: skip
+        owner_id=version_id, received_us=1, position=0, code="c", message="m", raw="{}")])  # fmt: skip
     ids.add_run(conn, version_id=version_id, window_start_us=0, run=ids.NewRun(level=0, keys=1, payload=b"x"))
     profiles.put_profiles(conn, [profiles.StoredProfile(
         version_id=version_id, window_start_us=0, layout_id=1, payload=b"x")])  # fmt: skip
@@ -177,7 +183,22 @@ def fill(conn, *, model_id, version_id):
         status="alert", unknown_reason=None, since_us=1, needs=None, columns_failing=0, **common)])  # fmt: skip
     verdicts.add_transitions(conn, model_id=model_id, version_id=version_id, transitions=[Transition(
         from_status="ok", status="alert", at_us=1, explanation="", **common)])  # fmt: skip
+    fill_labels(conn, model_id=model_id, version_id=version_id, reference_id=reference.id)
     return runs.claim(conn, job="evaluate", subject=str(version_id), scheduled_us=0, owner="a", lease_us=10**9)
+
+
+def fill_labels(conn, *, model_id, version_id, reference_id):
+    labels.insert_labels(conn, [labels.LabelBatch(model_id=model_id, received_us=1, rows=1, payload=b"x")] * 7)
+    segment = segments.LabelSegment(model_id=model_id, first_received_us=1, last_received_us=1, rows=1, unmatched=1)
+    segments.add_segment(conn, segment, payload=b"x", found=b"")
+    label_quarantine.insert_quarantine(conn, [label_quarantine.QuarantineRow(
+        owner_id=model_id, received_us=1, position=0, code="c", message="m", raw="{}")])  # fmt: skip
+    part = outcomes.Part(version_id=version_id, window_start_us=0, rows=1, payload=b"x", schema_id=1)
+    outcomes.add_outcomes(conn, [part])
+    outcomes.add_window_labels(conn, [outcomes.Joined(part=part, joined=1)])
+    scorecards.put_scorecards(conn, [scorecards.StoredScorecard(
+        version_id=version_id, window_start_us=0, outline="d", label_rows=1, payload=b"x")])  # fmt: skip
+    scorecards.save_performance(conn, version_id=version_id, reference_id=reference_id, made_us=1, payload=b"x")
 
 
 def counts(conn, *, owner):
@@ -191,7 +212,7 @@ def counts(conn, *, owner):
         elif table.name in ("model", "version"):
             condition = table.c.id == getattr(owner, table.name).id
         else:
-            condition = sa.true() if table.name in ("reference_chunk", "log_payload") else sa.false()
+            condition = sa.true() if table.name in WITHOUT_OWNER else sa.false()
         found[table.name] = conn.execute(sa.select(sa.func.count()).select_from(table).where(condition)).scalar_one()
     return found
 
@@ -238,9 +259,28 @@ def test_purging_removes_every_row_in_steps_and_only_those_of_the_deleted(store,
     assert max(steps) <= 3
     with store.read() as conn:
         assert set(counts(conn, owner=gone).items()) <= {
-            (name, before[name] if name in ("reference_chunk", "log_payload") else 0) for name in before
+            (name, before[name] if name in WITHOUT_OWNER else 0) for name in before
         }
         assert counts(conn, owner=kept) == before
+
+
+def test_the_keys_of_labels_go_with_their_model_and_not_with_a_version_of_its_number(store, make_version):
+    first = make_version("churn", "1")
+    second = make_version("churn", "2")
+    claims = [(keys.model_scope(first.model.id), "labels", f"k{i}", "d") for i in range(5)]
+    with store.write() as conn:
+        keys.claim_keys(conn, claims, now_us=1)
+        models.delete_version(conn, model="churn", version="1" if first.version.id == first.model.id else "2")
+        while purge.purge_deleted(conn, limit=3):
+            pass
+        assert keys.claim_keys(conn, claims, now_us=2) == set()
+        assert models.live_model_ids(conn, ids=[first.model.id, 99]) == {first.model.id}
+        models.delete_model(conn, name="churn")
+        assert models.live_model_ids(conn, ids=[first.model.id]) == set()
+        while purge.purge_deleted(conn, limit=3):
+            pass
+        assert keys.claim_keys(conn, claims, now_us=3) == {claim[:3] for claim in claims}
+    assert second.version.id != first.version.id
 
 
 def test_a_deleted_version_leaves_its_model_and_frees_its_name(store, make_version):

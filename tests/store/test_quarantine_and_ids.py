@@ -3,14 +3,14 @@ import threading
 import pytest
 
 from monitor.model.errors import FenceLost, NotFound
-from monitor.store import ids, quarantine
+from monitor.store import ids, label_quarantine, quarantine
 from monitor.store.ids import NewRun
 from monitor.store.quarantine import QuarantineRow
 
 
 def held(version_id, position, raw="{}", **fields):
     return QuarantineRow(
-        version_id=version_id, received_us=position, position=position, code="timestamp", message="no time", raw=raw,
+        owner_id=version_id, received_us=position, position=position, code="timestamp", message="no time", raw=raw,
         **fields,
     )  # fmt: skip
 
@@ -93,6 +93,21 @@ def test_quarantine_is_forgotten_by_age(store, version_id):
     with store.write() as conn:
         assert quarantine.purge_quarantine(conn, before_us=3) == 3
         assert quarantine.count_quarantine(conn, version_id=version_id) == 1
+
+
+def test_labels_are_kept_aside_by_their_model(store, make_version):
+    churn, other = make_version("churn").model.id, make_version("other").model.id
+    with store.write() as conn:
+        label_quarantine.insert_quarantine(conn, [held(churn, n, roles={"id": "key"}) for n in range(3)])
+        label_quarantine.insert_quarantine(conn, [held(other, 7)])
+        [first, second, third] = label_quarantine.list_quarantine(conn, model_id=churn)
+        assert first == held(churn, 0, roles={"id": "key"}, id=first.id)
+        assert label_quarantine.list_quarantine(conn, model_id=churn, after=first.id, limit=1) == [second]
+        assert label_quarantine.take_for_replay(conn, model_id=churn, now_us=9, limit=2)[1].id == second.id
+        assert label_quarantine.list_quarantine(conn, model_id=churn) == [third]
+        assert label_quarantine.count_quarantine(conn, model_id=churn) == 1
+        assert label_quarantine.purge_quarantine(conn, before_us=2) == 2
+        assert label_quarantine.count_quarantine(conn, model_id=other) == 1
 
 
 def add(conn, version_id, window_start_us=0, payload=b"\0keys", level=0):

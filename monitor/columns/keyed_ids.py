@@ -1,4 +1,4 @@
-"""Record ids as 64-bit keyed hashes, and which rows of a slice are the first of their id."""
+"""Record ids as 64-bit keyed hashes: which rows are the first of their id, and ascending runs of them as bytes."""
 
 from __future__ import annotations
 
@@ -59,3 +59,13 @@ def among(hashes: Hashes, run: Hashes) -> NDArray[np.bool_]:
     positions = np.minimum(np.searchsorted(run, inside), len(run) - 1)
     found[first : last + 1] = run[positions] == inside
     return found
+
+
+def encode_run(hashes: Hashes) -> bytes:
+    """Eight little-endian bytes a hash: random bits do not compress."""
+    return hashes.astype("<u8", copy=False).tobytes()
+
+
+def decode_run(payload: bytes) -> Hashes:
+    """The ascending hashes of a stored run: uint64[n], read-only."""
+    return np.frombuffer(payload, dtype="<u8")
