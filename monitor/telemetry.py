@@ -16,6 +16,9 @@ class Telemetry:
         self.records = Counter(
             "driftline_records", "Records by what became of them", ["model", "version", "result"], registry=registry
         )
+        self.labels = Counter(
+            "driftline_labels", "Labels by what became of them", ["model", "result"], registry=registry
+        )
         self.deduplicated = Counter(
             "driftline_records_deduplicated", "Repeats of an id dropped when folded", ["model", "version"],
             registry=registry,

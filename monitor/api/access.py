@@ -29,6 +29,9 @@ ROLES: dict[str, Role] = {
     f"GET {API}/openapi.json": "read",
     f"POST {_V}/predictions": "ingest",
     f"POST {_M}/predictions": "ingest",
+    f"POST {_M}/labels": "ingest",
+    f"GET {_M}/labels/quarantine": "read",
+    f"POST {_M}/labels/quarantine/replay": "write",
     f"GET {API}/models": "read",
     f"GET {_M}": "read",
     f"PUT {_M}": "write",
@@ -55,7 +58,6 @@ ROLES: dict[str, Role] = {
     f"GET {API}/alerts": "read",
     f"GET {API}/alerts/{{alert}}": "read",
     # what later releases bring answers 501, to whoever will be allowed to use it
-    f"POST {_M}/labels": "ingest",
     f"POST {API}/alerts/{{alert}}/acknowledge": "write",
     f"POST {API}/alerts/{{alert}}/snooze": "write",
     f"POST {API}/alerts/{{alert}}/verdict": "write",

@@ -10,7 +10,6 @@ from monitor.model.errors import NotAvailableYet
 
 # what it is → its methods and paths
 LATER: dict[str, tuple[str, ...]] = {
-    "labels": (f"POST {M}/labels",),
     "acknowledging alerts": (f"POST {API}/alerts/{{alert}}/acknowledge",),
     "snoozing alerts": (f"POST {API}/alerts/{{alert}}/snooze",),
     "verdicts on alerts": (f"POST {API}/alerts/{{alert}}/verdict",),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from monitor.api.label_body import fitting_settings
 from monitor.columns.quarantine import MAX_NAME_CHARS
 from monitor.columns.text import category_text
 from monitor.model.checks import parse_checks
@@ -22,11 +23,11 @@ from monitor.model.window import WindowSpec
 
 MODEL_FIELDS = (
     "task", "description", "team", "window", "lateness", "stale_after", "timezone", "checks", "baseline",
-    "segments", "false_alarms", "min_effect", "labels", "tags",
+    "segments", "false_alarms", "min_effect", "labels", "business_value", "tags",
 )  # fmt: skip
 VERSION_FIELDS = ("schema", "positive", "decision_threshold", "baseline", "state", "tags")
 # Of the model file (CONFIG.md), and not of this release.
-LATER_MODEL_FIELDS = ("segments", "labels", "extends", "privacy", "actions", "on_new_version")
+LATER_MODEL_FIELDS = ("segments", "extends", "privacy", "actions", "on_new_version")
 _ON_THE_VERSION = ("positive", "decision_threshold")
 DEFAULT_LATENESS_US = 300_000_000
 MAX_TEXT = 4_000
@@ -36,22 +37,24 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 def merged_model(model: Model, *, body: Mapping[str, Any]) -> Model:
     """The model with the given fields replaced; a null gives a field its default back."""
-    _refuse_unknown(body, known=(*MODEL_FIELDS, *LATER_MODEL_FIELDS[2:], *_ON_THE_VERSION), noun="model")
+    _refuse_unknown(body, known=(*MODEL_FIELDS, *LATER_MODEL_FIELDS[1:], *_ON_THE_VERSION), noun="model")
     for key in LATER_MODEL_FIELDS:
         if body.get(key) not in (None, [], {}):
             raise NotAvailableYet(f"model field {key!r} is not available yet: leave it out")
     for key in _ON_THE_VERSION:
         if body.get(key) is not None:
             raise NotAvailableYet(f"model field {key!r} is not available yet: give it to the version")
+    given = {key: _MODEL_READERS[key](body[key]) for key in ("task", "description", "team") if key in body}
+    settings = _settings(model.settings, body=body, readers=_MODEL_SETTINGS)
     return replace(
         model,
-        **{key: _MODEL_READERS[key](body[key]) for key in ("task", "description", "team") if key in body},
+        **given,
         window=_window(model.window, body=body),
         lateness_us=_duration(body["lateness"], name="lateness", default=DEFAULT_LATENESS_US)
         if "lateness" in body else model.lateness_us,
         stale_after_us=_duration(body["stale_after"], name="stale_after", default=None)
         if "stale_after" in body else model.stale_after_us,
-        settings=_settings(model.settings, body=body, readers=_MODEL_SETTINGS),
+        settings=fitting_settings(settings, task=given.get("task", model.task)),
     )  # fmt: skip
 
 
@@ -188,6 +191,11 @@ def _tags(value: Any) -> Any:
     return value
 
 
+def _as_given(value: Any) -> Any:
+    """What ``fitting_settings`` checks, once the task is known."""
+    return value
+
+
 def _schema(value: Any) -> Schema:
     if isinstance(value, list):  # a bare list of columns says the same
         value = {"columns": value}
@@ -212,5 +220,6 @@ _MODEL_READERS: dict[str, Callable[[Any], Any]] = {
 }
 _MODEL_SETTINGS: dict[str, Callable[[Any], Any]] = {
     "checks": _checks, "baseline": _baseline, "false_alarms": _false_alarms, "min_effect": _effect, "tags": _tags,
+    "labels": _as_given, "business_value": _as_given,
 }  # fmt: skip
 _VERSION_SETTINGS: dict[str, Callable[[Any], Any]] = {"baseline": _baseline, "tags": _tags}

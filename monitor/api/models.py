@@ -105,6 +105,17 @@ _FIELDS = {
         "stale_after": {"type": "string"}, "timezone": {"type": "string", "examples": ["UTC"]},
         "checks": {"type": "array", "items": {"type": "object"}}, "baseline": {"type": "object"},
         "false_alarms": {"type": "string", "examples": ["1 per month"]}, "min_effect": {"type": "number"},
+        "labels": {
+            "type": "object",
+            "properties": {
+                "delay": {"type": "string", "examples": ["30d"]},
+                "min_coverage": {"type": "number", "minimum": 0, "maximum": 1},
+                "default": {"type": "object", "required": ["value", "after"],
+                            "properties": {"value": {}, "after": {"type": "string", "examples": ["60d"]}}},
+            },
+        },
+        "business_value": {"type": "object", "description": "{label: {prediction: value of one record}}",
+                           "additionalProperties": {"type": "object", "additionalProperties": {"type": "number"}}},
         "tags": {"type": "object", "additionalProperties": {"type": "string"}},
     },
 }  # fmt: skip

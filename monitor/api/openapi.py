@@ -42,6 +42,29 @@ SCHEMAS: dict[str, Any] = {
         "type": "object", "required": ["records"],
         "properties": {"records": {"type": "array", "items": {"$ref": "#/components/schemas/Record"}}},
     },
+    "LabelRecord": {
+        "type": "object", "required": ["id", "label"],
+        "description": "what was true of a record; null withdraws it; other fields are not looked at",
+        "properties": {
+            "id": {"type": ["string", "integer"], "description": "of the record that the label is for"},
+            "label": {"description": "a class (text, number, boolean), a number for regression, or null"},
+            "timestamp": {"type": ["string", "number"], "description": "the prediction's own time, a hint"},
+        },
+    },
+    "LabelRecords": {
+        "type": "object", "required": ["records"],
+        "properties": {"records": {"type": "array", "items": {"$ref": "#/components/schemas/LabelRecord"}}},
+    },
+    "LabelAnswer": {
+        "type": "object", "required": ["stored", "quarantined", "matched", "waiting"],
+        "properties": {
+            "stored": {"type": "integer"}, "quarantined": {"type": "integer"},
+            "matched": {"type": "integer", "description": "their record is known already"},
+            "waiting": {"type": "integer", "description": "stored, and not seen to match yet"},
+            "naive_timestamps": {"type": "integer"},
+            "errors": {"type": "array", "items": {"type": "object"}},
+        },
+    },
     "IngestAnswer": {
         "type": "object", "required": ["stored", "quarantined", "duplicate"],
         "properties": {
@@ -69,16 +92,27 @@ def _header(name: str, *, description: str, values: list[str] | None = None) -> 
     return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
 
 
-def _predictions(*, summary: str, names: tuple[str, ...]) -> dict[str, Any]:
+def _schema(name: str) -> dict[str, Any]:
+    return {"schema": {"$ref": f"#/components/schemas/{name}"}}
+
+
+def _intake(
+    operation: str, *, summary: str, names: tuple[str, ...], body: str, answer: str, query: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """One ingest route; ``query`` are the text parameters it takes beside ``dry_run``, with what they say."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     return {
-        "operationId": "post_predictions" + ("" if "version" in names else "_newest_live"),
+        "operationId": operation,
         "tags": ["ingest"],
         "summary": summary,
         "description": "200 is sent only after the transaction has committed to disk.",
         "parameters": [
             *({"name": name, "in": "path", "required": True, "schema": _NAME} for name in names),
             {"name": "dry_run", "in": "query", "schema": {"type": "boolean"}, "description": "answer, store nothing"},
+            *(
+                {"name": name, "in": "query", "schema": {"type": "string"}, "description": text}
+                for name, text in (query or {}).items()
+            ),
             _header("Idempotency-Key", description="the same key and body again gives the first answer"),
             _header("Content-Encoding", description="how the body is compressed", values=["gzip", "zstd", "identity"]),
             _header("Prefer", description="refuse all for one bad record", values=["handling=strict"]),
@@ -86,7 +120,7 @@ def _predictions(*, summary: str, names: tuple[str, ...]) -> dict[str, Any]:
         "requestBody": {
             "required": True,
             "content": {
-                "application/json": {"schema": {"$ref": "#/components/schemas/Records"}},
+                "application/json": _schema(body),
                 "application/x-ndjson": {"schema": {"type": "string"}},
                 **dict.fromkeys(_TABLES, binary),
             },
@@ -94,17 +128,35 @@ def _predictions(*, summary: str, names: tuple[str, ...]) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "stored, on disk",
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/IngestAnswer"}}},
+                "content": {"application/json": _schema(answer)},
             },
             **{
                 status: {
                     "description": text,
-                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                    "content": {"application/problem+json": _schema("Problem")},
                 }
                 for status, text in _PROBLEMS.items()
             },
         },
     }
+
+
+_HOT = {
+    f"{V}/predictions": _intake(
+        "post_predictions", summary="Store records of a version", names=("model", "version"), body="Records",
+        answer="IngestAnswer",
+    ),
+    f"{M}/predictions": _intake(
+        "post_predictions_newest_live", summary="Store records of the newest live version", names=("model",),
+        body="Records", answer="IngestAnswer",
+    ),
+    f"{M}/labels": _intake(
+        "post_labels", summary="Store labels of records of any version", names=("model",), body="LabelRecords",
+        answer="LabelAnswer",
+        query={"id": "the field with the record's id", "label": "the field with the label",
+               "timestamp": "the field with the prediction's time"},
+    ),
+}  # fmt: skip
 
 
 def openapi_document(application: FastAPI) -> dict[str, Any]:
@@ -116,11 +168,7 @@ def openapi_document(application: FastAPI) -> dict[str, Any]:
         )  # fmt: skip
         document.setdefault("components", {}).setdefault("schemas", {}).update(SCHEMAS)
         paths = document["paths"]
-        paths.setdefault(f"{V}/predictions", {})["post"] = _predictions(
-            summary="Store records of a version", names=("model", "version")
-        )
-        paths.setdefault(f"{M}/predictions", {})["post"] = _predictions(
-            summary="Store records of the newest live version", names=("model",)
-        )
+        for path, operation in _HOT.items():
+            paths.setdefault(path, {})["post"] = operation
         application.openapi_schema = document
     return application.openapi_schema

@@ -1,4 +1,4 @@
-"""Quarantined records: listed with their reasons, put back through ingest."""
+"""Quarantined records and labels: listed with their reasons, put back through ingest."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from starlette.responses import Response
 
 from monitor.api.params import ModelName, Page, VersionName
 from monitor.api.render import answer, page
-from monitor.api.routing import Operation, V
+from monitor.api.routing import M, Operation, V
 from monitor.api.services import Parts
 from monitor.ingest.replay import replay_quarantine
 from monitor.model.time import rfc3339
-from monitor.store import quarantine, versions
-from monitor.store.quarantine import QuarantineRow
+from monitor.store import label_quarantine, models, quarantine, versions
+from monitor.store.kept_aside import QuarantineRow
 
 
 def list_quarantine(model: ModelName, version: VersionName, asked: Page, services: Parts) -> Response:
@@ -22,10 +22,21 @@ def list_quarantine(model: ModelName, version: VersionName, asked: Page, service
     with services.store.read() as conn:
         _, found = versions.get_version(conn, model=model, version=version)
         stored = quarantine.list_quarantine(conn, version_id=found.id, after=after, limit=asked.limit + 1)
-    shown = stored[: asked.limit]
-    return page(
-        [quarantine_shape(row) for row in shown], following=[shown[-1].id] if len(stored) > asked.limit else None
-    )
+    return _shown(stored, limit=asked.limit)
+
+
+def list_label_quarantine(model: ModelName, asked: Page, services: Parts) -> Response:
+    """Labels that could not be used and wait, oldest first."""
+    (after,) = asked.after(int) or [0]
+    with services.store.read() as conn:
+        found = models.get_model(conn, name=model)
+        stored = label_quarantine.list_quarantine(conn, model_id=found.id, after=after, limit=asked.limit + 1)
+    return _shown(stored, limit=asked.limit)
+
+
+def _shown(stored: list[QuarantineRow], *, limit: int) -> Response:
+    shown = stored[:limit]
+    return page([quarantine_shape(row) for row in shown], following=[shown[-1].id] if len(stored) > limit else None)
 
 
 def replay(model: ModelName, version: VersionName, services: Parts) -> Response:
@@ -37,8 +48,13 @@ def replay(model: ModelName, version: VersionName, services: Parts) -> Response:
     return answer(replayed.to_json())
 
 
+def replay_label_quarantine(model: ModelName, services: Parts) -> Response:
+    """Puts the oldest thousand waiting labels through ingest again, in one transaction."""
+    return answer(services.ingest.replay_labels(model).to_json())
+
+
 def quarantine_shape(row: QuarantineRow) -> dict[str, Any]:
-    """A quarantined record as the API shows it; ``record`` is what was sent, as text."""
+    """A quarantined record or label as the API shows it; ``record`` is what was sent, as text."""
     return {
         "id": row.id, "received_at": rfc3339(row.received_us), "index": row.position, "code": row.code,
         "message": row.message, "record": row.raw,
@@ -50,4 +66,8 @@ OPERATIONS = (
               summary="Records that could not be used, with reasons", answers={200: "a page"}),
     Operation(method="POST", path=f"{V}/quarantine/replay", endpoint=replay, tag="ingest",
               summary="Put quarantined records back through ingest", answers={200: "what became of them"}),
+    Operation(method="GET", path=f"{M}/labels/quarantine", endpoint=list_label_quarantine, tag="ingest",
+              summary="Labels that could not be used, with reasons", answers={200: "a page"}),
+    Operation(method="POST", path=f"{M}/labels/quarantine/replay", endpoint=replay_label_quarantine, tag="ingest",
+              summary="Put quarantined labels back through ingest", answers={200: "what became of them"}),
 )  # fmt: skip

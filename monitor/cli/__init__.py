@@ -15,6 +15,7 @@ def build() -> typer.Typer:
     from monitor.cli.check import check
     from monitor.cli.demo import demo
     from monitor.cli.ingest import ingest
+    from monitor.cli.labels import labels
     from monitor.cli.maintenance import doctor, migrate
     from monitor.cli.models import models, versions
     from monitor.cli.profile import profile
@@ -41,7 +42,7 @@ def build() -> typer.Typer:
     ) -> None:
         pass
 
-    for command in (serve, worker, check, profile, ingest, results, status, evaluate, migrate, doctor, demo):
+    for command in (serve, worker, check, profile, ingest, labels, results, status, evaluate, migrate, doctor, demo):
         app.command()(command)
     for group, name in ((models, "models"), (versions, "versions"), (reference, "reference")):
         app.add_typer(group, name=name)

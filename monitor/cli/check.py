@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ERROR, UNDECIDED = 2, 3
 _COLUMNS = ("column", "metric", "value", "threshold", "p_value", "rows", "status", "reason")
+_SHOWN_KINDS = ("performance", "estimate", "concept_drift")
 _SHOWN_METRICS = ("surprise", "psi", "missing", "invalid", "unseen", "rows", "columns")
 
 
@@ -125,7 +126,7 @@ def print_report(report: Report) -> None:
                 {name: getattr(row, name) for name in _COLUMNS}
                 | {"column": row.column or "(all)", "value": _whole(row.value) if row.metric == "rows" else row.value}
                 for row in window.rows
-                if row.metric in _SHOWN_METRICS or row.status == "alert"
+                if row.metric in _SHOWN_METRICS or row.kind in _SHOWN_KINDS or row.status == "alert"
             ),
             columns=_COLUMNS,
         )

@@ -6,12 +6,11 @@ import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
 from monitor.cli.output import print_fields, print_json, print_table
-from monitor.cli.server import Json, Token, Url, ask, listed, version_path
+from monitor.cli.server import Json, Token, Url, ask, listed, model_path, version_path
 from monitor.model.errors import Malformed
 
 models = typer.Typer(no_args_is_help=True, help="Models: list, get, put, delete.")
@@ -43,7 +42,7 @@ def get_model(model: Model, url: Url = None, token: Token = None, as_json: Json 
 
     Example: driftline models get churn
     """
-    _show(ask(url, token, "GET", _path(model)).json(), as_json=as_json)
+    _show(ask(url, token, "GET", model_path(model)).json(), as_json=as_json)
 
 
 @models.command("put")
@@ -68,7 +67,7 @@ def put_model(
     """
     given = {"task": task, "team": team, "description": description, "window": window, "lateness": lateness,
              "timezone": timezone, "false_alarms": false_alarms}  # fmt: skip
-    answer = ask(url, token, "PUT", _path(model), json=merged_body(body, given=given), repeat=True)
+    answer = ask(url, token, "PUT", model_path(model), json=merged_body(body, given=given), repeat=True)
     _show(answer.json(), as_json=as_json)
 
 
@@ -78,7 +77,7 @@ def delete_model(model: Model, url: Url = None, token: Token = None) -> None:
 
     Example: driftline models delete churn
     """
-    ask(url, token, "DELETE", _path(model))
+    ask(url, token, "DELETE", model_path(model))
 
 
 @versions.command("list")
@@ -87,7 +86,7 @@ def list_versions(model: Model, url: Url = None, token: Token = None, as_json: J
 
     Example: driftline versions list churn
     """
-    rows = listed(url, token, _path(model) + "/versions")
+    rows = listed(url, token, model_path(model) + "/versions")
     if as_json:
         print_json(rows)
         return
@@ -146,10 +145,6 @@ def merged_body(body: Path | None, *, given: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise Malformed(f"--body {body}: expected a JSON object")
     return fields | {name: value for name, value in given.items() if value is not None}
-
-
-def _path(model: str) -> str:
-    return f"models/{quote(model, safe='')}"
 
 
 def _show(fields: dict[str, Any], *, as_json: bool) -> None:

@@ -105,13 +105,22 @@ def listed(
         return list(islice(server.pages(path, params=params or {}), limit))
 
 
+def model_path(model: str, *rest: str) -> str:
+    """The path of a model below ``/api/v1``.
+
+    >>> model_path("churn", "labels")
+    'models/churn/labels'
+    """
+    return "/".join(["models", quote(model, safe=""), *rest])
+
+
 def version_path(model: str, version: str, *rest: str) -> str:
     """The path of a version below ``/api/v1``.
 
     >>> version_path("churn", "42", "status")
     'models/churn/versions/42/status'
     """
-    return "/".join(["models", quote(model, safe=""), "versions", quote(version, safe=""), *rest])
+    return model_path(model, "versions", quote(version, safe=""), *rest)
 
 
 def _wait(retry_after: str | None, *, attempt: int) -> float:

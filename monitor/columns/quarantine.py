@@ -26,6 +26,9 @@ REASONS = {
     "id_too_long": f"over {MAX_ID_CHARS} characters",
     "id_control_characters": "has control characters",
     "id_surrogate": "has a lone surrogate, which is no text",
+    "id_missing": "expected the id of the record that the label is for",
+    "label_missing": "expected a label; null withdraws one",
+    "label_invalid": "expected a finite number for regression, else a text, a number or a boolean",
 }
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 

@@ -18,17 +18,15 @@ from monitor.columns.batch import ID, TIMESTAMP, TIMESTAMP_TYPE, companion_of, f
 from monitor.columns.coerce import Coerced, coerce, finite, stored_type
 from monitor.columns.conform import stored_columns
 from monitor.columns.flatten import flat_columns
-from monitor.columns.identity import Ids, parse_ids
-from monitor.columns.instants import LATEST_US, MISSING, OUT_OF_RANGE, READABLE, UNREADABLE, Instants, parse_instants
+from monitor.columns.identity import Ids
+from monitor.columns.instants import LATEST_US, MISSING
 from monitor.columns.quarantine import Quarantined, name_fault, reason_message
 from monitor.columns.roles import Roles, stored_names
-from monitor.columns.sent import plain, typed_as_sent
+from monitor.columns.sent import typed_as_sent
 from monitor.columns.text import json_text
+from monitor.columns.who_and_when import Sent, sent_ids, sent_instants, unusable
 from monitor.model.errors import InvalidInput
 from monitor.model.schema import Schema
-
-Sent = Mapping[str, tuple[pa.Array, str]]
-_STATE_CODES = {UNREADABLE: "timestamp_unreadable", OUT_OF_RANGE: "timestamp_out_of_range"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +94,8 @@ def canonical_columns(
     make_ids: Callable[[int], pa.Array] | None = None,
 ) -> Canonical:
     """The canonical form of sent columns under stored names; ``raw`` of quarantined rows is left empty."""
-    instants, ids = _instants(columns, rows), _ids(columns, rows)
-    quarantined = _unusable(instants, ids, columns=columns, latest_us=latest_us)
+    instants, ids = sent_instants(columns, rows=rows), sent_ids(columns, rows=rows)
+    quarantined = unusable(instants, ids, columns=columns, latest_us=latest_us)
     kept = np.arange(rows, dtype=np.int64)
     if quarantined:
         kept = np.delete(kept, [q.index for q in quarantined])
@@ -177,20 +175,6 @@ def _count_invalid(name: str, coerced: Coerced, counts: _Counts) -> int:
     return invalid
 
 
-def _instants(columns: Sent, rows: int) -> Instants:
-    if TIMESTAMP not in columns:
-        return Instants(np.zeros(rows, np.int64), np.full(rows, MISSING, np.int8))
-    array, form = columns[TIMESTAMP]
-    return parse_instants(plain(array), form=form)
-
-
-def _ids(columns: Sent, rows: int) -> Ids:
-    if ID not in columns:
-        return Ids(pa.nulls(rows, pa.string()))
-    array, form = columns[ID]
-    return parse_ids(plain(array), form=form)
-
-
 def _whole_ids(texts: pa.Array, own: NDArray[np.bool_], make_ids: Callable[[int], pa.Array] | None) -> pa.Array:
     if own.all():
         return texts
@@ -199,23 +183,6 @@ def _whole_ids(texts: pa.Array, own: NDArray[np.bool_], make_ids: Callable[[int]
     if not own.any():
         return make_ids(len(own))
     return pc.replace_with_mask(texts, pa.array(~own), make_ids(int((~own).sum())))
-
-
-def _unusable(instants: Instants, ids: Ids, *, columns: Sent, latest_us: int) -> tuple[Quarantined, ...]:
-    late = (instants.state == READABLE) & (instants.us > latest_us)
-    rows = np.flatnonzero(late | (instants.state == UNREADABLE) | (instants.state == OUT_OF_RANGE)).tolist()
-    if not rows and not ids.faults:
-        return ()
-    found: dict[int, Quarantined] = {}
-    for row, (code, sent) in ids.faults.items():
-        found[row] = Quarantined(index=row, code=code, field=ID, raw="",
-                                 message=reason_message(code, field=ID, found=sent))  # fmt: skip
-    for row in rows:
-        code = _STATE_CODES.get(int(instants.state[row]), "future")
-        sent = str(columns[TIMESTAMP][0][row])
-        found.setdefault(row, Quarantined(index=row, code=code, field=TIMESTAMP, raw="",
-                                          message=reason_message(code, field=TIMESTAMP, found=sent)))  # fmt: skip
-    return tuple(found[row] for row in sorted(found))
 
 
 def _with_raw(canonical: Canonical, table: pa.RecordBatch) -> Canonical:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,14 +12,20 @@ import numpy as np
 import pyarrow as pa
 
 from monitor.columns.batch import ID, TIMESTAMP
-from monitor.columns.quarantine import FUTURE_US, Quarantined, reason_message
+from monitor.columns.quarantine import FUTURE_US, Quarantined
 from monitor.columns.roles import Roles
 from monitor.columns.table import Canonical, canonical_batch, canonical_columns
 from monitor.columns.text import json_text
-from monitor.ingest.decode_json import Slice, json_slices, ndjson_slices, nothing_readable
+from monitor.ingest.decode_json import (
+    Slice,
+    check_readable,
+    json_slices,
+    ndjson_slices,
+    readable_records,
+    with_raw_text,
+)
 from monitor.ingest.limits import MAX_ERRORS_SHOWN, Limits
 from monitor.ingest.loose import loose_columns
-from monitor.ingest.parse_json import UNREADABLE
 from monitor.ingest.plan import RecordPlan
 from monitor.ingest.tables import READERS, Table, as_text, check_cells, check_columns
 from monitor.ingest.typed import typed_canonical
@@ -89,8 +94,8 @@ def read_body(body: bytes, *, media_type: str, reading: Reading) -> Received:
         slices = json_slices if media_type == JSON_TYPES[0] else ndjson_slices
         cut = slices(body, plan=reading.plan, limits=reading.limits)
         received = assembled((_json_part(s, reading) for s in cut), reading)
-        if received.quarantined and all(q.code == "malformed" for q in received.quarantined) and not received.stored:
-            raise nothing_readable()
+        if not received.stored:
+            check_readable(received.quarantined)
         return received
     return assembled([_table_part(READERS[media_type](body, limits=reading.limits), reading)], reading)
 
@@ -127,22 +132,13 @@ def _json_part(cut: Slice, reading: Reading) -> Part:
         make_ids=partial(make_ids, now_us=reading.received_us),
     )  # fmt: skip
     if canonical.quarantined:
-        texts = cut.texts()
-        kept = tuple(replace(q, raw=json_text(json.loads(bytes(texts[q.index])))) for q in canonical.quarantined)
-        canonical = replace(canonical, quarantined=kept)
+        canonical = replace(canonical, quarantined=tuple(with_raw_text(canonical.quarantined, cut)))
     positions = np.arange(cut.first, cut.first + len(cut.structs), dtype=np.int64)
     return Part(canonical, positions, [], len(cut.structs))
 
 
 def _loose_part(cut: Slice, reading: Reading) -> Part:
-    values = list(cut.values or ())
-    texts = cut.texts()
-    unreadable = [
-        _unreadable(i, bytes(texts[i]).decode("utf-8", "backslashreplace"))
-        for i, v in enumerate(values) if v is UNREADABLE
-    ]  # fmt: skip
-    readable = [i for i, v in enumerate(values) if v is not UNREADABLE]
-    records = values if len(readable) == len(values) else [values[i] for i in readable]
+    records, readable, unreadable = readable_records(cut)
     loose = loose_columns(records, schema=reading.schema, roles=reading.roles, limits=reading.limits)
     canonical = canonical_columns(
         loose.columns, rows=len(loose.positions), schema=reading.schema, received_us=reading.received_us,
@@ -156,12 +152,7 @@ def _loose_part(cut: Slice, reading: Reading) -> Part:
     )
     faulty = [replace(q, index=cut.first + int(within[q.index])) for q in loose.quarantined]
     faulty += [replace(q, index=cut.first + q.index) for q in unreadable]
-    return Part(canonical, positions + cut.first, faulty, len(values))
-
-
-def _unreadable(position: int, line: str) -> Quarantined:
-    return Quarantined(index=position, code="malformed", field="line", raw=json_text(line),
-                       message=reason_message("malformed", field="line", found=line))  # fmt: skip
+    return Part(canonical, positions + cut.first, faulty, len(cut.values or ()))
 
 
 def _table_part(table: Table, reading: Reading) -> Part:

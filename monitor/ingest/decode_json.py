@@ -6,16 +6,19 @@ that does not fit sends only its own slice the general way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 
+from monitor.columns.quarantine import Quarantined, reason_message
+from monitor.columns.text import json_text
 from monitor.ingest.limits import Limits, TooManyRecords
-from monitor.ingest.parse_json import parse_body, parse_lines, scan_records
-from monitor.ingest.plan import RecordPlan
+from monitor.ingest.parse_json import UNREADABLE, parse_body, parse_lines, scan_records
+from monitor.ingest.shapes import Shapes, put_first
 from monitor.ingest.structure import check_line, check_values, structure_of
 from monitor.model.errors import InvalidInput, Malformed
 
@@ -46,7 +49,7 @@ class Slice:
     texts: Callable[[], Sequence[bytes | msgspec.Raw]] = tuple
 
 
-def json_slices(body: bytes, *, plan: RecordPlan | None, limits: Limits) -> Iterator[Slice]:
+def json_slices(body: bytes, *, plan: Shapes | None, limits: Limits) -> Iterator[Slice]:
     """The slices of an ``application/json`` body."""
     if len(body) <= _WHOLE_BYTES:
         structs = None if plan is None else body_structs(body, plan)
@@ -80,7 +83,7 @@ def json_slices(body: bytes, *, plan: RecordPlan | None, limits: Limits) -> Iter
         first += len(raw_part)
 
 
-def ndjson_slices(body: bytes, *, plan: RecordPlan | None, limits: Limits) -> Iterator[Slice]:
+def ndjson_slices(body: bytes, *, plan: Shapes | None, limits: Limits) -> Iterator[Slice]:
     """The slices of an ``application/x-ndjson`` body; blank lines are nothing."""
     ends = body.count(b"\n")
     if ends > 2 * limits.max_records:  # a blank line behind each may be; objects for more are not made
@@ -145,44 +148,70 @@ def _texts(body: bytes, first: int) -> Sequence[msgspec.Raw]:
     return _RAW_BODY.decode(body).records[first : first + SLICE_RECORDS]
 
 
-def body_structs(body: bytes, plan: RecordPlan) -> Sequence[Any] | None:
+def body_structs(body: bytes, plan: Shapes) -> Sequence[Any] | None:
     """The records of ``{"records": […]}`` by the plan's structs; None when they do not all fit one of its shapes."""
-    for flat in (plan.flat_first, not plan.flat_first):
+    for shape in plan.shapes:
         try:
-            decoded: Any = (plan.flat_body if flat else plan.nested_body).decode(body)
+            decoded: Any = shape.body.decode(body)
         except _NOT_JSON:
             continue
-        plan.flat_first = flat  # the shape that fitted last is tried first
+        put_first(plan, shape)
         records: Sequence[Any] = decoded.records
         return records
     return None
 
 
-def line_structs(body: bytes, plan: RecordPlan) -> Sequence[Any] | None:
+def line_structs(body: bytes, plan: Shapes) -> Sequence[Any] | None:
     """The records of lines by the plan's structs; None when they do not all fit, or are not one a line."""
     lines = sum(1 for line in body.split(b"\n") if line and not line.isspace())
-    for flat in (plan.flat_first, not plan.flat_first):
+    for shape in plan.shapes:
         try:
-            records: Sequence[Any] = (plan.flat_line if flat else plan.nested_line).decode_lines(body)
+            records: Sequence[Any] = shape.line.decode_lines(body)
         except _NOT_JSON:
             continue
         if len(records) == lines:
-            plan.flat_first = flat
+            put_first(plan, shape)
             return records
     return None
 
 
-def _list_structs(text: bytes, plan: RecordPlan) -> Sequence[Any] | None:
-    for flat in (plan.flat_first, not plan.flat_first):
+def _list_structs(text: bytes, plan: Shapes) -> Sequence[Any] | None:
+    for shape in plan.shapes:
         try:
-            records: Sequence[Any] = (plan.flat_list if flat else plan.nested_list).decode(text)
+            records: Sequence[Any] = shape.list.decode(text)
         except _NOT_JSON:
             continue
-        plan.flat_first = flat
+        put_first(plan, shape)
         return records
     return None
 
 
-def nothing_readable() -> Malformed:
-    """The error of a body of which no line is JSON."""
-    return Malformed("no line of the body is JSON: expected one Record a line")
+def with_raw_text(quarantined: Iterable[Quarantined], cut: Slice) -> list[Quarantined]:
+    """The records of a slice of structs with what was sent."""
+    texts = cut.texts()
+    return [replace(q, raw=json_text(json.loads(bytes(texts[q.index])))) for q in quarantined]
+
+
+def readable_records(cut: Slice) -> tuple[list[Any], list[int], list[Quarantined]]:
+    """The values of a slice, their places in it, and the lines that are no JSON."""
+    values = list(cut.values or ())
+    texts = cut.texts()
+    unreadable = [
+        _unreadable(i, bytes(texts[i]).decode("utf-8", "backslashreplace"))
+        for i, v in enumerate(values) if v is UNREADABLE
+    ]  # fmt: skip
+    if not unreadable:
+        return values, list(range(len(values))), []
+    readable = [i for i, v in enumerate(values) if v is not UNREADABLE]
+    return [values[i] for i in readable], readable, unreadable
+
+
+def _unreadable(position: int, line: str) -> Quarantined:
+    return Quarantined(index=position, code="malformed", field="line", raw=json_text(line),
+                       message=reason_message("malformed", field="line", found=line))  # fmt: skip
+
+
+def check_readable(quarantined: Sequence[Quarantined]) -> None:
+    """``Malformed`` where no line of a body without usable records is JSON."""
+    if quarantined and all(q.code == "malformed" for q in quarantined):
+        raise Malformed("no line of the body is JSON: expected one Record a line")

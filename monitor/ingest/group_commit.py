@@ -1,6 +1,7 @@
-"""Group commit: one writer thread stores whatever requests have gathered, in one durable transaction.
+"""Group commit: one writer thread stores whatever requests have gathered, predictions and labels, in one durable
+transaction.
 
-Keys are inserted first and only the winners' records join; a conflict, or a version deleted meanwhile, costs
+Keys are inserted first and only the winners' records join; a conflict, or a version or model deleted meanwhile, costs
 nobody else anything. An answer leaves only after the commit has returned.
 """
 
@@ -13,9 +14,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from monitor.ingest.work import ROUTE, Committed, Work, merged
+from monitor.ingest.stored import count_stored, live_scopes, store_labels, store_predictions
+from monitor.ingest.work import Committed, PredictionWork, Work, merged
 from monitor.model.errors import DriftlineError, InvalidInput, NotFound, Unavailable
-from monitor.store import Store, batches, keys, models, quarantine
+from monitor.store import Store, keys
 from monitor.store.keys import KeyAnswer
 from monitor.telemetry import Telemetry
 
@@ -106,50 +108,36 @@ class GroupCommitter:
         except Exception:
             if len(group) > 1:
                 return [outcome for work in group for outcome in self._outcomes([work])]
-            _log.exception("a request of version %s could not be stored", group[0].target.version.id)
+            _log.exception("a request of %s could not be stored", group[0].subject)
             return [Unavailable("the records could not be stored: the server's log says why", retry_after_seconds=5)]
         self._telemetry.commit_seconds.observe(time.perf_counter() - began)
         return outcomes
 
     def _commit(self, group: list[Work]) -> list[Outcome]:
-        free = merged([w for w in group if w.key is None])
+        free = merged([w for w in group if isinstance(w, PredictionWork) and w.key is None])
         with self._store.write() as conn:
-            live = models.live_version_ids(conn, ids={w.target.version.id for w in group})
-            keyed = [w for w in group if w.key is not None and w.target.version.id in live]
-            claims = [(w.target.version.id, ROUTE, w.key or "", w.digest) for w in keyed]
+            live = live_scopes(conn, scopes={w.scope for w in group})
+            keyed = [w for w in group if w.key is not None and w.scope in live]
+            claims = [(w.scope, w.route, w.key or "", w.digest) for w in keyed]
             won = keys.claim_keys(conn, claims, now_us=self._clock()) if claims else set()
             outcomes: list[Outcome] = []
             winners: list[Work] = []
             for work in group:
-                claim = (work.target.version.id, ROUTE, work.key or "")
-                if work.target.version.id not in live:
-                    outcomes.append(_gone(work))
+                claim = (work.scope, work.route, work.key or "")
+                if work.scope not in live:
+                    outcomes.append(NotFound(f"{work.subject} was deleted meanwhile"))
                 elif work.key is None or claim in won:
                     won.discard(claim)  # of two in one group the first is the winner
                     winners.append(work)
                     outcomes.append(Committed(work.answer))
                 else:
-                    stored = keys.find_key(conn, version_id=claim[0], route=ROUTE, key=claim[2])
+                    stored = keys.find_key(conn, version_id=claim[0], route=claim[1], key=claim[2])
                     outcomes.append(_replayed(stored, work))
-            new = [b for b in free if b.version_id in live] + merged([w for w in winners if w.key is not None])
-            new += [b for w in winners for b in w.batches]
-            batches.insert_batches(conn, new)
-            quarantine.insert_quarantine(conn, [q for w in winners for q in w.quarantine])
+            store_predictions(conn, winners, merged_before=[b for b in free if b.version_id in live])
+            store_labels(conn, winners)
             keys.save_answers(conn, [_key_answer(w) for w in winners if w.key is not None])
-        self._count(winners)
+        count_stored(self._telemetry, winners)
         return outcomes
-
-    def _count(self, stored: list[Work]) -> None:
-        counts: dict[tuple[str, str], list[int]] = {}
-        for work in stored:
-            sums = counts.setdefault((work.target.model.name, work.target.version.name), [0, 0, 0])
-            sums[0] += work.stored
-            sums[1] += len(work.quarantine)
-            sums[2] += work.duplicates
-        for (model, version), sums in counts.items():
-            for result, count in zip(("stored", "quarantined", "duplicate"), sums, strict=True):
-                if count:
-                    self._telemetry.records.labels(model, version, result).inc(count)
 
 
 def replay(stored: keys.StoredAnswer, *, digest: str, key: str) -> Committed:
@@ -193,10 +181,5 @@ def _replayed(stored: keys.StoredAnswer | None, work: Work) -> Outcome:
         return error
 
 
-def _gone(work: Work) -> NotFound:
-    target = work.target
-    return NotFound(f"version {target.version.name!r} of model {target.model.name!r} was deleted meanwhile")
-
-
 def _key_answer(work: Work) -> KeyAnswer:
-    return KeyAnswer(version_id=work.target.version.id, route=ROUTE, key=work.key or "", status=200, answer=work.answer)
+    return KeyAnswer(version_id=work.scope, route=work.route, key=work.key or "", status=200, answer=work.answer)

@@ -17,6 +17,7 @@ from monitor.columns.batch import ID, TIMESTAMP, TIMESTAMP_TYPE
 from monitor.columns.coerce import coerce, stored_type
 from monitor.columns.conform import stored_columns
 from monitor.columns.sent import as_sent
+from monitor.ingest.shapes import Shape
 from monitor.model.schema import Column, Schema
 
 _SCALAR = str | int | float | bool | None
@@ -52,13 +53,7 @@ class RecordPlan:
         self._places = _places(others)
         self.nested = _nested_struct(features, others, dropped)
         self.flat = _flat_struct(features, others, dropped, schema)
-        self.nested_body = msgspec.json.Decoder(msgspec.defstruct("Body", [("records", list[self.nested])]))  # type: ignore[name-defined]
-        self.flat_body = msgspec.json.Decoder(msgspec.defstruct("FlatBody", [("records", list[self.flat])]))  # type: ignore[name-defined]
-        self.nested_list = msgspec.json.Decoder(list[self.nested])  # type: ignore[name-defined]
-        self.flat_list = msgspec.json.Decoder(list[self.flat])  # type: ignore[name-defined]
-        self.nested_line = msgspec.json.Decoder(self.nested)
-        self.flat_line = msgspec.json.Decoder(self.flat)
-        self.flat_first = False
+        self.shapes: tuple[Shape, ...] = (Shape(self.nested), Shape(self.flat))
 
     def row(self, record: Any) -> tuple[Any, ...]:
         """The row of a decoded record, nested or flat."""

@@ -52,7 +52,7 @@ def replay_quarantine(
             new = [new_batch(b, target=target, received_us=now_us) for b in received.batches]
             batches.insert_batches(conn, new)
             still = [
-                replace(quarantine_row(q, target=target, received_us=now_us, roles=rows[0].roles),
+                replace(quarantine_row(q, owner_id=target.version.id, received_us=now_us, roles=rows[0].roles),
                         position=rows[q.index].position, raw=rows[q.index].raw)
                 for q in received.quarantined
             ]  # fmt: skip

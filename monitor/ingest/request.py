@@ -14,7 +14,8 @@ from monitor.model.errors import InvalidInput, UnsupportedMedia
 from monitor.model.names import nearest
 
 NO_ROLES = Roles()
-_KNOWN_PARAMETERS = ("dry_run", *(a.name for a in ARGUMENTS))
+PREDICTION_PARAMETERS = ("dry_run", *(a.name for a in ARGUMENTS))
+LABEL_PARAMETERS = ("dry_run", "id", "label", "timestamp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +43,13 @@ class Head:
     key: str | None = None
 
 
-def head_of(headers: Iterable[tuple[bytes, bytes]], query: bytes) -> Head:
-    """The request's head out of ASGI headers and query string; client errors for what is not understood."""
+def head_of(
+    headers: Iterable[tuple[bytes, bytes]], query: bytes, *, parameters: tuple[str, ...] = PREDICTION_PARAMETERS
+) -> Head:
+    """The request's head out of ASGI headers and query string; client errors for what is not understood.
+
+    ``parameters`` are the names that the route takes in its query.
+    """
     media_type = encoding = prefer = b""
     length = key = None
     for name, value in headers:
@@ -57,19 +63,21 @@ def head_of(headers: Iterable[tuple[bytes, bytes]], query: bytes) -> Head:
             key = _key(value.decode("latin-1"))
         elif name == b"prefer":
             prefer = value
-    asked = _asked(media_type.decode("latin-1"), encoding.decode("latin-1"), prefer.decode("latin-1"), query)
+    asked = _asked(
+        media_type.decode("latin-1"), encoding.decode("latin-1"), prefer.decode("latin-1"), query, parameters
+    )
     return Head(asked, length, key)
 
 
 @lru_cache(maxsize=1024)
-def _asked(media_type: str, encoding: str, prefer: str, query: bytes) -> Asked:
+def _asked(media_type: str, encoding: str, prefer: str, query: bytes, known: tuple[str, ...]) -> Asked:
     parameters = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
     return Asked(
         media_type=_media_type(media_type),
         encoding=encoding,
         strict="handling=strict" in prefer.lower().replace(" ", ""),
         dry_run=_dry_run(parameters) if parameters else False,
-        roles=_roles(parameters) if parameters else NO_ROLES,
+        roles=_roles(parameters, known) if parameters else NO_ROLES,
     )
 
 
@@ -103,11 +111,9 @@ def _dry_run(parameters: list[tuple[str, str]]) -> bool:
     return value in ("true", "1")
 
 
-def _roles(parameters: list[tuple[str, str]]) -> Roles:
+def _roles(parameters: list[tuple[str, str]], known: tuple[str, ...]) -> Roles:
     for name, _ in parameters:
-        if name not in _KNOWN_PARAMETERS:
-            raise InvalidInput(
-                f"query parameter {name[:60]!r} is not known{nearest(name, _KNOWN_PARAMETERS)}", code="parameter"
-            )
+        if name not in known:
+            raise InvalidInput(f"query parameter {name[:60]!r} is not known{nearest(name, known)}", code="parameter")
     roles = Roles.from_query(parameters)
     return NO_ROLES if roles == NO_ROLES else roles

@@ -1,23 +1,20 @@
-"""Which version a request writes to, kept for a second: (model, version) → its schema and decoders."""
+"""What a request writes to, kept for a second: a version with its schema and decoders, or a model for labels."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from monitor.ingest.plan import RecordPlan
+from monitor.ingest.remembered import Remembered
 from monitor.model.entities import Model, Version
-from monitor.model.errors import Conflict, NotFound
+from monitor.model.errors import Conflict, InvalidInput, NotFound
 from monitor.model.names import valid_name
 from monitor.model.schema import Schema
 from monitor.store import Store, models, schemas
 
-TTL_SECONDS = 1.0
-_KEPT = 10_000
 _PLANS_KEPT = 256
 
 
@@ -32,56 +29,40 @@ class Target:
 
 
 class Targets:
-    """Looks versions up, from memory for at most ``TTL_SECONDS``; safe to ask from several threads."""
+    """Looks versions up, from memory for at most a second; safe to ask from several threads."""
 
     def __init__(self, store: Store, *, clock: Callable[[], int], auto_create: bool) -> None:
         self._store = store
         self._clock = clock
         self._auto_create = auto_create
         self._lock = threading.Lock()
-        self._found: OrderedDict[tuple[str, str | None], tuple[float, Target]] = OrderedDict()
         self._plans: OrderedDict[int, RecordPlan] = OrderedDict()
-        self._loading: dict[tuple[str, str | None], asyncio.Task[Target]] = {}
-        self._generation = 0
+        self._known = Remembered(self._made)
 
     def invalidate(self) -> None:
         """Forget everything: the next request of each version reads the store."""
-        with self._lock:
-            self._generation += 1
-            self._found.clear()
+        self._known.invalidate()
 
     async def get(self, model: str, version: str | None) -> Target:
         """The target (``version`` None: the newest live one), or ``NotFound`` that says how to create it."""
-        key = (model, version)
-        known = self._found.get(key)
-        if known is not None and known[0] > time.monotonic():
-            return known[1]
-        loading = self._loading.get(key)
-        if loading is None:  # one reader a version, however many requests wait
-            loading = asyncio.ensure_future(asyncio.to_thread(self.load, model, version))
-            self._loading[key] = loading
-            loading.add_done_callback(lambda _: self._loading.pop(key, None))
-        return await asyncio.shield(loading)
+        return await self._known.get((model, version))
 
     def load(self, model: str, version: str | None) -> Target:
         """The target as stored now (made first where that is allowed)."""
-        generation = self._generation
+        return self._known.load((model, version))
+
+    def _made(self, key: tuple[str, str | None]) -> Target:
+        model, version = key
         valid_name(model, kind="model")
         if version is not None:
             valid_name(version, kind="version")
         try:
-            target = self._read(model, version)
+            return self._read(model, version)
         except NotFound:
             if not self._auto_create:
                 raise
             self._create(model, version or "1")
-            target = self._read(model, version)
-        with self._lock:
-            if generation == self._generation:
-                self._found[model, version] = (time.monotonic() + TTL_SECONDS, target)
-                while len(self._found) > _KEPT:
-                    self._found.popitem(last=False)
-        return target
+            return self._read(model, version)
 
     def _read(self, model: str, version: str | None) -> Target:
         with self._store.read() as conn:
@@ -115,3 +96,36 @@ class Targets:
                 )
             except Conflict:  # another request made it first
                 return
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTarget:
+    """A model that labels are for, with the ids of its versions, the newest first."""
+
+    model: Model
+    version_ids: tuple[int, ...]
+
+
+class LabelTargets:
+    """Looks models up, from memory for at most a second; labels make no model."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known = Remembered(self._read)
+        self.get = self._known.get
+        self.load = self._known.load
+        self.invalidate = self._known.invalidate
+
+    def _read(self, model: str) -> LabelTarget:
+        valid_name(model, kind="model")
+        with self._store.read() as conn:
+            found = models.get_model(conn, name=model)
+            versions = models.list_versions(conn, model_id=found.id)
+        if found.task == "none":
+            raise InvalidInput(
+                f"model {model!r} has the task 'none', for which labels mean nothing: set its task first, with "
+                f'PUT /api/v1/models/{model} {{"task": "binary_classification"}}, "multiclass_classification" or '
+                '"regression", and send the labels again',
+                code="no_task",
+            )
+        return LabelTarget(found, tuple(sorted((v.id for v in versions), reverse=True)))

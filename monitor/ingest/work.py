@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitor.columns.batch import TIMESTAMP, encode_batch, encode_buffer
-from monitor.ingest.targets import Target
+from monitor.ingest.targets import LabelTarget, Target
 from monitor.store.batches import NewBatch
+from monitor.store.keys import model_scope
+from monitor.store.labels import LabelBatch
 from monitor.store.quarantine import QuarantineRow
 
-ROUTE = "predictions"
+MAX_LABELS_A_BATCH = 1 << 20  # a label's place among all is its batch's id and 20 bits of position in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +28,85 @@ class Committed:
     replayed: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Work:
-    """One request ready to store: encoded batches, or rows to be merged with other requests' rows."""
+    """One request ready to store, of either kind. Its key is unique within ``route`` and ``scope``."""
 
-    target: Target
+    route: ClassVar[str]
     answer: bytes
     received_us: int
     future: asyncio.Future[Committed]
-    batches: Sequence[NewBatch] = ()
-    ids: Sequence[str] = ()
-    instants_us: Sequence[int] = ()
-    rows: Sequence[tuple[Any, ...]] = ()
     quarantine: Sequence[QuarantineRow] = ()
     key: str | None = None
     digest: str = ""
     stored: int = 0
+
+    @property
+    def scope(self) -> int:
+        """The version's id, or ``model_scope`` of the model's."""
+        raise NotImplementedError
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it will write."""
+        raise NotImplementedError
+
+    @property
+    def subject(self) -> str:
+        """What it writes to, in words."""
+        raise NotImplementedError
+
+
+@dataclass(slots=True, kw_only=True)
+class PredictionWork(Work):
+    """Records of a version: encoded batches, or rows to be merged with other requests' rows."""
+
+    route: ClassVar[str] = "predictions"
+    target: Target
+    batches: Sequence[NewBatch] = ()
+    ids: Sequence[str] = ()
+    instants_us: Sequence[int] = ()
+    rows: Sequence[tuple[Any, ...]] = ()
     duplicates: int = 0
+
+    @property
+    def scope(self) -> int:
+        """The version's id."""
+        return self.target.version.id
 
     @property
     def size(self) -> int:
         """About how many bytes it will write."""
         return sum(len(b.payload) for b in self.batches) + 512 * len(self.rows)
+
+    @property
+    def subject(self) -> str:
+        """The version."""
+        return f"version {self.target.version.name!r} of model {self.target.model.name!r}"
+
+
+@dataclass(slots=True, kw_only=True)
+class LabelWork(Work):
+    """Labels of a model: encoded batches."""
+
+    route: ClassVar[str] = "labels"
+    target: LabelTarget
+    batches: Sequence[LabelBatch] = ()
+
+    @property
+    def scope(self) -> int:
+        """What stands for the model."""
+        return model_scope(self.target.model.id)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it will write."""
+        return sum(len(b.payload) for b in self.batches)
+
+    @property
+    def subject(self) -> str:
+        """The model."""
+        return f"model {self.target.model.name!r}"
 
 
 def new_batch(batch: pa.RecordBatch, *, target: Target, received_us: int) -> NewBatch:
@@ -60,9 +119,20 @@ def new_batch(batch: pa.RecordBatch, *, target: Target, received_us: int) -> New
     )  # fmt: skip
 
 
-def merged(works: list[Work]) -> list[NewBatch]:
+def new_label_batches(batch: pa.RecordBatch, *, target: LabelTarget, received_us: int) -> list[LabelBatch]:
+    """The labels as the store keeps them: one batch, or as many as their positions need."""
+    return [
+        LabelBatch(
+            model_id=target.model.id, received_us=received_us, rows=part.num_rows,
+            payload=cast("bytes", memoryview(encode_buffer(part))),
+        )
+        for part in (batch.slice(start, MAX_LABELS_A_BATCH) for start in range(0, batch.num_rows, MAX_LABELS_A_BATCH))
+    ]  # fmt: skip
+
+
+def merged(works: list[PredictionWork]) -> list[NewBatch]:
     """One batch a (version, schema) out of the single rows of many requests, in their order."""
-    groups: dict[tuple[int, int | None], list[Work]] = {}
+    groups: dict[tuple[int, int | None], list[PredictionWork]] = {}
     for work in works:
         if work.rows:
             groups.setdefault((work.target.version.id, work.target.version.schema_id), []).append(work)

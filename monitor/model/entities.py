@@ -26,7 +26,7 @@ class Model:
     window: WindowSpec = field(default_factory=WindowSpec)
     lateness_us: int = 300_000_000
     stale_after_us: int | None = None
-    # checks, baseline, segments, false_alarms, min_effect, labels, tags
+    # checks, baseline, segments, false_alarms, min_effect, labels, business_value, tags
     settings: dict[str, Any] = field(default_factory=dict)
     created_us: int = 0
     updated_us: int = 0

@@ -84,11 +84,9 @@ class WindowSpec:
         fixed = FIXED_US.get(self.length)
         if fixed is not None:
             return instants_us - instants_us % fixed
-        starts = np.empty_like(instants_us)
         hours, inverse = np.unique(instants_us // (15 * MINUTE_US), return_inverse=True)  # zones move by 15 minutes
-        for position, hour in enumerate(hours.tolist()):
-            starts[inverse == position] = self.start_of(hour * 15 * MINUTE_US)
-        return starts
+        starts = np.array([self.start_of(hour * 15 * MINUTE_US) for hour in hours.tolist()], np.int64)
+        return starts[inverse]
 
     def between(self, first_us: int, last_us: int) -> Iterator[tuple[int, int]]:
         """Every window ``(start, end)`` from the one that holds ``first_us`` while start < ``last_us``."""

@@ -50,7 +50,10 @@ def tick(application, clock):
     """Does at once everything that is due by the test's clock."""
     services = application.state.services
     runner = JobRunner(
-        services.store, services.telemetry, now_us=clock, settings=JobSettings(fold_interval_us=0, workers=1)
+        services.store,
+        services.telemetry,
+        now_us=clock,
+        settings=JobSettings(fold_interval_us=0, gather_us=0, workers=1),
     )
     return runner.tick
 

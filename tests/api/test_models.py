@@ -66,6 +66,21 @@ def test_a_new_model_is_unknown_and_has_no_windows(churn):
         ({"team": "x" * 5_000}, "team"),
         ({"team": "a\x00b"}, "NUL"),
         ({"min_effect": 10**30}, "64 bits"),
+        ({"labels": []}, "expected an object"),
+        ({"labels": {"dealy": "1d"}}, "did you mean 'delay'"),
+        ({"labels": {"delay": 30}}, "labels.delay"),
+        ({"labels": {"delay": "30 days"}}, "duration"),
+        ({"labels": {"min_coverage": 1.5}}, "0 to 1"),
+        ({"labels": {"min_coverage": True}}, "number"),
+        ({"labels": {"default": {"value": "no"}}}, "labels.default.after"),
+        ({"labels": {"default": {"after": "60d"}}}, "labels.default.value"),
+        ({"labels": {"default": {"value": ["no"], "after": "60d"}}}, "labels.default.value"),
+        ({"labels": {"delay": "30d", "default": {"value": "no", "after": "29d"}}}, "30d"),
+        ({"task": "regression", "labels": {"default": {"value": "no", "after": "60d"}}}, "number"),
+        ({"business_value": {}}, "label outside and prediction inside"),
+        ({"business_value": {"yes": 5}}, "label outside and prediction inside"),
+        ({"business_value": {"yes": {"no": "much"}}}, "business_value.yes.no"),
+        ({"task": "regression", "business_value": {"yes": {"no": 5}}}, "classes"),
     ],
 )
 def test_what_cannot_be_accepted_is_422_with_what_is_expected(embedded, body, part):
@@ -79,9 +94,8 @@ def test_what_cannot_be_accepted_is_422_with_what_is_expected(embedded, body, pa
     ("body", "name"),
     [
         ({"segments": [{"by": "region"}]}, "segments"),
-        ({"labels": {"delay": "30d"}}, "labels"),
         ({"baseline": {"kind": "previous"}}, "baseline"),
-        ({"checks": [{"name": "auc", "kind": "performance"}]}, "performance"),
+        ({"checks": [{"name": "fair", "kind": "fairness"}]}, "fairness"),
         ({"actions": [{"name": "x"}]}, "actions"),
         ({"window": "batch"}, "batch"),
         ({"positive": "yes"}, "positive"),
@@ -91,6 +105,23 @@ def test_what_a_later_release_brings_is_501_with_its_name_and_not_ignored(embedd
     answer = embedded.put(M, json=body)
     assert (answer.status_code, answer.json()["title"]) == (501, "Not available yet")
     assert name in answer.json()["detail"]
+
+
+def test_the_rules_of_labels_are_kept_and_a_default_class_is_written_as_categories_are(client):
+    rules = {"delay": "30d", "min_coverage": 0.8, "default": {"value": 0, "after": "60d"}}
+    worth = {"1": {"1": 50, "0": -200}, "0": {"1": -5}}
+    body = {"task": "binary_classification", "labels": rules, "business_value": worth}
+    assert client.put(M, json=body).status_code == 201
+    shown = client.get(M).json()
+    assert shown["labels"] == rules | {"default": {"value": "0", "after": "60d"}}
+    assert shown["business_value"] == worth
+    assert client.put(M, json={"labels": None}).json()["labels"] is None
+
+
+def test_a_task_that_the_default_label_does_not_fit_is_refused(client):
+    client.put(M, json={"task": "binary_classification", "labels": {"default": {"value": "no", "after": "60d"}}})
+    answer = client.put(M, json={"task": "regression"})
+    assert (answer.status_code, "labels.default.value" in answer.json()["detail"]) == (422, True)
 
 
 @pytest.mark.parametrize(

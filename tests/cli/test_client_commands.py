@@ -120,9 +120,32 @@ def test_a_file_of_any_format_is_stored_in_parts_and_a_rerun_stores_nothing_twic
 def test_a_part_that_is_refused_says_which_and_how_to_go_on(driftline, version, tmp_path):
     path = tmp_path / "bad.ndjson"
     path.write_text('{"id": "a", "age": 1}\n7\n')
-    with pytest.raises(ServerRefused, match=r"(?s)part 0: .*strict.*run the same command again"):
+    with pytest.raises(ServerRefused, match=r"(?s)bad.ndjson, part 0: .*strict.*run the same command again"):
         driftline("ingest", version, "42", path, "--strict")
     assert driftline("ingest", version, "42", path, "--json")["quarantined"] == 1
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_labels_of_files_are_stored_in_parts_and_a_rerun_stores_nothing_twice(
+    driftline, version, tmp_path, suffix, monkeypatch
+):
+    monkeypatch.setattr(files, "PART_ROWS", 700)
+    paths = [tmp_path / f"{name}{suffix}" for name in ("first", "second")]
+    WRITERS[suffix](people(3_000), paths[0])
+    WRITERS[suffix](people(10), paths[1])
+    first = driftline("labels", version, *paths, "--id", "id", "--label", "age", "--json")
+    again = driftline("labels", version, *paths, "--id", "id", "--label", "age", "--json")
+    assert {k: first[k] for k in ("stored", "quarantined", "matched", "waiting", "replayed")} == {
+        "stored": 3_010, "quarantined": 0, "matched": 0, "waiting": 3_010, "replayed": 0,
+    }  # fmt: skip
+    assert (again["stored"], again["replayed"]) == (0, first["parts"])
+    assert first["parts"] >= 6
+
+
+def test_a_file_without_the_label_is_refused_with_its_columns(driftline, version, tmp_path):
+    WRITERS[".csv"](people(3), tmp_path / "people.csv")
+    with pytest.raises(ServerRefused, match=r"no column 'label'.*'id', 'age', 'note'"):
+        driftline("labels", version, tmp_path / "people.csv")
 
 
 @pytest.mark.parametrize("text", ['id,age\na,"1', 'id,age\n"a'])
@@ -166,6 +189,7 @@ def test_nothing_from_the_server_drives_the_terminal(driftline):
         (["models", "list", "--url", "http://127.0.0.1:9"], "is the server running"),
         (["models", "list", "--url", "ftp://x"], "--url is 'ftp://x': expected an http"),
         (["ingest", "m", "1", __file__], "known endings"),
+        (["labels", "m", __file__], "known endings"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line_and_ends_with_1(url, monkeypatch, capsys, words, said):

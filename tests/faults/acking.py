@@ -46,6 +46,13 @@ class AckingClient(threading.Thread):
         return {"id": identity, "features": {"x": self.random.gauss(0, 1), "plan": self.random.choice("abc")}}
 
 
+class LabelClient(AckingClient):
+    """The same with labels."""
+
+    def _record(self) -> dict:
+        return {"id": f"{self.random.getrandbits(96):024x}", "label": self.random.choice([True, False, None])}
+
+
 def post(client: httpx.Client, url: str, *, key: str, body: dict, ledger: Ledger) -> None:
     """One request, entered in the ledger whatever becomes of it."""
     ids = {r["id"] for r in body["records"]}

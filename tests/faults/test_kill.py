@@ -5,17 +5,23 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
+from pathlib import Path
 
 import httpx
+import pyarrow as pa
 import pytest
 
-from tests.faults.acking import AckingClient, Ledger, post
+from monitor.columns.batch import decode_batch
+from monitor.columns.keyed_ids import hash_ids, hash_key
+from monitor.store import labels, models, open_store
+from tests.faults.acking import AckingClient, LabelClient, Ledger, post
 from tests.service import Service
 
 ROUNDS = 20
 READY_SECONDS = 5.0
 RECORDS = "/api/v1/models/victim/versions/1/records"
 PREDICTIONS = "/api/v1/models/victim/versions/1/predictions"
+LABELS = "/api/v1/models/victim/labels"
 
 
 def stored_ids(url: str) -> list[str]:
@@ -30,12 +36,12 @@ def stored_ids(url: str) -> list[str]:
             return ids
 
 
-def resend_unknown(service: Service, ledger: Ledger) -> None:
+def resend_unknown(service: Service, ledger: Ledger, *, path: str = PREDICTIONS) -> None:
     """What had no answer is sent again with its key, as a careful client does."""
     waiting, ledger.unknown = ledger.unknown, []
     with httpx.Client(timeout=10) as client:
         for key, body in waiting:
-            post(client, service.url + PREDICTIONS, key=key, body=body, ledger=ledger)
+            post(client, service.url + path, key=key, body=body, ledger=ledger)
 
 
 @pytest.mark.slow
@@ -81,3 +87,55 @@ def test_twenty_kills_under_load_lose_nothing_acked_and_store_nothing_twice(tmp_
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         finally:
             database.close()
+
+
+@pytest.mark.alone
+def test_labels_acknowledged_before_a_kill_wait_for_their_join_after_it(tmp_path, store_url):
+    service = Service(tmp_path, database_url=store_url, arguments=("--no-jobs",))  # nothing is joined meanwhile
+    service.start()
+    assert httpx.put(service.url + "/api/v1/models/victim", json={"task": "binary_classification"}).status_code == 201
+    ledger, dice, bites = Ledger(), random.Random(20261125), 0
+    try:
+        for round_number in range(4):
+            clients = [LabelClient(service.url + LABELS, ledger=ledger, seed=1000 * round_number + n) for n in range(4)]
+            for client in clients:
+                client.start()
+            time.sleep(dice.uniform(0.2, 0.6))
+            while ledger.in_flight == 0:  # a kill with nothing in flight proves nothing
+                time.sleep(0.001)
+            service.kill()
+            for client in clients:
+                client.halt.set()
+            for client in clients:
+                client.join(timeout=15)
+                assert client.error is None
+            bites += len(ledger.unknown) > 0
+            service.start()
+            resend_unknown(service, ledger, path=LABELS)
+        assert bites > 0, "no kill came before an answer"
+        assert (ledger.refused, ledger.unknown) == (set(), [])
+    finally:
+        service.stop()
+    stored = waiting_keys(store_url, tmp_path)
+    assert len(stored) == len(set(stored))
+    acked, sent = (keys_of(ids, store_url, tmp_path) for ids in (ledger.acked, ledger.sent))
+    assert acked <= set(stored) <= sent
+    assert len(acked) > 10
+
+
+def waiting_keys(store_url: str, data_dir: Path) -> list[int]:
+    """The keys of the labels that a join would find."""
+    store = open_store(store_url, data_dir=data_dir)
+    with store.read() as conn:
+        model = models.get_model(conn, name="victim")
+        waiting = labels.waiting_labels(conn, model_id=model.id, max_rows=10**9, max_bytes=10**9)
+    store.close()
+    return [key for batch in waiting for key in decode_batch(batch.payload).column("key").to_pylist()]
+
+
+def keys_of(ids: set[str], store_url: str, data_dir: Path) -> set[int]:
+    """What the labels of those ids are known by in that store."""
+    store = open_store(store_url, data_dir=data_dir)
+    key = hash_key(store.secret)
+    store.close()
+    return set(hash_ids(pa.array(sorted(ids)), key=key).tolist())

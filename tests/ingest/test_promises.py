@@ -187,16 +187,16 @@ def test_a_version_deleted_meanwhile_costs_only_its_own_requests(door):
 
 
 def test_one_request_that_cannot_be_written_costs_nobody_else_anything(door, monkeypatch):
-    from monitor.ingest import group_commit
+    from monitor.ingest import stored
 
-    real = group_commit.batches.insert_batches
+    real = stored.batches.insert_batches
 
     def picky(conn, new):
         if any(b.t_min_us == 1_000_000 for b in new):
             raise ValueError("no such batch")
         return real(conn, new)
 
-    monkeypatch.setattr(group_commit.batches, "insert_batches", picky)
+    monkeypatch.setattr(stored.batches, "insert_batches", picky)
     bad = {"id": "bad", "timestamp": "1970-01-01T00:00:01Z", "features": {"age": 1}}
 
     async def both():

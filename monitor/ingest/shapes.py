@@ -1,0 +1,30 @@
+"""Decoders of a record's JSON by structs: as a body, as a list, as a line."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+
+class Shape:
+    """The decoders of one msgspec struct; whatever decodes has exactly that shape."""
+
+    __slots__ = ("body", "line", "list")
+
+    def __init__(self, record: Any) -> None:
+        self.body = msgspec.json.Decoder(msgspec.defstruct("Body", [("records", list[record])]))
+        self.list = msgspec.json.Decoder(list[record])
+        self.line = msgspec.json.Decoder(record)
+
+
+class Shapes(Protocol):
+    """The shapes a record may have; the one that fitted last stands first and is tried first."""
+
+    shapes: tuple[Shape, ...]
+
+
+def put_first(plan: Shapes, shape: Shape) -> None:
+    """Notes which shape fitted."""
+    if plan.shapes[0] is not shape:
+        plan.shapes = (shape, *(other for other in plan.shapes if other is not shape))
