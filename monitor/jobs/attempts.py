@@ -31,10 +31,10 @@ class Attempts:
         self._settings = settings
         self.leases = leases
 
-    def claim(self, conn: Connection, *, job: str, version_id: int, scheduled_us: int) -> Claim | None:
-        """The claim of a version's occurrence, or None: somebody has it, it waits for its next try, or it is over."""
+    def claim(self, conn: Connection, *, job: str, subject: str, scheduled_us: int) -> Claim | None:
+        """The claim of a subject's occurrence, or None: somebody has it, it waits for its next try, or it is over."""
         return claim(
-            conn, job=job, subject=str(version_id), scheduled_us=scheduled_us, owner=self.leases.owner,
+            conn, job=job, subject=subject, scheduled_us=scheduled_us, owner=self.leases.owner,
             lease_us=self._settings.lease_us,
         )  # fmt: skip
 
@@ -56,14 +56,14 @@ class Attempts:
                 with watched(step, telemetry=self._telemetry):
                     done = work(partial(_finish, held))
             except FenceLost as taken:
-                _log.info("%s of version %s: %s", held.job, held.subject, taken)
+                _log.info("%s of %s: %s", held.job, held.subject, taken)
                 self.give_back(held)
                 return None
             except (NotFound, Unavailable):
                 self.give_back(held)
                 raise
             except Exception as error:
-                _log.exception("%s of version %s failed, attempt %d", held.job, held.subject, held.attempt)
+                _log.exception("%s of %s failed, attempt %d", held.job, held.subject, held.attempt)
                 self._failed(held, reason=f"{type(error).__name__}: {error}"[:500], lost=lost)
                 return None
             if done is None:
@@ -77,7 +77,7 @@ class Attempts:
                 if state == "failed" and lost is not None:
                     lost(conn, reason)
         except FenceLost:
-            _log.info("%s of version %s was taken over while it failed", held.job, held.subject)
+            _log.info("%s of %s was taken over while it failed", held.job, held.subject)
 
     def give_back(self, held: Claim) -> None:
         """Releases a claim that was not attempted, or not to an end: somebody else may have it at once."""
@@ -86,7 +86,7 @@ class Attempts:
             with self._store.write() as conn:
                 release(conn, held)
         except (FenceLost, Unavailable):  # taken over, or the lease will say so in time
-            _log.debug("%s of version %s not given back", held.job, held.subject)
+            _log.debug("%s of %s not given back", held.job, held.subject)
 
 
 def _finish(held: Claim, conn: Connection) -> None:

@@ -1,6 +1,6 @@
-"""Where the work of a version runs: a few threads, and one of its own for versions that were slow or failed.
+"""Where the work of a version, or of a model's labels, runs: a few threads, and one for what was slow or failed.
 
-A version has at most one piece of work at a time. One that took long or failed last time waits in the slow lane,
+A subject has at most one piece of work at a time. One that took long or failed last time waits in the slow lane,
 so that a poison model costs the others one thread once, for as long as its first slow run lasts; and a thread that
 is held for longer than that is replaced meanwhile.
 """
@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 Task = Callable[[], bool]
@@ -20,40 +20,40 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Lane:
-    waiting: deque[tuple[int, Task]] = field(default_factory=deque)
-    running: dict[int, float] = field(default_factory=dict)  # version id → when it began
+    waiting: deque[tuple[Hashable, Task]] = field(default_factory=deque)
+    running: dict[Hashable, float] = field(default_factory=dict)  # subject → when it began
     threads: int = 0
     wanted: int = 1
 
 
 class Lanes:
-    """Runs tasks, keyed by version; a task says whether it went well. ``slow_seconds`` is what counts as long."""
+    """Runs tasks, keyed by their subject; a task says whether it went well. ``slow_seconds`` is what counts as long."""
 
     def __init__(self, *, workers: int, slow_seconds: float) -> None:
         self._lanes = {"usual": _Lane(wanted=workers), "slow": _Lane()}
         self._workers = workers
         self._slow_seconds = slow_seconds
-        self._slow: set[int] = set()
-        self._busy: set[int] = set()
+        self._slow: set[Hashable] = set()
+        self._busy: set[Hashable] = set()
         self._changed = threading.Condition()
         self._closed = False
 
-    def submit(self, version_id: int, task: Task) -> bool:
-        """Whether the task was taken: not while the version has one already, nor after ``close``."""
+    def submit(self, subject: Hashable, task: Task) -> bool:
+        """Whether the task was taken: not while the subject has one already, nor after ``close``."""
         with self._changed:
-            if self._closed or version_id in self._busy:
+            if self._closed or subject in self._busy:
                 return False
-            self._busy.add(version_id)
-            lane = self._lanes["slow" if version_id in self._slow else "usual"]
-            lane.waiting.append((version_id, task))
+            self._busy.add(subject)
+            lane = self._lanes["slow" if subject in self._slow else "usual"]
+            lane.waiting.append((subject, task))
             self._staff()
             self._changed.notify_all()
             return True
 
-    def busy(self, version_id: int) -> bool:
-        """Whether the version has a task that waits or runs."""
+    def busy(self, subject: Hashable) -> bool:
+        """Whether the subject has a task that waits or runs."""
         with self._changed:
-            return version_id in self._busy
+            return subject in self._busy
 
     def replace_held_threads(self) -> None:
         """Adds a thread for each one that has been held for longer than ``slow_seconds``."""
@@ -86,33 +86,33 @@ class Lanes:
 
     def _work(self, lane: _Lane) -> None:
         while (taken := self._take(lane)) is not None:
-            version_id, task = taken
+            subject, task = taken
             began = time.monotonic()
             went_well = False
             try:
                 went_well = task()
             except Exception:
-                _log.exception("the work of version %d failed", version_id)
+                _log.exception("the work of %s failed", subject)
             finally:
-                self._done(lane, version_id, well=went_well and time.monotonic() - began <= self._slow_seconds)
+                self._done(lane, subject, well=went_well and time.monotonic() - began <= self._slow_seconds)
 
-    def _take(self, lane: _Lane) -> tuple[int, Task] | None:
+    def _take(self, lane: _Lane) -> tuple[Hashable, Task] | None:
         with self._changed:
             while not lane.waiting:
                 if self._closed or lane.threads > lane.wanted:
                     lane.threads -= 1
                     return None
                 self._changed.wait()
-            version_id, task = lane.waiting.popleft()
-            lane.running[version_id] = time.monotonic()
-            return version_id, task
+            subject, task = lane.waiting.popleft()
+            lane.running[subject] = time.monotonic()
+            return subject, task
 
-    def _done(self, lane: _Lane, version_id: int, *, well: bool) -> None:
+    def _done(self, lane: _Lane, subject: Hashable, *, well: bool) -> None:
         with self._changed:
-            del lane.running[version_id]
-            self._busy.discard(version_id)
+            del lane.running[subject]
+            self._busy.discard(subject)
             if well:
-                self._slow.discard(version_id)
+                self._slow.discard(subject)
             else:
-                self._slow.add(version_id)
+                self._slow.add(subject)
             self._changed.notify_all()

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from monitor.evaluate.catchup import FoldRule, closes_us
 from monitor.model.entities import Model, Version
 from monitor.store.batches import Waiting, waiting_versions
+from monitor.store.labels import labelled_models
 from monitor.store.snapshot import newest_windows
 from monitor.store.windows import WindowRow, dirty_versions
 
@@ -26,6 +27,7 @@ class Due:
     windows: bool = False
     silence: bool = False
     newest_us: int = 0  # the start of the newest window with rows
+    labelled: bool = False  # the model has labels that may fit what is folded
 
     @property
     def version_id(self) -> int:
@@ -35,11 +37,12 @@ class Due:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the store knows of the whole fleet, in three queries."""
+    """What the store knows of the whole fleet, in four queries; ``labelled`` are ids of models."""
 
     waiting: Mapping[int, Waiting]
     earliest_dirty_end_us: Mapping[int, int]
     newest: Mapping[int, WindowRow]
+    labelled: frozenset[int]
 
 
 def read_facts(conn: Connection) -> Facts:
@@ -48,6 +51,7 @@ def read_facts(conn: Connection) -> Facts:
         waiting={waiting.version_id: waiting for waiting in waiting_versions(conn)},
         earliest_dirty_end_us=dict(dirty_versions(conn)),
         newest=newest_windows(conn),
+        labelled=frozenset(labelled_models(conn)),
     )
 
 
@@ -81,8 +85,11 @@ def due_versions(
         if fold or windows or silence:
             newest_us = 0 if newest is None else newest.start_us
             found.append(
-                Due(model=model, version=version, fold=fold, windows=windows, silence=silence, newest_us=newest_us)
-            )
+                Due(
+                    model=model, version=version, fold=fold, windows=windows, silence=silence, newest_us=newest_us,
+                    labelled=model.id in facts.labelled,
+                )
+            )  # fmt: skip
     return sorted(found, key=lambda due: (not due.windows, due.version_id))
 
 

@@ -46,9 +46,7 @@ class QueueWork:
         """1 when the job was done now, else 0."""
         try:
             with self._store.write() as conn:
-                claim = self._attempts.claim(
-                    conn, job=run.job, version_id=int(run.subject), scheduled_us=run.scheduled_us
-                )
+                claim = self._attempts.claim(conn, job=run.job, subject=run.subject, scheduled_us=run.scheduled_us)
             if claim is None:
                 return 0
             done = self._attempts.run(claim, step="evaluate", work=partial(self._do, claim, now_us))

@@ -14,10 +14,12 @@ from threading import Lock
 from monitor.evaluate.catchup import FoldRule
 from monitor.evaluate.context import Contexts
 from monitor.evaluate.fold import Folder
+from monitor.evaluate.join import Joiner
 from monitor.evaluate.learning import Learner
 from monitor.evaluate.partial import OpenWindows
 from monitor.evaluate.window import Evaluator
 from monitor.jobs.attempts import Attempts
+from monitor.jobs.label_work import LabelWork
 from monitor.jobs.lanes import Lanes
 from monitor.jobs.leases import Leases
 from monitor.jobs.plan import Due, Facts, Fleet, Memory, due_versions, read_facts
@@ -30,7 +32,9 @@ from monitor.jobs.version_work import Steps, Tally, VersionWork
 from monitor.model.errors import Unavailable
 from monitor.store.engine import Store
 from monitor.store.models import all_versions
-from monitor.store.runs import Claim
+from monitor.store.run_cache import RunCache
+from monitor.store.runs import Claim, model_subject
+from monitor.store.windows import due_windows, mark_due
 from monitor.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -49,19 +53,22 @@ class JobRunner:
         now_us: Callable[[], int],
         settings: JobSettings | None = None,
         contexts: Contexts | None = None,
+        runs: RunCache | None = None,
     ) -> None:
         self._store = store
         self._telemetry = telemetry
         self._now_us = now_us
         self._settings = settings or JobSettings()
         contexts = contexts or Contexts()
-        self.folder = Folder(store, contexts=contexts)
+        self.folder = Folder(store, contexts=contexts, runs=runs)
         self.evaluator = Evaluator(store, contexts=contexts)
         self.open_windows = OpenWindows(store, folder=self.folder, evaluator=self.evaluator)
         self._leases = Leases(store, lease_us=self._settings.lease_us)
         self._attempts = attempts = Attempts(store, telemetry=telemetry, leases=self._leases, settings=self._settings)
         learner = Learner(store, contexts=contexts)
-        steps = Steps(folder=self.folder, evaluator=self.evaluator, learner=learner)
+        joiner = Joiner(store)
+        self._labels = LabelWork(store, attempts=attempts, joiner=joiner, settings=self._settings)
+        steps = Steps(folder=self.folder, evaluator=self.evaluator, learner=learner, labels=self._labels)
         self._work = VersionWork(store, telemetry=telemetry, attempts=attempts, steps=steps)
         self._queue = QueueWork(store, attempts=attempts, contexts=contexts, evaluator=self.evaluator)
         self._upkeep = Upkeep(store, telemetry=telemetry, settings=self._settings)
@@ -80,7 +87,7 @@ class JobRunner:
         for _ in range(_MOST_ROUNDS):
             done = self._round(now_us)
             total.add(done)
-            if not (done.folds or done.windows):
+            if not (done.folds or done.joins or done.windows):
                 return total
         return total
 
@@ -122,6 +129,8 @@ class JobRunner:
             claims = self._claim_folds(some, now_us=now_us)
             for due in some:
                 done.add(self._run(due, now_us=now_us, claim=claims.get(due.version_id)))
+        # After the folds, which are followed by joins of their own; the next round computes the windows.
+        done.joins += sum(self._labels.run(model_id, now_us=now_us) for model_id in self._labelled(now_us))
         for run in self._queue.waiting():
             done.windows += self._queue.run(run, now_us=now_us)
         self._upkeep.tidy(now_us=now_us)
@@ -135,6 +144,8 @@ class JobRunner:
             self._lanes.replace_held_threads()
             self._upkeep.sweep(now_us=now_us)
             dues = [due for due in self._due(now_us) if not self._lanes.busy(due.version_id)]
+            for model_id in self._labelled(now_us):
+                self._lanes.submit(model_subject(model_id), partial(self._labels.task, model_id, self._now_us))
             for some in _together(dues, size=self._settings.claims_together):
                 claims = self._claim_folds(some, now_us=now_us)
                 for due in some:
@@ -160,7 +171,15 @@ class JobRunner:
                 self._silence[due.version_id] = (due.newest_us, tally.silence_us)
         return tally
 
+    def _labelled(self, now_us: int) -> list[int]:
+        """The models whose labels are to be joined now."""
+        found = self._labels.due(now_us=now_us)
+        if not found:
+            caught_up("join", telemetry=self._telemetry)
+        return found
+
     def _due(self, now_us: int) -> list[Due]:
+        self._mark_due(now_us)
         with self._store.read() as conn:
             facts: Facts = read_facts(conn)
             fleet: Fleet = {version.id: (model, version) for model, version in all_versions(conn)}
@@ -174,6 +193,14 @@ class JobRunner:
             if not waits:
                 caught_up(step, telemetry=self._telemetry)
         return dues
+
+    def _mark_due(self, now_us: int) -> None:
+        """Windows whose labels are due by now are computed again."""
+        with self._store.read() as conn:
+            due = due_windows(conn, now_us=now_us)
+        if due:
+            with self._store.write() as conn:
+                mark_due(conn, now_us=now_us)
 
     def _claim_folds(self, dues: Sequence[Due], *, now_us: int) -> dict[int, Claim]:
         folding = [due for due in dues if due.fold]

@@ -12,13 +12,15 @@ class JobSettings:
     """The rhythm of one process's jobs; the defaults are the service's.
 
     ``fold_rows`` waiting rows start a fold at once, but a version is folded at most every ``fold_interval_us``
-    unless one of its windows closes. ``slow_us`` sends a version to the lane of its own, see ``lanes``.
+    unless one of its windows closes. Labels wait ``gather_us`` for others before they are joined (0: not at all).
+    ``slow_us`` sends a version to the lane of its own, see ``lanes``.
     """
 
     tick_us: int = SECOND_US
     fold_rows: int = 10_000
     fold_interval_us: int = MINUTE_US
     infer_rows: int = 1_000
+    gather_us: int = 10 * SECOND_US
     workers: int = 2
     lease_us: int = 30 * SECOND_US
     retry_us: int = 10 * SECOND_US

@@ -55,7 +55,7 @@ class Upkeep:
         with self._store.write() as conn:
             failed = sweep_failed(conn)
         for run in failed:
-            _log.error("%s of version %s was left behind in its last attempt", run.job, run.subject)
+            _log.error("%s of %s was left behind in its last attempt", run.job, run.subject)
             try:
                 self._give_up(run, now_us=now_us)
             except (NotFound, FenceLost):

@@ -1,4 +1,4 @@
-"""All that one version has to do now, in order: fold, compute closed windows, notice silence, calibrate.
+"""All that one version has to do now, in order: fold, join, compute closed windows, notice silence, calibrate.
 
 Each piece is claimed, done and finished by itself; what fails is tried again, five times in all, and then its
 windows are gaps. Whatever goes wrong here ends here: other versions never see it.
@@ -18,6 +18,7 @@ from monitor.evaluate.guard import Guard
 from monitor.evaluate.learning import Learner
 from monitor.evaluate.window import Evaluated, Evaluator
 from monitor.jobs.attempts import Attempts
+from monitor.jobs.label_work import LabelWork
 from monitor.jobs.occurrences import CALIBRATE, EVALUATE, FOLD, SILENCE, fold_occurrence, window_occurrence
 from monitor.jobs.plan import Due
 from monitor.model.entities import Model
@@ -34,9 +35,10 @@ _TOGETHER = 32
 
 @dataclass(slots=True)
 class Tally:
-    """What was done: slices folded, windows computed, attempts that failed."""
+    """What was done: slices folded, passes of joins, windows computed, attempts that failed."""
 
     folds: int = 0
+    joins: int = 0
     windows: int = 0
     failures: int = 0
     silence_us: int | None = None  # of one version: when to look for silence again
@@ -44,13 +46,14 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Takes the other's counts in."""
         self.folds += other.folds
+        self.joins += other.joins
         self.windows += other.windows
         self.failures += other.failures
 
     @property
     def anything(self) -> bool:
         """Whether anything was done or tried."""
-        return bool(self.folds or self.windows or self.failures)
+        return bool(self.folds or self.joins or self.windows or self.failures)
 
 
 @dataclass(slots=True)
@@ -75,6 +78,7 @@ class Steps:
     folder: Folder
     evaluator: Evaluator
     learner: Learner
+    labels: LabelWork
 
 
 class VersionWork:
@@ -93,6 +97,8 @@ class VersionWork:
         try:
             if due.fold and not self._fold(due, listed=listed, now_us=now_us, tally=tally, first=fold_claim):
                 return tally  # without the rows that wait a window is not what it will be
+            if due.fold and due.labelled:
+                tally.joins += self._steps.labels.after_fold(due.model.id, now_us=now_us)
             self._windows(due, listed=listed, now_us=now_us, tally=tally)
             if due.silence and not due.fold:  # with new rows another window may be the newest: the next look says
                 self._silence(due, now_us=now_us, tally=tally)
@@ -110,7 +116,10 @@ class VersionWork:
     def claim_folds(self, dues: list[Due], *, now_us: int) -> dict[int, Claim]:
         """Version id → the claim of its next fold, for those that could be claimed; one transaction for all."""
         with self._store.write() as conn:
-            claims = {due.version_id: self._claim_fold(conn, version_id=due.version_id, now_us=now_us) for due in dues}
+            claims = {  # by id, as joins do: of two that lock several versions neither waits for the other
+                version_id: self._claim_fold(conn, version_id=version_id, now_us=now_us)
+                for version_id in sorted(due.version_id for due in dues)
+            }
         held = {version_id: claim for version_id, claim in claims.items() if claim is not None}
         self._attempts.leases.hold(list(held.values()))
         return held
@@ -121,7 +130,7 @@ class VersionWork:
         except FenceLost:  # deleted since the plan was made
             return None
         occurrence = fold_occurrence(fold_seq=fold_seq, now_us=now_us)
-        return self._attempts.claim(conn, job=FOLD, version_id=version_id, scheduled_us=occurrence)
+        return self._attempts.claim(conn, job=FOLD, subject=str(version_id), scheduled_us=occurrence)
 
     def _fold(self, due: Due, *, listed: Listed, now_us: int, tally: Tally, first: Claim | None) -> bool:
         """Whether nothing waits any more: slice after slice, each under a claim of its own."""
@@ -200,7 +209,7 @@ class VersionWork:
 
     def _claim_window(self, conn: Connection, model: Model, window: WindowRow) -> Claim | None:
         occurrence = window_occurrence(closes_us=window.end_us + model.lateness_us, revision=window.revision)
-        return self._attempts.claim(conn, job=EVALUATE, version_id=window.version_id, scheduled_us=occurrence)
+        return self._attempts.claim(conn, job=EVALUATE, subject=str(window.version_id), scheduled_us=occurrence)
 
     def _window(self, claim: Claim, *, window: WindowRow, now_us: int, tally: Tally) -> None:
         done = self._attempts.run(
@@ -220,7 +229,7 @@ class VersionWork:
         for start_us, end_us in found.windows:
             with self._store.write() as conn:
                 claim = self._attempts.claim(
-                    conn, job=SILENCE, version_id=due.version_id, scheduled_us=closes_us(due.model, start_us)
+                    conn, job=SILENCE, subject=str(due.version_id), scheduled_us=closes_us(due.model, start_us)
                 )
             if claim is not None:
                 done = self._silent_window(claim, start_us=start_us, end_us=end_us, now_us=now_us)
@@ -240,7 +249,7 @@ class VersionWork:
         if scheduled_us is None:
             return
         with self._store.write() as conn:
-            claim = self._attempts.claim(conn, job=CALIBRATE, version_id=version_id, scheduled_us=scheduled_us)
+            claim = self._attempts.claim(conn, job=CALIBRATE, subject=str(version_id), scheduled_us=scheduled_us)
         if claim is not None:
             self._attempts.run(
                 claim, step="evaluate",
