@@ -13,7 +13,7 @@ from monitor.alert.findings import Finding, undecided, verdict_of
 from monitor.alert.fixed import Measured, judge_fixed
 from monitor.alert.shown import drift_rows, model_row, quality_row
 from monitor.drift.measurement import Measurement
-from monitor.model.checks import Check, deciding_columns
+from monitor.model.checks import PERFORMANCE_KINDS, Check, deciding_columns
 from monitor.model.results import CheckVerdict, ResultRow
 from monitor.model.schema import Column, Schema
 from monitor.profile.layout import Layout
@@ -57,8 +57,8 @@ def judge_all(
     expected_rows: float | None = None,
     absent: Collection[str] = (),
 ) -> Judgement:
-    """The rows and verdicts of every enabled check, in their order."""
-    enabled = [check for check in checks if check.enabled]
+    """The rows and verdicts of every enabled check, in their order; those of performance are a scorecard's."""
+    enabled = [check for check in checks if check.enabled and check.kind not in PERFORMANCE_KINDS]
     deciding = deciding_columns(enabled, schema=schema)
     bench = Bench(
         layout=layout,

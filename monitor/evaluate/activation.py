@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from monitor.alert.calibrate import Calibration
 from monitor.alert.codec import encode_calibration, encode_history
 from monitor.evaluate.context import is_timed
+from monitor.evaluate.performance_side import PerformanceSide, encode_side
 from monitor.evaluate.reference_profile import DLP_MEDIA_TYPE, ReferenceProfile, calibration_of, profile_reference
 from monitor.evaluate.reference_rows import stored_rows
 from monitor.model.entities import Model, Reference, Version
@@ -32,6 +33,7 @@ from monitor.store.references import (
     set_reference_profile,
 )
 from monitor.store.schemas import get_schema, save_schema
+from monitor.store.scorecards import save_performance
 from monitor.store.versions import lock_version
 from monitor.store.windows import mark_dirty
 
@@ -45,6 +47,7 @@ class Draft:
     rows: int
     warnings: tuple[dict[str, str], ...]
     positive: str | None = None
+    worth: PerformanceSide | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,7 @@ def publish(
     profile = codec.encode(made.profile)
     history = encode_history(made.history)
     layout = made.layout.encode()
+    worth = None if draft.worth is None else encode_side(draft.worth)
     with store.write() as conn:
         lock_version(conn, id=version.id)
         schema_id = save_schema(conn, version_id=version.id, schema=draft.schema)
@@ -87,6 +91,8 @@ def publish(
             profile=profile, history=history, warnings=draft.warnings, digest=digest,
         )  # fmt: skip
         _take_up(conn, reference=ready, layout_id=layout_id, calibration=calibration, now_us=now_us)
+        if worth is not None:
+            save_performance(conn, version_id=version.id, reference_id=ready.id, made_us=now_us, payload=worth)
         if draft.positive is not None and draft.positive != version.positive:
             update_version(conn, replace(version, positive=draft.positive))
     return Published(reference=ready, schema=draft.schema, layout=made.layout, profile=made.profile, created=True)

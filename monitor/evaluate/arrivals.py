@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock
 
 import pyarrow as pa
 
 from monitor.columns.batch import ID
+from monitor.columns.keyed_ids import first_rows, hash_ids
 from monitor.evaluate.context import VersionContext
-from monitor.evaluate.id_runs import RunChange, change_runs, decode_run, known
-from monitor.evaluate.keyed_ids import Hashes, first_rows, hash_ids, hash_key
+from monitor.evaluate.id_runs import RunChange, change_runs, known
 from monitor.evaluate.reprofile import reprofile, take_rows
 from monitor.evaluate.slices import instants_of, received_of
+from monitor.evaluate.window_card import arrived_outcomes
 from monitor.profile import codec
 from monitor.profile.profile import merge, profile_batch
 from monitor.store.engine import Store
-from monitor.store.ids import id_runs, run_payload
+from monitor.store.ids import id_runs
+from monitor.store.outcomes import Part
 from monitor.store.profiles import get_profile
+from monitor.store.run_cache import RunCache
+from monitor.store.scorecards import StoredScorecard, get_scorecard
 from monitor.store.windows import WindowRow, get_window
-
-_CACHED_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,8 @@ class Arrival:
     """What a fold adds to one window: ``rows`` new ones; ``profile`` is the window's whole profile with them.
 
     ``profile`` is None while the version has no layout. ``late_rows`` of the new ones were received after the
-    window had closed.
+    window had closed. ``outcomes`` are what the new rows are held against their labels with, ``card`` the window's
+    whole scorecard with them (None: it is to be counted again).
     """
 
     start_us: int
@@ -42,33 +43,8 @@ class Arrival:
     last_received_us: int
     runs: RunChange
     profile: bytes | None
-
-
-class RunCache:
-    """Id runs read lately, at most 64 MiB of them: a run never changes once it has an id."""
-
-    def __init__(self, store: Store, *, size: int = _CACHED_BYTES) -> None:
-        self._store = store
-        self._left = size
-        self._runs: OrderedDict[int, Hashes] = OrderedDict()
-        self._lock = Lock()
-        self.key = hash_key(store.secret)
-
-    def read(self, id: int) -> Hashes:
-        """The ascending hashes of the run."""
-        with self._lock:
-            if id in self._runs:
-                self._runs.move_to_end(id)
-                return self._runs[id]
-        with self._store.read() as conn:
-            run = decode_run(run_payload(conn, id=id))
-        with self._lock:
-            if id not in self._runs:
-                self._runs[id] = run
-                self._left -= run.nbytes
-            while self._left < 0 and self._runs:
-                self._left += self._runs.popitem(last=False)[1].nbytes
-        return run
+    outcomes: Part | None = None
+    card: StoredScorecard | None = None
 
 
 def arrive(store: Store, *, context: VersionContext, runs: RunCache, start_us: int, rows: pa.RecordBatch) -> Arrival:
@@ -78,10 +54,12 @@ def arrive(store: Store, *, context: VersionContext, runs: RunCache, start_us: i
         window = get_window(conn, version_id=version_id, start_us=start_us)
         stored = get_profile(conn, version_id=version_id, window_start_us=start_us)
         present = id_runs(conn, version_id=version_id, window_start_us=start_us) if window is not None else []
+        card = get_scorecard(conn, version_id=version_id, window_start_us=start_us) if context.performance else None
     distinct, first = first_rows(hash_ids(rows.column(ID), key=runs.key))
     repeated = known(distinct, present, read=runs.read)
     fresh = distinct[~repeated]
     kept = take_rows(rows, first[~repeated])
+    outcomes = arrived_outcomes(kept, context=context, window=window, kept_card=card, start_us=start_us, key=runs.key)
     received, closes_us = received_of(kept), end_us + context.model.lateness_us
     return Arrival(
         start_us=start_us,
@@ -94,6 +72,8 @@ def arrive(store: Store, *, context: VersionContext, runs: RunCache, start_us: i
         last_received_us=int(received_of(rows).max()),
         runs=change_runs(fresh, present, read=runs.read) if len(fresh) else RunChange(absorbed=(), added=()),
         profile=_profile(store, context=context, window=window, stored=stored, end_us=end_us, kept=kept),
+        outcomes=outcomes.part,
+        card=outcomes.card,
     )
 
 

@@ -15,6 +15,7 @@ from monitor.alert.calibrate import Calibration
 from monitor.alert.codec import decode_calibration
 from monitor.drift.bins import Bins, decile_groups
 from monitor.evaluate.kept import Kept
+from monitor.evaluate.performance_side import PerformanceSide, decode_side
 from monitor.model.checks import Check, default_checks, parse_checks
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.schema import Column, Schema
@@ -26,6 +27,7 @@ from monitor.store.layouts import get_layout_with_digest
 from monitor.store.models import get_version_by_id
 from monitor.store.references import get_reference_by_id, reference_profile
 from monitor.store.schemas import get_schema
+from monitor.store.scorecards import get_performance, performance_made_us
 
 KEPT_BYTES = 256 * 2**20
 KEPT_SCHEMA_BYTES = 96 * 2**20  # apart from the rest: small, slow to decode, and needed for every slice and window
@@ -53,6 +55,7 @@ class VersionContext:
     layout: Layout | None
     reference: ReferenceSide | None
     calibration: Calibration | None
+    performance: PerformanceSide | None
     checks: tuple[Check, ...]
     exact_schema_id: int | None  # of ``schema``, where it is as stored and not fitted to the layout
 
@@ -85,6 +88,7 @@ class Contexts:
             layout=layout,
             reference=self._reference(conn, version=version, layout=layout) if judging else None,
             calibration=self._calibration(conn, version=version, layout=layout) if judging else None,
+            performance=self._performance(conn, model=model, version=version),
             checks=checks_of(model),
         )
 
@@ -142,6 +146,27 @@ class Contexts:
             weigh=lambda kept: 0 if kept is None else _INFLATED * kept[1],
         )
         return found[0] if found is not None and fits(found[0], layout=layout) else None
+
+    def _performance(self, conn: Connection, *, model: Model, version: Version) -> PerformanceSide | None:
+        """What the reference says of performance; None where the model has no task, or the reference no outcomes."""
+        id = version.reference_id
+        if id is None or model.task == "none":
+            return None
+        made_us = performance_made_us(conn, version_id=version.id, reference_id=id)
+        if made_us is None:
+            return None
+
+        def read() -> tuple[PerformanceSide, int] | None:
+            stored = get_performance(conn, version_id=version.id, reference_id=id)
+            business = model.settings.get("business_value")
+            return None if stored is None else (decode_side(stored, business=business), len(stored))
+
+        found = self._kept.get(
+            ("performance", version.id, id, made_us, model.revision),
+            make=read,
+            weigh=lambda kept: 0 if kept is None else _INFLATED * kept[1],
+        )
+        return None if found is None else found[0]
 
 
 def _weigh_layout(layout: Layout) -> int:

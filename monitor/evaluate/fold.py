@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from monitor.columns.split import by_window
-from monitor.evaluate.arrivals import Arrival, RunCache, arrive
+from monitor.evaluate.arrivals import Arrival, arrive
 from monitor.evaluate.context import Contexts, VersionContext
 from monitor.evaluate.guard import Guard, Moved
 from monitor.evaluate.inference import infer_if_due
@@ -24,7 +24,10 @@ from monitor.model.window import WindowSpec
 from monitor.store.batches import BatchInfo, mark_folded, unfolded
 from monitor.store.engine import Store
 from monitor.store.ids import replace_runs
+from monitor.store.outcomes import add_outcomes
 from monitor.store.profiles import StoredProfile, put_profiles
+from monitor.store.run_cache import RunCache
+from monitor.store.scorecards import put_scorecards
 from monitor.store.versions import lock_version
 from monitor.store.windows import WindowRow, list_windows, upsert_windows
 
@@ -59,13 +62,19 @@ class Folder:
     """Folds versions of one store; keeps the id runs it read lately."""
 
     def __init__(
-        self, store: Store, *, contexts: Contexts, slice_rows: int = SLICE_ROWS, slice_bytes: int = SLICE_BYTES
+        self,
+        store: Store,
+        *,
+        contexts: Contexts,
+        slice_rows: int = SLICE_ROWS,
+        slice_bytes: int = SLICE_BYTES,
+        runs: RunCache | None = None,
     ) -> None:
         self._store = store
         self._contexts = contexts
         self._slice_rows = slice_rows
         self._slice_bytes = slice_bytes
-        self._runs = RunCache(store)
+        self._runs = runs or RunCache(store)
 
     def fold_slice(self, *, version_id: int, now_us: int, guard: Guard | None = None) -> Folded | None:
         """One slice of what waits, folded; None when nothing waits. Infers the schema when that is due.
@@ -133,12 +142,14 @@ def _write(
             if a.profile is not None and seen.layout_id is not None
         ],
     )
+    add_outcomes(conn, [a.outcomes for a in arrivals if a.outcomes is not None])
+    put_scorecards(conn, [a.card for a in arrivals if a.card is not None])
     for arrival in arrivals:
         change = arrival.runs
         if change.added or change.absorbed:
             replace_runs(
                 conn, version_id=seen.id, window_start_us=arrival.start_us, remove_ids=change.absorbed,
-                runs=change.added,
+                runs=change.added, fold=fold,
             )  # fmt: skip
     return fold
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.evaluate.keyed_ids import Hashes, among
+from monitor.columns.keyed_ids import Hashes, among, encode_run
 from monitor.store.ids import IdRun, NewRun
 
 LARGEST = 1_000_000
@@ -28,16 +28,6 @@ class RunChange:
 
     absorbed: tuple[int, ...]
     added: tuple[NewRun, ...]
-
-
-def encode_run(hashes: Hashes) -> bytes:
-    """Eight little-endian bytes a hash: random bits do not compress."""
-    return hashes.astype("<u8", copy=False).tobytes()
-
-
-def decode_run(payload: bytes) -> Hashes:
-    """The ascending hashes of a stored run: uint64[n], read-only."""
-    return np.frombuffer(payload, dtype="<u8")
 
 
 def known(hashes: Hashes, runs: Sequence[IdRun], *, read: Callable[[int], Hashes]) -> NDArray[np.bool_]:

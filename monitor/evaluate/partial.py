@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from monitor.evaluate.fold import Folder
-from monitor.evaluate.judging import judge_window
-from monitor.evaluate.window import Evaluator, result_of
+from monitor.evaluate.window import Evaluator, judged_of, result_of
 from monitor.model.errors import FenceLost
 from monitor.model.time import MINUTE_US
 from monitor.store.engine import Store
@@ -70,5 +69,6 @@ class OpenWindows:
         if seen is None:
             return None
         profile, _ = self._evaluator.profile_of(seen)
-        judged = judge_window(seen.context, window=seen.window, profile=profile, earlier=seen.earlier)
+        card = self._evaluator.card_of(seen, now_us=now_us)
+        judged = judged_of(seen, profile=profile, card=card, now_us=now_us)
         return Partial(window=seen.window, result=result_of(seen.window, judged=judged, revision=0, now_us=now_us))

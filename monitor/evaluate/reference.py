@@ -15,6 +15,7 @@ from monitor.columns.flatten import flat_columns
 from monitor.columns.roles import Roles
 from monitor.columns.table import canonical_batch
 from monitor.evaluate.activation import Draft, Published, activate, discarding, publish
+from monitor.evaluate.performance_reference import Worth, reference_worth
 from monitor.evaluate.reference_profile import NO_TIME_US, layout_of, profile_reference
 from monitor.evaluate.reference_rows import ReferenceRows
 from monitor.evaluate.reference_schema import has_timestamps, roles_in_force, schema_of_reference
@@ -169,13 +170,24 @@ def _draft(rows: ReferenceRows, *, known: Known, taken: _Taken) -> Draft:
     layout = layout_of(lambda: rows, schema=schema, shared=known.shared_layout)
     made = profile_reference(lambda: rows, schema=schema, layout=layout, spec=known.model.window, timed=taken.timed)
     unknown = tuple(name for name in taken.unknown if name not in schema.by_name)
+    worth = worth_of_rows(rows, known=known, schema=schema, positive=taken.roles.positive, timed=taken.timed)
     return Draft(
         schema=schema,
         made=made,
         rows=rows.rows,
         positive=taken.roles.positive,
+        worth=worth.side,
         warnings=reference_warnings(
             schema=schema, layout=layout, profile=made.profile, timed=taken.timed, unusable=taken.unusable,
-            unknown=unknown,
+            unknown=unknown, worth=worth.problem,
         ),
+    )  # fmt: skip
+
+
+def worth_of_rows(rows: ReferenceRows, *, known: Known, schema: Schema, positive: str | None, timed: bool) -> Worth:
+    """What the reference's rows say of performance."""
+    version = known.version
+    return reference_worth(
+        lambda: rows, schema=schema, model=known.model, positive=positive or version.positive,
+        threshold=version.decision_threshold, timed=timed,
     )  # fmt: skip

@@ -20,10 +20,21 @@ Warning_ = dict[str, str]
 
 
 def reference_warnings(
-    *, schema: Schema, layout: Layout, profile: Profile, timed: bool, unusable: int, unknown: tuple[str, ...]
+    *,
+    schema: Schema,
+    layout: Layout,
+    profile: Profile,
+    timed: bool,
+    unusable: int,
+    unknown: tuple[str, ...],
+    worth: str | None = None,
 ) -> tuple[Warning_, ...]:
-    """Warnings of the whole reference first, then by column in the layout's order."""
+    """Warnings of the whole reference first, then by column in the layout's order.
+
+    ``worth`` is why its rows cannot say what the model is worth.
+    """
     return (
+        *((_warning("no_performance", "", worth),) if worth is not None else ()),
         *_whole(schema, rows=profile.rows, timed=timed, unusable=unusable),
         *(_warning("unknown_column", name, "is not in the schema: stored, not monitored until the schema takes it up")
           for name in unknown),

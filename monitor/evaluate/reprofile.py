@@ -10,7 +10,7 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from monitor.columns.batch import ID
-from monitor.evaluate.keyed_ids import Hashes, among, first_rows, hash_ids, hash_key
+from monitor.columns.keyed_ids import Hashes, among, first_rows, hash_ids, hash_key
 from monitor.evaluate.slices import BatchesMoved, between, read_rows, within_budget
 from monitor.model.errors import Unavailable
 from monitor.model.schema import Schema

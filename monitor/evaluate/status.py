@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -11,7 +12,7 @@ from monitor.evaluate.context import Contexts, VersionContext
 from monitor.evaluate.learning import healthy_history
 from monitor.evaluate.redo import Healthy, needed_by
 from monitor.evaluate.verdicts import worst
-from monitor.model.checks import Check
+from monitor.model.checks import LABELLED_KINDS, Check
 from monitor.model.results import CheckState, Status
 from monitor.model.time import format_duration, rfc3339
 from monitor.store.batches import unfolded
@@ -30,8 +31,7 @@ def version_status(conn: Connection, *, contexts: Contexts, version_id: int, now
     states = get_states(conn, version_id=version_id)
     checks = [
         _check(check, states.get((check.name, "")), referenced=context.reference is not None)
-        for check in context.checks
-        if check.enabled
+        for check in shown_checks(context, states=states)
     ]
     healthy = healthy_history(conn, context=context)
     return {
@@ -41,6 +41,16 @@ def version_status(conn: Connection, *, contexts: Contexts, version_id: int, now
         "next": _next(context, judged=bool(states), healthy=healthy, now_us=now_us),
         "calibration": _calibration(context, healthy=healthy),
     }
+
+
+def shown_checks(context: VersionContext, *, states: Mapping[tuple[str, str], CheckState]) -> list[Check]:
+    """The enabled checks; those of labels that nobody asked for once there was a label."""
+    by_default = context.model.settings.get("checks") is None
+    return [
+        check
+        for check in context.checks
+        if check.enabled and not (by_default and check.kind in LABELLED_KINDS and (check.name, "") not in states)
+    ]
 
 
 def _check(check: Check, state: CheckState | None, *, referenced: bool) -> Shape:

@@ -11,7 +11,7 @@ from monitor.evaluate.activation import Draft, Published, activate, discarding, 
 from monitor.evaluate.context import Contexts
 from monitor.evaluate.fold import Folder
 from monitor.evaluate.inference import infer_if_due
-from monitor.evaluate.reference import Known, Origin, begin, earlier_reference, read_known
+from monitor.evaluate.reference import Known, Origin, begin, earlier_reference, read_known, worth_of_rows
 from monitor.evaluate.reference_profile import layout_of, profile_reference
 from monitor.evaluate.reference_rows import ReferenceRows
 from monitor.evaluate.reference_warnings import reference_warnings
@@ -93,7 +93,8 @@ def _rows(store: Store, *, known: Known, schema: Schema, from_us: int, to_us: in
 def _draft(rows: ReferenceRows, *, known: Known, schema: Schema) -> Draft:
     layout = layout_of(lambda: rows, schema=schema, shared=known.shared_layout)
     made = profile_reference(lambda: rows, schema=schema, layout=layout, spec=known.model.window, timed=True)
+    worth = worth_of_rows(rows, known=known, schema=schema, positive=None, timed=True)
     warnings = reference_warnings(
-        schema=schema, layout=layout, profile=made.profile, timed=True, unusable=0, unknown=()
+        schema=schema, layout=layout, profile=made.profile, timed=True, unusable=0, unknown=(), worth=worth.problem
     )
-    return Draft(schema=schema, made=made, rows=rows.rows, warnings=warnings)
+    return Draft(schema=schema, made=made, rows=rows.rows, warnings=warnings, worth=worth.side)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
 from monitor.alert.transitions import advance
 from monitor.evaluate.catchup import counts, newest_judged_us
-from monitor.model.checks import Check
+from monitor.evaluate.context import checks_of
+from monitor.model.checks import LABELLED_KINDS, PERFORMANCE_KINDS, Check
 from monitor.model.entities import Model, Version
+from monitor.model.labels import label_rules
 from monitor.model.results import CheckState, CheckVerdict, ResultRow, Status, Transition
 from monitor.store.verdicts import add_transitions, delete_states, get_states, put_states
 
@@ -31,14 +33,14 @@ def move_verdicts(
     The caller holds the version's row, so that two windows of one version come one after the other.
     """
     states = get_states(conn, version_id=version.id)
-    moves = counts(
-        window_start_us, window_end_us, model=model, newest_judged_us=newest_judged_us(states.values()), now_us=now_us
+    moving = _moving(
+        verdicts, states=states, model=model, start_us=window_start_us, end_us=window_end_us, now_us=now_us
     )
-    if not moves:
+    if not moving:
         return []
     after: list[CheckState] = []
     transitions: list[Transition] = []
-    for verdict in verdicts:
+    for verdict in moving:
         before = states.get((verdict.check, verdict.segment))
         state, transition = advance(
             before, verdict, now_us=now_us, window_start_us=window_start_us, window_end_us=window_end_us, counts=True
@@ -47,12 +49,32 @@ def move_verdicts(
             after.append(state)
         if transition is not None:
             transitions.append(transition)
-    gone = [states[key] for key in states.keys() - {(v.check, v.segment) for v in verdicts}]
+    named = {check.name for check in checks_of(model) if check.enabled}
+    gone = [state for state in states.values() if state.check not in named]
     transitions += [_resolved(state, now_us=now_us) for state in gone if state.status in ("warning", "alert")]
     delete_states(conn, version_id=version.id, keys=[(state.check, state.segment) for state in gone])
     put_states(conn, version_id=version.id, states=after)
     add_transitions(conn, model_id=model.id, version_id=version.id, transitions=transitions)
     return transitions
+
+
+def _moving(
+    verdicts: Sequence[CheckVerdict],
+    *,
+    states: Mapping[tuple[str, str], CheckState],
+    model: Model,
+    start_us: int,
+    end_us: int,
+    now_us: int,
+) -> list[CheckVerdict]:
+    """The verdicts that count: of a window that closed lately (whose labels fell due lately), the newest so judged."""
+    moving: list[CheckVerdict] = []
+    for labelled in (False, True):
+        newest_us = newest_judged_us(state for state in states.values() if (state.kind in LABELLED_KINDS) == labelled)
+        delay_us = label_rules(model).delay_us if labelled else 0
+        if counts(start_us, end_us + delay_us, model=model, newest_judged_us=newest_us, now_us=now_us):
+            moving += [verdict for verdict in verdicts if (verdict.kind in LABELLED_KINDS) == labelled]
+    return moving
 
 
 def worst(statuses: Iterable[Status]) -> Status:
@@ -65,14 +87,14 @@ def worst(statuses: Iterable[Status]) -> Status:
 
 
 def failed_verdicts(checks: Iterable[Check], *, rows: int) -> list[CheckVerdict]:
-    """``unknown`` for every enabled check: the window could not be computed."""
+    """``unknown`` for every enabled check but those of labels, whose time has not come: it could not be computed."""
     return [
         CheckVerdict(
             check=check.name, kind=check.kind, severity=check.severity, status="unknown", reason="failed", rows=rows,
             hold=check.hold,
         )
         for check in checks
-        if check.enabled
+        if check.enabled and check.kind not in PERFORMANCE_KINDS
     ]  # fmt: skip
 
 
@@ -84,7 +106,7 @@ def failed_rows(checks: Iterable[Check], *, rows: int) -> list[ResultRow]:
             reference_rows=0, status="unknown", reason="failed",
         )
         for check in checks
-        if check.enabled
+        if check.enabled and check.kind not in PERFORMANCE_KINDS
     ]  # fmt: skip
 
 

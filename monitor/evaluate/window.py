@@ -10,16 +10,20 @@ from monitor.evaluate.catchup import Silence, newest_judged_us, silence
 from monitor.evaluate.context import Contexts, VersionContext
 from monitor.evaluate.guard import Guard, Moved
 from monitor.evaluate.judging import Judged, judge_window
+from monitor.evaluate.judging_performance import due_us, has_labels, judge_performance, with_performance
 from monitor.evaluate.merged import LOOKBACK, earlier_profiles
 from monitor.evaluate.reprofile import reprofile
 from monitor.evaluate.verdicts import move_verdicts
+from monitor.evaluate.window_card import WindowCard, window_card
 from monitor.model.results import Status
 from monitor.profile import codec
 from monitor.profile.profile import Profile, empty
 from monitor.store.engine import Store
 from monitor.store.models import get_version_by_id
+from monitor.store.outcomes import replace_outcomes
 from monitor.store.profiles import StoredProfile, get_profile, put_profiles
 from monitor.store.results import StoredResult, pack_rows, put_result
+from monitor.store.scorecards import put_scorecards
 from monitor.store.verdicts import get_states
 from monitor.store.versions import lock_version
 from monitor.store.windows import WindowRow, get_window, recent_windows, upsert_window
@@ -43,6 +47,7 @@ class Seen:
     window: WindowRow
     stored: tuple[int, bytes] | None
     earlier: list[StoredProfile]
+    labelled: bool = False
 
 
 class Evaluator:
@@ -64,9 +69,10 @@ class Evaluator:
         if seen is None:
             return None
         profile, made = self.profile_of(seen, afresh=afresh)
-        judged = judge_window(seen.context, window=seen.window, profile=profile, earlier=seen.earlier)
+        card = self.card_of(seen, now_us=now_us, afresh=afresh)
+        judged = judged_of(seen, profile=profile, card=card, now_us=now_us)
         with self._store.write() as conn:
-            transitions = _write(conn, seen=seen, judged=judged, made=made, now_us=now_us)
+            transitions = _write(conn, seen=seen, judged=judged, made=made, card=card, now_us=now_us)
             if guard is not None:
                 guard(conn)
         return Evaluated(
@@ -85,6 +91,7 @@ class Evaluator:
             return Seen(
                 context=context,
                 window=window,
+                labelled=bool(context.performance) and has_labels(conn, context=context),
                 stored=get_profile(conn, version_id=version_id, window_start_us=start_us),
                 earlier=earlier_profiles(conn, window=window, nominal_us=nominal_us) if few else [],
             )
@@ -107,6 +114,10 @@ class Evaluator:
         if made.rows != window.rows:
             raise Moved(f"window {window.start_us} of version {window.version_id} changed while it was read")
         return made.profile, made.profile
+
+    def card_of(self, seen: Seen, *, now_us: int, afresh: bool = False) -> WindowCard | None:
+        """The window's scorecard; None where the reference says nothing of performance."""
+        return window_card(self._store, context=seen.context, window=seen.window, now_us=now_us, afresh=afresh)
 
     def silence(self, *, version_id: int, now_us: int) -> Silence:
         """Closed windows without rows behind the newest one with rows, that are due and not judged yet."""
@@ -138,15 +149,29 @@ class Evaluator:
         return Evaluated(start_us=start_us, status=judged.status, revision=1, transitions=transitions)
 
 
-def _write(conn: Connection, *, seen: Seen, judged: Judged, made: Profile | None, now_us: int) -> int:
+def judged_of(seen: Seen, *, profile: Profile | None, card: WindowCard | None, now_us: int) -> Judged:
+    """The window judged by its profile, and by its scorecard where there is one."""
+    judged = judge_window(seen.context, window=seen.window, profile=profile, earlier=seen.earlier)
+    if card is None:
+        return judged
+    return with_performance(
+        judged,
+        judge_performance(seen.context, window=seen.window, card=card.card, now_us=now_us, labelled=seen.labelled),
+    )
+
+
+def _write(
+    conn: Connection, *, seen: Seen, judged: Judged, made: Profile | None, card: WindowCard | None, now_us: int
+) -> int:
     """How many verdicts changed. Window, profile, result and verdicts, if nothing moved since they were read."""
     context, window = seen.context, seen.window
     version = lock_version(conn, id=window.version_id)
     used = (context.version.layout_id, context.version.reference_id)
     now = get_window(conn, version_id=window.version_id, start_us=window.start_us)
     moved = bool(seen.earlier) and version.fold_seq != context.version.fold_seq
-    if now is None or (now.rows, now.revision) != (window.rows, window.revision) or moved:
-        raise Moved(f"window {window.start_us} of version {window.version_id} got rows while it was judged")
+    same = now is not None and _state_of(now) == _state_of(window)
+    if now is None or not same or moved:
+        raise Moved(f"window {window.start_us} of version {window.version_id} got rows or labels while it was judged")
     if (version.layout_id, version.reference_id) != used:
         raise Moved(f"window {window.start_us} of version {window.version_id} changed while it was judged")
     revision = window.revision + 1
@@ -155,8 +180,11 @@ def _write(conn: Connection, *, seen: Seen, judged: Judged, made: Profile | None
         replace(
             now, state="closed" if revision == 1 else "revised", revision=revision, dirty=False, reason=None,
             reference_number=judged.reference_number, computed_us=now_us,
+            due_us=due_us(context.model, window=window, performance=context.performance, now_us=now_us),
         ),
     )  # fmt: skip
+    if card is not None:
+        _write_card(conn, card, version_id=version.id)
     if made is not None and version.layout_id is not None:
         put_profiles(
             conn,
@@ -168,6 +196,18 @@ def _write(conn: Connection, *, seen: Seen, judged: Judged, made: Profile | None
             ],
         )  # fmt: skip
     return _record(conn, context=context, window=window, judged=judged, revision=revision, now_us=now_us)
+
+
+def _state_of(window: WindowRow) -> tuple[int, int, int]:
+    """What a window that is read and then written must not have changed in between."""
+    return window.rows, window.revision, window.label_rows or 0
+
+
+def _write_card(conn: Connection, card: WindowCard, *, version_id: int) -> None:
+    if card.stored is not None:
+        put_scorecards(conn, [card.stored])
+    if card.outcomes:
+        replace_outcomes(conn, version_id=version_id, ids=card.replaced, parts=card.outcomes)
 
 
 def _record(

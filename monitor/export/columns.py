@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from monitor.export.families import STATUS_VALUE, labels
+from monitor.export.performance import Sample, performance_samples
 from monitor.model.results import ResultRow
 
 QUALITY_METRICS = ("missing", "invalid", "unseen", "out_of_range")
@@ -62,6 +63,7 @@ class Columns:
     runs: tuple[Run, ...] = ()
     by_name: Mapping[tuple[str, str], Column] = field(default_factory=dict)  # (segment, column)
     series: int = 0  # of all ranked columns
+    performance: tuple[Sample, ...] = ()
 
 
 def columns_of(rows: Iterable[ResultRow], *, importance: Mapping[str, float] | None = None) -> Columns:
@@ -82,6 +84,7 @@ def columns_of(rows: Iterable[ResultRow], *, importance: Mapping[str, float] | N
         runs=tuple(runs),
         by_name={(column.segment, column.column): column for column in ranked},
         series=sum(len(column.shape) for column in ranked),
+        performance=performance_samples(row for group in gathered.values() for row in group),
     )
 
 

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from monitor.export.choice import Choice, parse_columns
 from monitor.export.facts import VersionFacts
-from monitor.export.families import labels
+from monitor.export.families import labels, number
 from monitor.export.page import Composer, render
 from monitor.export.process import END, process_page
 from monitor.export.series import Line, line
@@ -65,7 +65,7 @@ class Exporter:
         now_us = self._now_us()
         fleet, gauges = self._reader.read()
         lines, dropped = self._composer.compose(fleet, now_us=now_us)
-        lines += [(family, f"{family} {value:g}") for family, value in gauges.items()]
+        lines += [(family, f"{family} {number(value)}") for family, value in gauges.items()]
         lines.append(("driftline_series_dropped", f"driftline_series_dropped {dropped}"))
         self._cached = now_us, render(lines)
 

@@ -19,8 +19,19 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelCounts:
+    """Labels of a model: ``waiting`` to be looked for, and ``unmatched``, in no record so far."""
+
+    waiting: int = 0
+    unmatched: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionFacts:
-    """One version as the page shows it. ``newest_end_us`` is the end of the newest window that has rows, if any."""
+    """One version as the page shows it. ``newest_end_us`` is the end of the newest window that has rows, if any.
+
+    ``labels`` are the model's; None where it never had any.
+    """
 
     model: Model
     version: Version
@@ -28,6 +39,7 @@ class VersionFacts:
     window: Window | None = None
     newest_end_us: int | None = None
     columns: Columns = field(default_factory=Columns)
+    labels: LabelCounts | None = None
 
     def stale(self, *, now_us: int) -> bool:
         """Whether the newest window (without any: the version itself) is older than ``stale_after``."""

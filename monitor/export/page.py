@@ -14,6 +14,7 @@ from monitor.export.series import (
     column_series,
     count_series,
     failing_series,
+    label_series,
     model_series,
     unknown_line,
     version_labels,
@@ -59,6 +60,8 @@ class Composer:
         running = [facts for facts in ordered if facts.version.state != "retired"]
         lines = [text for facts in running for text in failing_series(facts)]
         wanted = [text for facts in ordered for text in model_series(facts, now_us=now_us)]
+        one_a_model = {facts.model.id: facts for facts in ordered}
+        wanted += [text for facts in one_a_model.values() for text in label_series(facts)]
         wanted += [text for facts in running for text in count_series(facts)]
         wanted += self._unknown(running, now_us=now_us)
         room = max(0, self.max_series - len(lines))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from monitor.export.columns import Columns, columns_of
-from monitor.export.facts import VersionFacts, Window
+from monitor.export.facts import LabelCounts, VersionFacts, Window
+from monitor.export.performance import with_labelled
 from monitor.model.errors import NotFound
 from monitor.store import Store
+from monitor.store.labels import waiting_models
 from monitor.store.results import get_result, unpack_rows
 from monitor.store.schemas import get_schema
+from monitor.store.segments import unmatched_labels
 from monitor.store.snapshot import FleetRow, ResultHead, fleet_rows, gap_windows, unfolded_rows
 
-Source = tuple[tuple[ResultHead, ...], int | None]  # the newest results of a version, and its schema
+# The newest results of a version, the one that labels decided last, and its schema.
+Source = tuple[tuple[ResultHead, ...], ResultHead | None, int | None]
 _RESULTS_A_READ = 25  # one read transaction stays short, also after a start with a thousand models
 
 
@@ -33,19 +38,26 @@ class StoreReader:
                 "driftline_unfolded_rows": unfolded_rows(conn),
                 "driftline_windows_missed": gap_windows(conn),
             }
+            waiting, unmatched = waiting_models(conn), unmatched_labels(conn)
         self._read_importance({row.version.schema_id for row in fleet if row.version.schema_id is not None})
         self._read_results([_source(row) for row in fleet])
-        return [self._facts(row) for row in fleet], gauges
+        labels = {id: LabelCounts(unmatched=count) for id, count in unmatched.items()}
+        for one in waiting:
+            labels[one.model_id] = replace(labels.get(one.model_id, LabelCounts()), waiting=one.rows)
+        return [replace(self._facts(row), labels=labels.get(row.model.id)) for row in fleet], gauges
 
     def _read_results(self, sources: list[Source]) -> None:
         known = {source: self._columns[source] for source in sources if source in self._columns}
         missing = [source for source in sources if source not in known]
         for start in range(0, len(missing), _RESULTS_A_READ):
             some = missing[start : start + _RESULTS_A_READ]
-            payloads = self._payloads([head for heads, _ in some for head in heads])
-            for heads, schema_id in some:
+            payloads = self._payloads([head for heads, last, _ in some for head in {*heads, last} if head is not None])
+            for heads, last, schema_id in some:
                 rows = [row for head in heads if head in payloads for row in unpack_rows(payloads[head])]
-                known[heads, schema_id] = columns_of(rows, importance=self._importance.get(schema_id or 0))
+                labelled = unpack_rows(payloads[last]) if last is not None and last in payloads else None
+                known[heads, last, schema_id] = columns_of(
+                    with_labelled(rows, labelled=labelled), importance=self._importance.get(schema_id or 0)
+                )
         self._columns = known
 
     def _payloads(self, heads: list[ResultHead]) -> dict[ResultHead, bytes]:
@@ -86,7 +98,7 @@ class StoreReader:
 
 
 def _source(row: FleetRow) -> Source:
-    return row.results, row.version.schema_id
+    return row.results, row.labelled, row.version.schema_id
 
 
 def _window(head: ResultHead) -> Window:

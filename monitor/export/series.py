@@ -46,7 +46,19 @@ def model_series(facts: VersionFacts, *, now_us: int) -> list[Line]:
         lines += _drifted_ratio(facts, known)
         for column in facts.columns.whole:
             lines += column_series(column, known=known)
+        lines += [line(family, f"{known},{text}", value) for family, text, value in facts.columns.performance]
     return lines
+
+
+def label_series(facts: VersionFacts) -> list[Line]:
+    """What became of the labels of the version's model: one series a model, where it has labels."""
+    if facts.labels is None:
+        return []
+    known = labels(model=facts.model.name)
+    return [
+        line("driftline_labels_unmatched", known, facts.labels.unmatched),
+        line("driftline_labels_waiting", known, facts.labels.waiting),
+    ]
 
 
 def _drifted_ratio(facts: VersionFacts, known: str) -> Iterator[Line]:

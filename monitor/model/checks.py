@@ -11,11 +11,15 @@ from monitor.model.errors import InvalidInput, NotAvailableYet
 from monitor.model.names import nearest, valid_name
 from monitor.model.schema import MONITORED_ROLES, ROLES, Column, Schema
 from monitor.model.thresholds import FalseAlarms, Threshold, parse_false_alarms, parse_threshold
+from monitor.model.worth import METRICS as PERFORMANCE_METRICS
+from monitor.model.worth import bad_side, is_metric
 
-Kind = Literal["drift", "quality", "volume", "schema"]
+Kind = Literal["drift", "quality", "volume", "schema", "performance", "estimate", "concept_drift"]
 Severity = Literal["critical", "warning", "none"]
 KINDS: tuple[str, ...] = get_args(Kind)
-LATER_KINDS = ("performance", "estimate", "concept_drift", "multivariate", "fairness", "rule")
+LATER_KINDS = ("multivariate", "fairness", "rule")
+PERFORMANCE_KINDS = ("performance", "estimate", "concept_drift")  # of the whole model, on a metric of its task
+LABELLED_KINDS = ("performance", "concept_drift")  # decided when labels are due
 DRIFT_METRICS = ("psi", "ks", "js", "hellinger", "l_infinity", "chi2", "wasserstein", "wasserstein_normalised")
 QUALITY_METRICS = ("missing", "invalid", "unseen", "out_of_range", "off_support")
 METRICS: dict[str, tuple[str, ...]] = {
@@ -25,6 +29,7 @@ METRICS: dict[str, tuple[str, ...]] = {
 AUTO_METRICS = ("psi", "missing", "invalid", "unseen", "out_of_range", "rows", "columns")
 DEFAULT_SEVERITY: dict[str, Severity] = {
     "drift": "warning", "quality": "warning", "volume": "critical", "schema": "critical",
+    "performance": "critical", "estimate": "warning", "concept_drift": "warning",
 }  # fmt: skip
 DEFAULT_MIN_ROWS = 50
 ROLE_GROUPS = {"@feature": "feature", "@prediction": "prediction", "@score": "score", "@label": "label"}
@@ -39,7 +44,8 @@ _KEYS = (
 class Check:
     """A metric, its threshold (None: ``auto``) and what failing means.
 
-    ``metric`` is never empty: the kind's default is filled in (psi, missing, rows, columns). ``columns``
+    ``metric``: the kind's default is filled in (psi, missing, rows, columns); of the performance kinds it may be
+    empty, which means the task's own default (roc_auc, accuracy, mae). ``columns``
     and ``exclude`` are patterns, see ``selected_columns``; empty ``columns`` means the kind's default.
     """
 
@@ -96,13 +102,7 @@ def parse_check(shape: Any, *, position: int = 0) -> Check:
     kind = _kind(shape.get("kind"), where=where)
     _refuse_what_comes_later(shape, where=where)
     metric = _metric(shape.get("metric"), kind=kind, where=where)
-    threshold = parse_threshold(
-        shape.get("threshold"), bad="below" if kind == "volume" else "above", name=f"{where}.threshold"
-    )
-    if threshold is None and metric not in AUTO_METRICS:
-        raise InvalidInput(f"{where}: {metric!r} is not judged by threshold 'auto' (psi is): give a number")
-    if threshold is not None and kind == "schema":
-        raise InvalidInput(f"{where}: a schema check has no threshold but 'auto'")
+    threshold = _threshold(shape.get("threshold"), kind=kind, metric=metric, where=where)
     return Check(
         name=shape["name"], kind=kind, metric=metric, threshold=threshold, shape=dict(shape),
         columns=_texts(shape.get("columns"), name=f"{where}.columns"),
@@ -116,15 +116,15 @@ def parse_check(shape: Any, *, position: int = 0) -> Check:
 
 
 def default_checks() -> tuple[Check, ...]:
-    """What is checked when nobody said: drift, missing, invalid, unseen, volume, schema, all ``auto``.
+    """What is checked when nobody said: drift, missing, invalid, unseen, volume, schema, performance, all ``auto``.
 
     >>> [check.name for check in default_checks()]
-    ['drift', 'missing', 'invalid', 'unseen', 'volume', 'schema']
+    ['drift', 'missing', 'invalid', 'unseen', 'volume', 'schema', 'performance']
     """
     quality = ({"name": m, "kind": "quality", "metric": m} for m in ("missing", "invalid", "unseen"))
     return parse_checks(
         [{"name": "drift", "kind": "drift"}, *quality, {"name": "volume", "kind": "volume"},
-         {"name": "schema", "kind": "schema"}]
+         {"name": "schema", "kind": "schema"}, {"name": "performance", "kind": "performance"}]
     )  # fmt: skip
 
 
@@ -196,7 +196,34 @@ def _kind(kind: Any, *, where: str) -> Kind:
     return kind  # type: ignore[no-any-return]
 
 
+def _threshold(shape: Any, *, kind: str, metric: str, where: str) -> Threshold | None:
+    """The fixed threshold; None for ``auto``, where the metric can be judged so."""
+    bad: Literal["above", "below"] = "below" if kind == "volume" else "above"
+    if kind in ("performance", "estimate"):
+        bad = bad_side(metric)
+        if not metric and isinstance(shape, int | float | dict):
+            raise InvalidInput(f"{where}: a fixed threshold needs a metric: name one, such as roc_auc or mae")
+    threshold = parse_threshold(shape, bad=bad, name=f"{where}.threshold")
+    if threshold is None and kind in METRICS and metric not in AUTO_METRICS:
+        raise InvalidInput(f"{where}: {metric!r} is not judged by threshold 'auto' (psi is): give a number")
+    if threshold is not None and kind == "schema":
+        raise InvalidInput(f"{where}: a schema check has no threshold but 'auto'")
+    return threshold
+
+
+def _performance_metric(metric: Any, *, where: str) -> str:
+    if metric is None:
+        return ""
+    if not isinstance(metric, str) or not is_metric(metric):
+        hint = nearest(str(metric), PERFORMANCE_METRICS)
+        known = f"{', '.join(PERFORMANCE_METRICS)}, or recall/<class> and the like"
+        raise InvalidInput(f"{where}: metric {str(metric)[:40]!r} is not one of {known}{hint}")
+    return metric
+
+
 def _metric(metric: Any, *, kind: str, where: str) -> str:
+    if kind in PERFORMANCE_KINDS:
+        return _performance_metric(metric, where=where)
     known = METRICS[kind]
     if metric is None or (kind == "drift" and metric == "surprise"):  # surprise is psi in its usual movement
         return known[0]

@@ -5,8 +5,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.evaluate.id_runs import change_runs, decode_run, known, split_by_prefix
-from monitor.evaluate.keyed_ids import among, first_rows, hash_ids, hash_key
+from monitor.columns.keyed_ids import among, decode_run, first_rows, hash_ids, hash_key
+from monitor.evaluate.id_runs import change_runs, known, split_by_prefix
 from monitor.store.ids import IdRun
 
 KEY = hash_key(b"sixteen bytes...")

@@ -26,8 +26,8 @@ from monitor.telemetry import Telemetry
 
 START_US = parse_instant("2026-03-02T00:00:00Z")
 LATENESS_US = 5 * MINUTE_US
-EAGER = JobSettings(fold_interval_us=0, fold_rows=1)
-PATIENT = JobSettings(fold_interval_us=0)
+EAGER = JobSettings(fold_interval_us=0, gather_us=0, fold_rows=1)
+PATIENT = JobSettings(fold_interval_us=0, gather_us=0)
 
 
 @dataclass(slots=True)

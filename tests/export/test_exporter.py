@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from monitor.evaluate.join import Joiner
 from monitor.export import Exporter, StoreReader
 from monitor.model.entities import Model, Version
 from monitor.model.schema import Column, Schema
@@ -21,6 +22,7 @@ from monitor.store.verdicts import put_states
 from monitor.store.versions import insert_version
 from monitor.store.windows import WindowRow, upsert_window
 from monitor.telemetry import Telemetry
+from tests.evaluate.labelling import post_labels
 from tests.export.fleet import NOW, facts, row, state
 from tests.export.test_page import DRIFTED, series
 from tests.export.test_rules import promtool  # noqa: F401 -- a fixture
@@ -132,6 +134,26 @@ def test_a_gap_is_counted_and_does_not_replace_the_last_result(store, clock, tmp
     found = scrape(exporter(StoreReader(store), clock, tmp_path))
     assert found["driftline_windows_missed"] == 1
     assert found['driftline_drift_score{model="churn",version="1",segment="",column="age",metric="surprise"}'] == 1.0
+
+
+def test_labels_are_counted_by_model_waiting_and_in_no_record(store, clock, tmp_path):
+    fleet = {}
+    for name in ("churn", "fraud", "spam"):
+        with store.write() as conn:
+            fleet[name] = insert_model(conn, Model(name=name))
+            for version in ("1", "2"):
+                insert_version(conn, Version(model_id=fleet[name].id, name=version, created_us=NOW))
+    post_labels(store, {"a": "yes", "b": "no"}, model_id=fleet["churn"].id)
+    Joiner(store).join(model_id=fleet["churn"].id)
+    post_labels(store, {f"r{n}": "yes" for n in range(3)}, model_id=fleet["churn"].id)
+    post_labels(store, {"c": "yes"}, model_id=fleet["fraud"].id)
+    page = scrape(exporter(StoreReader(store), clock, tmp_path))
+    assert {name: value for name, value in page.items() if name.startswith("driftline_labels")} == {
+        'driftline_labels_unmatched{model="churn"}': 2,
+        'driftline_labels_unmatched{model="fraud"}': 0,
+        'driftline_labels_waiting{model="churn"}': 3,
+        'driftline_labels_waiting{model="fraud"}': 1,
+    }
 
 
 def test_a_deleted_model_is_gone_with_the_next_refresh(store, clock, tmp_path):

@@ -48,11 +48,12 @@ def test_the_example_of_the_configuration_is_read():
     assert names(null_age) == ["age"]
 
 
-def test_no_checks_means_six_automatic_ones_and_an_empty_list_means_none():
+def test_no_checks_means_seven_automatic_ones_and_an_empty_list_means_none():
     assert [(c.name, c.kind, c.metric, c.severity, c.threshold) for c in default_checks()] == [
         ("drift", "drift", "psi", "warning", None), ("missing", "quality", "missing", "warning", None),
         ("invalid", "quality", "invalid", "warning", None), ("unseen", "quality", "unseen", "warning", None),
         ("volume", "volume", "rows", "critical", None), ("schema", "schema", "columns", "critical", None),
+        ("performance", "performance", "", "critical", None),
     ]  # fmt: skip
     assert parse_checks([]) == ()
 
@@ -118,7 +119,7 @@ def test_what_is_wrong_is_refused_with_the_nearest_name_or_the_expectation(shape
 @pytest.mark.parametrize(
     "shape",
     [
-        *({"kind": k} for k in ("performance", "estimate", "concept_drift", "multivariate", "fairness", "rule")),
+        *({"kind": k} for k in ("multivariate", "fairness", "rule")),
         {"segments": ["*"]}, {"rule": "not_null"}, {"baseline": {"kind": "previous"}},
     ],
 )  # fmt: skip
@@ -183,3 +184,28 @@ def test_budgets_in_words_are_alarms_in_thirty_days(words, per_month):
 def test_a_check_shows_the_shape_it_was_given_in():
     shape = {"name": "c", "kind": "drift", "threshold": {"alert": 0.2}, "columns": ["age"]}
     assert parse_checks([shape])[0].to_json() == shape
+
+
+def test_a_performance_check_names_a_metric_of_some_task_and_its_bad_side():
+    assert one(kind="performance", metric="roc_auc", threshold=0.78).threshold.alert.below == 0.78
+    assert one(kind="performance", metric="recall/yes", threshold={"alert": {"drop": 0.1}}).metric == "recall/yes"
+    assert one(kind="estimate", metric="mae", threshold=3.0).threshold.alert.above == 3.0
+    assert one(kind="concept_drift", metric="roc_auc", threshold=0.05).threshold.alert.above == 0.05
+    assert [one(kind=kind).severity for kind in ("performance", "estimate", "concept_drift")] == [
+        "critical", "warning", "warning",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ({"metric": "roc_acu"}, "did you mean 'roc_auc'"),
+        ({"metric": "psi"}, "is not one of roc_auc"),
+        ({"metric": "recall/"}, "recall/<class>"),
+        ({"threshold": 0.8}, "a fixed threshold needs a metric"),
+    ],
+)
+def test_a_performance_check_that_cannot_be_judged_is_refused(shape, said):
+    with pytest.raises(InvalidInput) as refused:
+        one(kind="performance", **shape)
+    assert said in refused.value.detail
