@@ -86,7 +86,7 @@ def compare_sides(
     with ThreadPoolExecutor(threads(), thread_name_prefix="driftline-check") as pool:
         held = read_reference(reference, roles=roles, spec=spec, pool=pool)
         side = read_current(current, reference=held, spec=spec, pool=pool)
-    judged = judge_sides(held, side, checks=enabled, false_alarms=budget, spec=spec)
+    judged = judge_sides(held, side, checks=enabled, asked=checks is not None, false_alarms=budget, spec=spec)
     return Report(
         windows=tuple(
             JudgedWindow(start_us=j.start_us, end_us=j.end_us, rows=j.judgement.rows, verdicts=j.judgement.verdicts)
@@ -194,6 +194,8 @@ def _notes(reference: ReferenceSide, current: CurrentSide) -> Iterator[str]:
         )
     if reference.windows is None:
         yield "natural variation is unknown: the reference was not cut into windows (timestamp and window)"
+    if reference.problem is not None:
+        yield f"performance is not judged: {reference.problem}"
     for side, found in (("reference", then), ("current", now)):
         if found.unusable:
             yield f"{found.unusable:,} rows of {side} were left out: their id or timestamp cannot be used"

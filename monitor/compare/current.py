@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -11,9 +11,11 @@ from monitor.compare.reference import ReferenceSide, count_rows
 from monitor.compare.rows import Found, canonical, without_repeats
 from monitor.compare.tables import Table, table_names
 from monitor.compare.windows import WindowProfiles, profiles_of
+from monitor.compare.worth import Outcomes, current_cards
 from monitor.model.errors import InvalidInput
 from monitor.model.names import nearest
 from monitor.model.window import WindowSpec
+from monitor.performance.scorecard import Scorecard
 from monitor.profile.dlp import ProfileFile
 from monitor.profile.profile import Profile
 
@@ -29,6 +31,7 @@ class CurrentSide:
     windows: Collection[tuple[int, Profile]] | None
     absent: tuple[str, ...] = ()
     found: Found = field(default_factory=Found)
+    cards: Mapping[int | None, Scorecard] = field(default_factory=dict)  # by window; of the whole under None
 
 
 def read_current(
@@ -39,14 +42,17 @@ def read_current(
     roles = _roles_of(table, reference=reference, windowed=spec is not None)
     results = canonical(table, schema=reference.schema, roles=roles, found=found, pool=pool)
     windows = None if spec is None else WindowProfiles(reference.layout, spec=spec)
-    profile = count_rows(
-        without_repeats(results, spec=spec, found=found), layout=reference.layout, windows=windows, pool=pool
-    )
+    outcomes = Outcomes(schema=reference.schema)
+    rows = without_repeats(results, spec=spec, found=found)
+    if reference.worth is not None:
+        rows = outcomes.passing(rows)
+    profile = count_rows(rows, layout=reference.layout, windows=windows, pool=pool)
     if spec is not None and not found.timed:
         raise InvalidInput("the current side has no timestamp column: name it with timestamp=, or leave window= out")
     stored = set(stored_names(found.names, schema=reference.schema, roles=roles))
     absent = tuple(column.name for column in reference.schema.monitored if column.stored_name not in stored)
-    return CurrentSide(profile=profile, windows=windows, absent=absent, found=found)
+    cards = {} if reference.worth is None else current_cards(outcomes, side=reference.worth, spec=spec)
+    return CurrentSide(profile=profile, windows=windows, absent=absent, found=found, cards=cards)
 
 
 def from_file(file: ProfileFile, *, reference: ReferenceSide, spec: WindowSpec | None) -> CurrentSide:

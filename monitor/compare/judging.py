@@ -15,12 +15,14 @@ from monitor.alert.judge import judge, wanted_metrics
 from monitor.alert.single import judge_once
 from monitor.compare.current import CurrentSide
 from monitor.compare.reference import ReferenceSide
+from monitor.compare.worth import judge_performance
 from monitor.drift.bins import Bins, decile_groups
 from monitor.drift.compare import compare
 from monitor.drift.measurement import Measurement
 from monitor.model.checks import Check, budgeted_columns
 from monitor.model.thresholds import FalseAlarms
 from monitor.model.window import WindowSpec
+from monitor.performance.scorecard import Scorecard
 from monitor.profile.profile import Profile, merge
 from monitor.quality.shares import measure
 
@@ -49,6 +51,17 @@ class Court:
     false_alarms: FalseAlarms
     expected_rows: float | None
     absent: tuple[str, ...]
+    asked: bool
+    spec: WindowSpec | None
+
+    def worth(self, judgement: Judgement, *, card: Scorecard | None) -> Judgement:
+        """The judgement with that of performance, where the reference says something of it."""
+        if self.reference.worth is None:
+            return judgement
+        return judge_performance(
+            judgement, side=self.reference.worth, card=card, checks=self.checks, asked=self.asked,
+            false_alarms=self.false_alarms, spec=self.spec,
+        )  # fmt: skip
 
     def judge(self, current: Profile, *, checks: tuple[Check, ...]) -> Judgement:
         """One profile held against the reference by these checks."""
@@ -74,26 +87,28 @@ def judge_sides(
     current: CurrentSide,
     *,
     checks: tuple[Check, ...],
+    asked: bool,
     false_alarms: FalseAlarms,
     spec: WindowSpec | None,
 ) -> Iterator[JudgedSide]:
-    """The judged windows in time order, or the one whole."""
-    court = _court(reference, current, checks=checks, false_alarms=false_alarms, spec=spec)
+    """The judged windows in time order, or the one whole; ``asked``: the checks are not those by default."""
+    court = _court(reference, current, checks=checks, asked=asked, false_alarms=false_alarms, spec=spec)
     if spec is None or current.windows is None:
-        judgement = court.judge(current.profile, checks=checks)
+        judgement = court.worth(court.judge(current.profile, checks=checks), card=current.cards.get(None))
         yield JudgedSide(start_us=None, end_us=None, rows=current.profile.rows, judgement=judgement)
         return
     earlier: list[tuple[int, Profile]] = []
     for start_us, profile in current.windows:
         earlier = [e for e in earlier if e[0] >= start_us - LOOKBACK * spec.nominal_us]
         judgement = _judge_window(court, profile, earlier=[p for _, p in reversed(earlier)])
+        judgement = court.worth(judgement, card=current.cards.get(start_us))
         yield JudgedSide(start_us=start_us, end_us=spec.end_of(start_us), rows=profile.rows, judgement=judgement)
         earlier.append((start_us, profile))
 
 
 def _court(
-    reference: ReferenceSide, current: CurrentSide, *, checks: tuple[Check, ...], false_alarms: FalseAlarms,
-    spec: WindowSpec | None,
+    reference: ReferenceSide, current: CurrentSide, *, checks: tuple[Check, ...], asked: bool,
+    false_alarms: FalseAlarms, spec: WindowSpec | None,
 ) -> Court:  # fmt: skip
     calibration = None if spec is None else _calibration(
         reference, checks=checks, false_alarms=false_alarms, spec=spec
@@ -101,7 +116,7 @@ def _court(
     windows = 0 if calibration is None else calibration.windows
     return Court(
         reference=reference, checks=checks, bins=decile_groups(reference.layout, reference.profile),
-        calibration=calibration, false_alarms=false_alarms, absent=current.absent,
+        calibration=calibration, false_alarms=false_alarms, absent=current.absent, asked=asked, spec=spec,
         expected_rows=float(round(reference.profile.rows / windows)) if windows else None,
     )  # fmt: skip
 

@@ -17,6 +17,8 @@ from monitor.compare.flow import in_order
 from monitor.compare.rows import HELD_BYTES, Found, canonical
 from monitor.compare.tables import Table, table_names
 from monitor.compare.windows import WindowProfiles, profiles_of
+from monitor.compare.worth import Outcomes, reference_side
+from monitor.evaluate.performance_side import PerformanceSide
 from monitor.model.errors import InvalidInput
 from monitor.model.schema import Schema
 from monitor.model.window import WindowSpec
@@ -33,7 +35,8 @@ _FREE_IN_PROFILES = ("timestamp", "id", "ignore")  # say something of the curren
 class ReferenceSide:
     """What current is held against; ``windows`` is None without timestamps or without a window length.
 
-    ``roles`` are those that were given: a time or an id may be current's alone.
+    ``roles`` are those that were given: a time or an id may be current's alone. ``worth`` is its side of performance,
+    ``problem`` why it has none.
     """
 
     schema: Schema
@@ -42,6 +45,8 @@ class ReferenceSide:
     roles: Roles
     windows: WindowProfiles | None
     found: Found
+    worth: PerformanceSide | None = None
+    problem: str | None = None
 
 
 def read_reference(table: Table, *, roles: Roles, spec: WindowSpec | None, pool: ThreadPoolExecutor) -> ReferenceSide:
@@ -54,8 +59,13 @@ def read_reference(table: Table, *, roles: Roles, spec: WindowSpec | None, pool:
         raise InvalidInput("the reference has no column that can be compared: numbers, categories or booleans")
     layout = build_layout(rows, schema=schema, expected=None if found.named else found.rows, pool=pool)
     windows = WindowProfiles(layout, spec=spec) if spec is not None and found.timed else None
-    profile = count_rows(rows(), layout=layout, windows=windows, pool=pool)
-    return ReferenceSide(schema=schema, layout=layout, profile=profile, roles=roles, windows=windows, found=found)
+    outcomes = Outcomes(schema=schema)
+    profile = count_rows(outcomes.passing(rows()), layout=layout, windows=windows, pool=pool)
+    worth, problem = reference_side(outcomes, positive=roles.positive, spec=None if windows is None else spec)
+    return ReferenceSide(
+        schema=schema, layout=layout, profile=profile, roles=roles, windows=windows, found=found, worth=worth,
+        problem=problem,
+    )  # fmt: skip
 
 
 def from_file(file: ProfileFile, *, roles: Roles, spec: WindowSpec | None) -> ReferenceSide:

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from monitor.columns.batch import ID, TIMESTAMP
+from monitor.columns.keyed_ids import among, first_rows, hash_ids
 from monitor.columns.roles import Roles, stored_names
 from monitor.columns.table import Canonical, canonical_batch
 from monitor.compare.flow import in_order
 from monitor.compare.tables import Part, Table, flat_names
-from monitor.evaluate.keyed_ids import among, first_rows, hash_ids
 from monitor.model.schema import Schema
 from monitor.model.window import WindowSpec
 

@@ -245,7 +245,7 @@ def test_files_that_are_not_what_their_name_says_are_refused_with_their_path(tmp
         ({"min_rows": 0}, InvalidInput, "min_rows"),
         ({"categorical": "city"}, InvalidInput, "expected a list"),
         ({"checks": [{"name": "x", "kind": "drfit"}]}, InvalidInput, "did you mean 'drift'"),
-        ({"checks": [{"name": "x", "kind": "performance"}]}, NotAvailableYet, "not available yet"),
+        ({"checks": [{"name": "x", "kind": "fairness"}]}, NotAvailableYet, "not available yet"),
     ],
 )
 def test_arguments_that_cannot_be_followed_are_refused_in_words(arguments, error, said):
