@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-ORDER = ("counting", "check", "ingest_core", "ingest", "window", "fleet", "scrape", "reading", "memory")
+ORDER = (
+    "counting", "check", "ingest_core", "ingest", "labels_ingest", "window", "join", "fleet", "scrape", "reading",
+    "memory", "falls", "intervals", "estimates",
+)  # fmt: skip
 
 
 def main(names: list[str]) -> int:

@@ -23,6 +23,7 @@ from monitor.jobs.settings import JobSettings
 from monitor.model.time import DAY_US
 from monitor.settings import Settings
 from monitor.store import Store, open_store
+from monitor.store.run_cache import RunCache
 from monitor.telemetry import Telemetry
 
 REFERENCES_AT_ONCE = 2
@@ -83,10 +84,10 @@ def _services(
     remove_leftovers(settings.upload_dir, before_us=now_us() - DAY_US)
     telemetry = Telemetry()
     # made also where another process runs the jobs: the open window is folded and judged here when somebody asks
-    contexts = Contexts()
-    runner = JobRunner(store, telemetry, now_us=now_us, settings=rhythm, contexts=contexts)
+    contexts, runs = Contexts(), RunCache(store)  # labels ask for the id runs that folds have read or merged
+    runner = JobRunner(store, telemetry, now_us=now_us, settings=rhythm, contexts=contexts, runs=runs)
     ingest = IngestService(
-        store, telemetry, limits=_limits(settings), clock=now_us, auto_create=settings.auto_create
+        store, telemetry, limits=_limits(settings), clock=now_us, auto_create=settings.auto_create, runs=runs
     )  # fmt: skip
     return Services(
         store=store, settings=settings, telemetry=telemetry, ingest=ingest, jobs=runner if jobs else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,13 +17,27 @@ Month = tuple[int, int]  # (year, month) of the flights' own calendar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Auc:
+    """A month's ROC AUC: the means over its days, each weighed by its rows; ``coverage`` the labelled share."""
+
+    estimated: float | None
+    realised: float | None
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """Days in alarm by check, column and month of 2013. ``judged`` counts the days with a drift verdict by month."""
+    """Days in alarm by check, column and month of 2013. ``judged`` counts the days with a drift verdict by month.
+
+    ``auc`` is what the model was worth, estimated and realised, by month; ``reference_auc`` on the reference.
+    """
 
     days: Mapping[Month, int]
     judged: Mapping[Month, int]
     in_alarm: Mapping[tuple[str, str], Mapping[Month, int]]  # (check, column): days by month
     columns: tuple[str, ...]
+    auc: Mapping[Month, Auc] = field(default_factory=dict)
+    reference_auc: float | None = None
 
     @property
     def quiet(self) -> tuple[str, ...]:
@@ -34,6 +48,7 @@ class Findings:
 
 def findings_of(rows: Iterable[Mapping[str, Any]], *, calendar: Calendar) -> Findings:
     """Result rows (API 1) of daily windows, counted in the flights' own months."""
+    rows = list(rows)
     days: dict[Month, set[date]] = {}
     judged: dict[Month, set[date]] = {}
     alarms: dict[tuple[str, str], dict[Month, set[date]]] = {}
@@ -53,7 +68,39 @@ def findings_of(rows: Iterable[Mapping[str, Any]], *, calendar: Calendar) -> Fin
         judged={month: len(found) for month, found in sorted(judged.items())},
         in_alarm={key: {m: len(found) for m, found in sorted(by.items())} for key, by in sorted(alarms.items())},
         columns=tuple(columns),
+        auc=_auc(rows, calendar=calendar),
+        reference_auc=next(
+            (row["method"]["reference"] for row in rows if _is_auc(row) and "reference" in row["method"]), None
+        ),
     )
+
+
+def _is_auc(row: Mapping[str, Any]) -> bool:
+    return row["metric"] == "roc_auc" and row["kind"] in ("performance", "estimate") and row["value"] is not None
+
+
+def _auc(rows: Iterable[Mapping[str, Any]], *, calendar: Calendar) -> dict[Month, Auc]:
+    """By month, the AUC without and with labels."""
+    sums: dict[Month, dict[str, list[tuple[float, int]]]] = {}
+    for row in rows:
+        if not _is_auc(row) and row["metric"] != "label_coverage":
+            continue
+        day = calendar.original(day_of(row["window_start"]))
+        kind = "coverage" if row["metric"] == "label_coverage" else row["kind"]
+        sums.setdefault((day.year, day.month), {}).setdefault(kind, []).append((row["value"], row["rows"]))
+    return {
+        month: Auc(
+            estimated=_mean(by.get("estimate")), realised=_mean(by.get("performance")),
+            coverage=_mean(by.get("coverage")) or 0.0,
+        )
+        for month, by in sorted(sums.items())
+    }  # fmt: skip
+
+
+def _mean(weighed: list[tuple[float, int]] | None) -> float | None:
+    """The mean of values with weights; None without any."""
+    total = sum(rows for _, rows in weighed or ())
+    return sum(value * rows for value, rows in weighed or ()) / total if total else None
 
 
 def day_of(window_start: str) -> date:

@@ -23,7 +23,7 @@ from monitor.demo.classifier import Classifier, roc_auc
 from monitor.demo.findings import Findings, findings_of, read, windows_by_state
 from monitor.demo.screen import Screen
 from monitor.demo.server import DemoServer, ServiceFailed
-from monitor.demo.serving import MODEL, VERSION, ServingApplication
+from monitor.demo.serving import LABEL_DAYS, MODEL, VERSION, ServingApplication
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,18 +100,22 @@ def _through_the_service(
             screen.reference(answer, status=client.get(f"{PATH}/status").raise_for_status().json())
         screen.step(
             f"Posting {len(live):,} predictions of {FIRST_DAY:%B} to {calendar.last_day:%B}, day by day; "
-            f"the calendar is moved by {calendar.weeks} weeks: the last day is {calendar.shifted(calendar.last_day)}."
+            f"the calendar is moved by {calendar.weeks} weeks: the last day is {calendar.shifted(calendar.last_day)}. "
+            f"Who arrived late is posted as labels {LABEL_DAYS} days after each day."
         )
         days = flights.by_day(live)
         with httpx.Client(base_url=server.url, timeout=60) as client, screen.posting(len(days)) as posting:
             for number, (day, rows) in enumerate(days, start=1):
                 posting.day(day, records=application.post_day(day, rows))
+                if number > LABEL_DAYS:
+                    application.post_labels(*days[number - 1 - LABEL_DAYS])
                 if number % LOOK_EVERY_DAYS == 0:
                     posting.judged(_decided(_states(client)))
     finally:
         application.close()
     with httpx.Client(base_url=server.url, timeout=60) as client:
         _wait_for_verdicts(screen, server, client=client, days=len(days))
+        _wait_for_labels(screen, server, client=client, days=len(days) - LABEL_DAYS)
         findings = findings_of(read(client, f"{PATH}/results"), calendar=calendar)
         screen.report(findings, alerts=read(client, "/api/v1/alerts", state="firing"), url=server.url)
     return findings
@@ -132,6 +136,22 @@ def _wait_for_verdicts(screen: Screen, server: DemoServer, *, client: httpx.Clie
             waited(f"{_decided(states)} of {days} days judged; a version is folded once a minute at most")
             time.sleep(PAUSE_SECONDS)
     raise ServiceFailed(f"{_decided(states)} of {days} days were judged within {VERDICT_SECONDS:.0f} s: {dict(states)}")
+
+
+def _wait_for_labels(screen: Screen, server: DemoServer, *, client: httpx.Client, days: int) -> None:
+    """Returns when so many days have labels; ``ServiceFailed`` when they have not in ``VERDICT_SECONDS``."""
+    until = time.monotonic() + VERDICT_SECONDS
+    labelled = 0
+    with screen.waiting("Waiting for the last labels to be joined") as waited:
+        while time.monotonic() < until:
+            server.check()
+            rows = read(client, f"{PATH}/results", metric="label_coverage")
+            labelled = sum(1 for row in rows if row["value"])
+            if labelled >= days:
+                return
+            waited(f"{labelled} of {days} days have labels")
+            time.sleep(PAUSE_SECONDS)
+    raise ServiceFailed(f"{labelled} of {days} days had labels within {VERDICT_SECONDS:.0f} s")
 
 
 def _states(client: httpx.Client) -> Counter[str]:

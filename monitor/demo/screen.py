@@ -61,6 +61,9 @@ class Screen:
         self.step("\nDays in alarm, by month of the flights:")
         self.console.print(alarm_table(findings))
         self.step(_quiet(findings))
+        if findings.auc:
+            self.step("\nWhat the model was worth, by month: ROC AUC estimated without labels, and realised with them:")
+            self.console.print(worth_table(findings))
         for alert in alerts:
             columns = ", ".join(str(each["column"]) for each in alert["columns"][:5])
             began = f"the window of {day_of(alert['window_start'])}"
@@ -103,6 +106,24 @@ def alarm_table(findings: Findings) -> Table:
         cells = [cell(by_month.get(month, 0), of=days) for month, days in findings.days.items()]
         table.add_row(escape(check), escape(column) or "[bold]the model[/bold]", *cells)
     return table
+
+
+def worth_table(findings: Findings) -> Table:
+    """A row for the estimate, the realised value and the label coverage, a column for each month."""
+    table = Table()
+    table.add_column("ROC AUC")
+    table.add_column("reference", justify="right")
+    for month in findings.auc:
+        table.add_column(names.month_abbr[month[1]], justify="right")
+    found = findings.auc.values()
+    table.add_row("estimated", _two(findings.reference_auc), *(_two(auc.estimated) for auc in found))
+    table.add_row("realised", _two(findings.reference_auc), *(_two(auc.realised) for auc in found))
+    table.add_row("label coverage", "", *(f"{auc.coverage:.0%}" for auc in found))
+    return table
+
+
+def _two(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def cell(days: int, *, of: int) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MODEL, VERSION = "flights", "1"
 BATCH = 500
+LABELS = 5_000  # of one request
+LABEL_DAYS = 3  # after so many days it is known who arrived late
 ATTEMPTS = 20
 ROLES = {"id": "id", "timestamp": "timestamp", "prediction": "prediction", "score": "score", "label": "late"}
 SETTINGS = {
@@ -30,6 +32,7 @@ SETTINGS = {
     "window": "1d",
     "timezone": TIMEZONE,
     "false_alarms": "1 per month",
+    "labels": {"delay": f"{LABEL_DAYS + 1}d"},
 }
 
 
@@ -56,6 +59,20 @@ class ServingApplication:
             answer = self._ask(
                 "POST", f"/models/{MODEL}/versions/{VERSION}/predictions", content=self._encode({"records": records}),
                 headers={"Content-Type": "application/json", "Idempotency-Key": f"{day.isoformat()}-{number}"},
+            )  # fmt: skip
+            stored += answer["stored"]
+        return stored
+
+    def post_labels(self, day: date, predictions: pd.DataFrame) -> int:
+        """How many labels the server stored of one day's flights; those that never arrived have none."""
+        arrived = predictions[predictions["late"].notna()]
+        pairs = zip(arrived["id"].tolist(), arrived["late"].tolist(), strict=True)
+        records = [{"id": id, "label": bool(late)} for id, late in pairs]
+        stored = 0
+        for number, start in enumerate(range(0, len(records), LABELS)):
+            answer = self._ask(
+                "POST", f"/models/{MODEL}/labels", content=self._encode({"records": records[start : start + LABELS]}),
+                headers={"Content-Type": "application/json", "Idempotency-Key": f"labels-{day.isoformat()}-{number}"},
             )  # fmt: skip
             stored += answer["stored"]
         return stored

@@ -6,10 +6,11 @@ import io
 from datetime import UTC, date, datetime
 
 import httpx
+import pytest
 from rich.console import Console
 
 from monitor.demo.calendar import calendar_for
-from monitor.demo.findings import findings_of, read, windows_by_state
+from monitor.demo.findings import Auc, findings_of, read, windows_by_state
 from monitor.demo.screen import Screen
 
 CALENDAR = calendar_for(datetime(2026, 11, 24, tzinfo=UTC))  # 690 weeks
@@ -17,7 +18,7 @@ CALENDAR = calendar_for(datetime(2026, 11, 24, tzinfo=UTC))  # 690 weeks
 
 def row(day: date, column: str = "temp", status: str = "ok", **more) -> dict:
     start = datetime.combine(CALENDAR.shifted(day), datetime.min.time(), tzinfo=UTC).replace(hour=5)
-    known = {"check": "drift", "kind": "drift", "metric": "surprise", "window_start": start.isoformat()}
+    known = {"check": "drift", "kind": "drift", "metric": "surprise", "window_start": start.isoformat(), "method": {}}
     return {**known, "column": column, "status": status, **more}
 
 
@@ -75,3 +76,25 @@ def test_a_list_is_read_to_its_last_page():
 
 def test_windows_are_counted_by_state():
     assert windows_by_state([{"state": "closed"}, {"state": "gap"}, {"state": "closed"}]) == {"closed": 2, "gap": 1}
+
+
+def test_the_model_is_worth_the_mean_of_its_days_by_month_weighed_by_their_rows():
+    auc = {"metric": "roc_auc", "rows": 100}
+    rows = [
+        row(date(2013, 3, 1), "", kind="performance", value=0.7, method={"reference": 0.72}, **auc),
+        row(date(2013, 3, 2), "", kind="performance", value=0.6, **(auc | {"rows": 300})),
+        row(date(2013, 3, 2), "", kind="estimate", value=0.65, **auc),
+        row(date(2013, 3, 2), "", kind="performance", metric="label_coverage", value=0.5, rows=400),
+        row(date(2013, 4, 1), "", kind="estimate", value=0.66, **auc),
+    ]
+    findings = findings_of(rows, calendar=CALENDAR)
+    assert findings.auc == {
+        (2013, 3): Auc(estimated=0.65, realised=pytest.approx(0.625), coverage=0.5),
+        (2013, 4): Auc(estimated=0.66, realised=None, coverage=0.0),
+    }
+    assert findings.reference_auc == 0.72
+    written = io.StringIO()
+    Screen(Console(file=written, width=120)).report(findings, alerts=[], url="http://127.0.0.1:8000")
+    lines = [line.replace("│", " ").split() for line in written.getvalue().splitlines()]
+    assert ["realised", "0.720", "0.625", "–"] in lines
+    assert ["label", "coverage", "50%", "0%"] in lines

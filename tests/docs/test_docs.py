@@ -13,8 +13,10 @@ from prometheus_client import generate_latest
 from monitor.api.access import API, ROLES
 from monitor.api.later import LATER
 from monitor.cli import build
-from monitor.model.checks import Check
+from monitor.model.checks import KINDS, Check
 from monitor.model.results import UNKNOWN_REASONS
+from monitor.performance import EFFECTS
+from monitor.performance.measured import REASONS
 from monitor.settings import Settings
 from monitor.telemetry import Telemetry
 
@@ -62,11 +64,12 @@ def commands() -> list[str]:
 def test_every_command_has_its_heading_and_no_other_command_is_named():
     documented = {h.removeprefix("driftline ") for h in headings("cli.md") if h.startswith("driftline ")}
     assert documented == set(commands())
-    assert len(documented) >= 14
+    assert len(documented) >= 15
 
 
 @pytest.mark.parametrize("name", ["serve", "worker", "check", "profile", "demo", "models", "versions", "reference",
-                                  "ingest", "results", "status", "evaluate", "migrate", "doctor"])  # fmt: skip
+                                  "ingest", "labels", "results", "status", "evaluate", "migrate",
+                                  "doctor"])  # fmt: skip
 def test_every_command_of_the_contract_exists_and_its_help_has_an_example(name):
     group = typer.main.get_command(build())
     command = group.commands[name]
@@ -88,7 +91,7 @@ def test_every_metric_is_documented_and_no_other_is_named():
 
 def test_every_check_kind_and_field_is_documented():
     text = page("configuration.md")
-    for kind in ("drift", "quality", "volume", "schema"):
+    for kind in KINDS:
         assert f"- **{kind}**" in text
     missing = {f.name for f in fields(Check) if f"`{f.name}`" not in text}
     assert missing == {"shape"}  # the shape as sent: not a field of its own
@@ -96,6 +99,12 @@ def test_every_check_kind_and_field_is_documented():
 
 def test_every_reason_of_unknown_is_documented():
     assert {r for r in UNKNOWN_REASONS if f"`{r}`" not in page("alarms.md")} == set()
+
+
+def test_every_metric_of_performance_and_its_reasons_of_unknown_are_documented():
+    text = page("performance.md")
+    assert {n for n in EFFECTS if not re.search(rf"^\| `{n}` \|", text, flags=re.M)} == set()
+    assert {r for r in REASONS if f"`{r}`" not in text} == set()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
