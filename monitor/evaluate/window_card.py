@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -20,11 +20,12 @@ from monitor.model.labels import label_rules
 from monitor.performance import codec
 from monitor.performance.scorecard import Scorecard, empty, merge
 from monitor.store.engine import Store
-from monitor.store.outcomes import Part, outcomes, window_labels
+from monitor.store.outcomes import Part, PartHead, outcome_heads, outcomes, window_labels
 from monitor.store.scorecards import StoredScorecard, get_scorecard
 from monitor.store.windows import WindowRow
 
 _PART_ROWS = 250_000
+_MOST_PARTS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +57,11 @@ def window_card(
         if card.rows == window.rows:
             return WindowCard(card=card)
     with store.read() as conn:
-        parts = outcomes(conn, version_id=window.version_id, window_start_us=window.start_us)
+        heads = outcome_heads(conn, version_id=window.version_id, window_start_us=window.start_us)
         joined = window_labels(conn, version_id=window.version_id, window_start_us=window.start_us)
-    made = _outcomes(store, context=context, window=window, parts=parts, afresh=afresh)
-    used = made if made else parts
+    made = _outcomes(store, context=context, window=window, heads=heads, afresh=afresh)
+    made = made or _as_one(store, window=window, heads=heads)
+    used = iter(made) if made else _stored_parts(store, window=window, heads=heads)
     card = _counted(used, side=side, assumed=assumed, labels=_joined(joined, numeric=side.outline.regression))
     stored = StoredScorecard(
         version_id=window.version_id, window_start_us=window.start_us, outline=side.outline.digest,
@@ -69,7 +71,7 @@ def window_card(
         card=card,
         stored=stored if assumed is None else None,
         outcomes=tuple(made),
-        replaced=tuple(part.id for part in parts) if made else (),
+        replaced=tuple(head.id for head in heads) if made else (),
     )
 
 
@@ -128,7 +130,7 @@ def _joined(parts: Sequence[Part], *, numeric: bool) -> JoinedLabels | None:
 
 
 def _counted(
-    parts: Sequence[Part], *, side: PerformanceSide, assumed: str | float | None, labels: JoinedLabels | None
+    parts: Iterable[Part], *, side: PerformanceSide, assumed: str | float | None, labels: JoinedLabels | None
 ) -> Scorecard:
     reading = replace(side.reading, assumed=assumed)
     card = empty(side.outline)
@@ -138,15 +140,36 @@ def _counted(
 
 
 def _outcomes(
-    store: Store, *, context: VersionContext, window: WindowRow, parts: Sequence[Part], afresh: bool
+    store: Store, *, context: VersionContext, window: WindowRow, heads: Sequence[PartHead], afresh: bool
 ) -> list[Part]:
     """The window's outcomes made again of its stored rows, where those kept are not all of them; else none."""
-    whole = sum(part.rows for part in parts) == window.rows
-    current = all(part.schema_id == context.version.schema_id for part in parts)
+    whole = sum(head.rows for head in heads) == window.rows
+    current = all(head.schema_id == context.version.schema_id for head in heads)
     if (whole and current and not afresh) or not has_outcomes(context.schema, task=context.model.task):
         return []
     made = list(_from_rows(store, context=context, window=window))
     return made if sum(part.rows for part in made) == window.rows else []  # else features are gone: what is kept counts
+
+
+def _stored_parts(store: Store, *, window: WindowRow, heads: Sequence[PartHead]) -> Iterator[Part]:
+    """The parts one at a time, each read by itself."""
+    for head in heads:
+        with store.read() as conn:
+            yield from outcomes(
+                conn, version_id=window.version_id, window_start_us=window.start_us, ids=[head.id]
+            )  # fmt: skip
+
+
+def _as_one(store: Store, *, window: WindowRow, heads: Sequence[PartHead]) -> list[Part]:
+    """The many small parts that a window's folds left, as one; none where there are few, or many rows."""
+    if len(heads) <= _MOST_PARTS or sum(head.rows for head in heads) > _PART_ROWS:
+        return []
+    with store.read() as conn:
+        parts = outcomes(conn, version_id=window.version_id, window_start_us=window.start_us)
+    if [part.id for part in parts] != [head.id for head in heads]:  # a fold came: whoever reads next does it
+        return []
+    whole = encode_outcomes(decode_outcomes([part.payload for part in parts]))
+    return [replace(parts[0], id=0, rows=sum(part.rows for part in parts), payload=whole)]
 
 
 def _from_rows(store: Store, *, context: VersionContext, window: WindowRow) -> Iterator[Part]:

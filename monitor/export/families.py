@@ -23,7 +23,7 @@ FAMILIES: dict[str, str] = {
     "driftline_drift_score": "Drift of the newest judged window, by metric",
     "driftline_drift_threshold": "What the drift score of that metric is held against",
     "driftline_quality_ratio": "Share of rows, 0 to 1, by metric: missing, invalid, unseen, out_of_range",
-    "driftline_performance": "Performance by metric: realised of labels, or estimated without",
+    "driftline_performance": "Performance by metric: realised of labels, or estimated, which assumes no concept drift",
     "driftline_performance_lower": "Lower end of its 95 % interval",
     "driftline_performance_upper": "Upper end of its 95 % interval",
     "driftline_performance_reference": "The reference's own value of that metric",

@@ -43,9 +43,28 @@ def add_outcomes(conn: Connection, parts: Iterable[Part]) -> None:
     _add(conn, tables.outcome, parts)
 
 
-def outcomes(conn: Connection, *, version_id: int, window_start_us: int) -> list[Part]:
-    """The window's outcomes in the order they were folded in."""
-    return _parts(conn, tables.outcome, version_id=version_id, window_start_us=window_start_us)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartHead:
+    """A part of a window's outcomes without its payload."""
+
+    id: int
+    rows: int
+    schema_id: int
+
+
+def outcome_heads(conn: Connection, *, version_id: int, window_start_us: int) -> list[PartHead]:
+    """The parts of the window's outcomes in the order they were folded in."""
+    c = tables.outcome.c
+    query = select(*(c[name] for name in PartHead.__slots__))
+    query = query.where(c.version_id == version_id, c.window_start_us == window_start_us).order_by(c.id)
+    return [PartHead(**row._mapping) for row in conn.execute(query)]
+
+
+def outcomes(
+    conn: Connection, *, version_id: int, window_start_us: int, ids: Sequence[int] | None = None
+) -> list[Part]:
+    """The window's outcomes in the order they were folded in; only those parts, if told."""
+    return _parts(conn, tables.outcome, version_id=version_id, window_start_us=window_start_us, ids=ids)
 
 
 def replace_outcomes(conn: Connection, *, version_id: int, ids: Sequence[int], parts: Iterable[Part]) -> None:

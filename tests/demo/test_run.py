@@ -27,11 +27,18 @@ def test_the_demo_ends_by_itself_and_says_that_summer_is_not_winter():
     rows = [line.replace("│", " ").split() for line in shown.splitlines()]
     months = next(row[1:] for row in rows if row[:1] == ["┃"] and "Mar" in row and "Jul" in row)
     by_month = [name for name in months if name.isalpha()]
-    (temperature,) = (row[2:] for row in rows if row[:2] == ["drift", "temp"])
-    days = dict(zip(by_month, temperature, strict=True))
+    temperature = [row[2:] for row in rows if row[:2] == ["drift", "temp"]]
+    assert len(temperature) == 1, shown
+    days = dict(zip(by_month, temperature[0], strict=True))
     assert days["Mar"] == "·"
     assert int(days["Jul"]) > 15
     assert "Firing now: drift (alert)" in shown
+    # what the model was worth, with labels and without: the reference's value, then a column a month
+    (estimated,) = (row[1:] for row in rows if row[:1] == ["estimated"])
+    (realised,) = (row[1:] for row in rows if row[:1] == ["realised"])
+    (coverage,) = (row[2:] for row in rows if row[:2] == ["label", "coverage"])
+    assert all(0.5 < float(value) < 0.9 for value in [*estimated, *realised[:6]]), shown
+    assert all(int(share.removesuffix("%")) > 90 for share in coverage[:5]), shown
     assert "/api/v1/models/flights/versions/1/results" in shown
 
 

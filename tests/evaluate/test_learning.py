@@ -65,12 +65,12 @@ def test_a_short_history_is_gone_through_again_whenever_a_quarter_more_has_come(
     assert wanted(known(taught(720), since=0), model=HOURLY) == math.inf
 
 
-def test_twice_the_volume_for_a_day_is_reason_enough_and_less_or_shorter_is_not():
+def test_two_and_a_half_times_the_volume_for_a_day_is_reason_enough_and_less_or_shorter_is_not():
     long, at_us = taught(720), TURN_US + HOUR_US
     made = {"made_us": at_us}
-    assert due(known(long, since=24, rows=2_000, **made), now_us=at_us) == at_us - at_us % HOUR_US + 720
-    assert due(known(long, since=23, rows=2_000, **made), now_us=at_us) is None
-    assert due(known(long, since=24, rows=1_999, **made), now_us=at_us) is None
+    assert due(known(long, since=24, rows=2_500, **made), now_us=at_us) == at_us - at_us % HOUR_US + 720
+    assert due(known(long, since=23, rows=2_500, **made), now_us=at_us) is None
+    assert due(known(long, since=24, rows=2_499, **made), now_us=at_us) is None
 
 
 def calibration_of(world):

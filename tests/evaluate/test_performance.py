@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
 from monitor.model.time import DAY_US, HOUR_US
-from monitor.store import batches, tables, verdicts
+from monitor.store import batches, outcomes, tables, verdicts
 from monitor.store.results import unpack_rows
 from tests.evaluate.scored_traffic import binary_world, by_id, labelled, scored, send_labels
 from tests.evaluate.traffic import START_US
@@ -201,3 +201,22 @@ def give_reference(world):
         world.store, version_id=world.version.id, source=lambda: iter(tables_), roles=Roles(positive="yes"),
         now_us=world.clock(),
     )  # fmt: skip
+
+
+def test_the_many_parts_of_a_window_that_was_folded_often_become_one_and_say_the_same(store):
+    world = binary_world(store)
+    batch, truth = scored(0)
+    for start in range(0, 400, 40):
+        world.post(batch.slice(start, 40))
+        world.runner.folder.fold_slice(version_id=world.version.id, now_us=world.clock())
+    assert len(parts_of(world)) == 10
+    send_labels(world, by_id(batch, truth))
+    world.tick_after(0)
+    assert [part.rows for part in parts_of(world)] == [400]
+    told = batch.column("prediction").to_pylist()
+    assert rows_by(world, 0, kind="performance")["accuracy"].value == pytest.approx(accuracy_score(truth, told))
+
+
+def parts_of(world):
+    with world.store.read() as conn:
+        return outcomes.outcome_heads(conn, version_id=world.version.id, window_start_us=START_US)

@@ -19,6 +19,7 @@ from tests.service import Service
 
 ROUNDS = 20
 READY_SECONDS = 5.0
+JOIN_SECONDS = 90.0
 RECORDS = "/api/v1/models/victim/versions/1/records"
 PREDICTIONS = "/api/v1/models/victim/versions/1/predictions"
 LABELS = "/api/v1/models/victim/labels"
@@ -116,26 +117,54 @@ def test_labels_acknowledged_before_a_kill_wait_for_their_join_after_it(tmp_path
         assert (ledger.refused, ledger.unknown) == (set(), [])
     finally:
         service.stop()
-    stored = waiting_keys(store_url, tmp_path)
-    assert len(stored) == len(set(stored))
+    stored = waiting(store_url, tmp_path)
+    keys = [key for key, _ in stored]
+    assert len(keys) == len(set(keys))
     acked, sent = (keys_of(ids, store_url, tmp_path) for ids in (ledger.acked, ledger.sent))
-    assert acked <= set(stored) <= sent
+    assert set(acked.values()) <= set(keys) <= set(sent.values())
     assert len(acked) > 10
+    assert joined_after_another_kill(tmp_path, store_url, ids=sorted(acked)) == {
+        id: dict(stored)[key] for id, key in acked.items()
+    }
 
 
-def waiting_keys(store_url: str, data_dir: Path) -> list[int]:
-    """The keys of the labels that a join would find."""
+def joined_after_another_kill(data_dir: Path, store_url: str, *, ids: list[str]) -> dict[str, str | None]:
+    """The labels that the records of these ids are shown with, once the jobs run; killed once more before they join."""
+    service = Service(data_dir, database_url=store_url)
+    service.start()
+    try:
+        assert httpx.put(service.url + "/api/v1/models/victim/versions/1", json={}).status_code == 201
+        records = [{"id": id, "timestamp": "2026-01-01T00:00:00Z", "age": 1.0} for id in ids]
+        assert httpx.post(service.url + PREDICTIONS, json={"records": records}, timeout=30).status_code == 200
+        service.kill()
+        service.start()
+        shown: dict[str, str | None] = {}
+        until = time.monotonic() + JOIN_SECONDS
+        while time.monotonic() < until and not any(shown.values()):
+            time.sleep(0.5)
+            page = httpx.get(service.url + RECORDS, params={"limit": 10_000}, timeout=60).raise_for_status().json()
+            shown = {record["id"]: record.get("label") for record in page["results"]}
+        return shown
+    finally:
+        service.stop()
+
+
+def waiting(store_url: str, data_dir: Path) -> list[tuple[int, str | None]]:
+    """The keys and labels that a join would find."""
     store = open_store(store_url, data_dir=data_dir)
     with store.read() as conn:
         model = models.get_model(conn, name="victim")
-        waiting = labels.waiting_labels(conn, model_id=model.id, max_rows=10**9, max_bytes=10**9)
+        found = [decode_batch(b.payload) for b in labels.waiting_labels(
+            conn, model_id=model.id, max_rows=10**9, max_bytes=10**9)]  # fmt: skip
     store.close()
-    return [key for batch in waiting for key in decode_batch(batch.payload).column("key").to_pylist()]
+    columns = [(batch.column("key").to_pylist(), batch.column("label").to_pylist()) for batch in found]
+    return [pair for keys, values in columns for pair in zip(keys, values, strict=True)]
 
 
-def keys_of(ids: set[str], store_url: str, data_dir: Path) -> set[int]:
+def keys_of(ids: set[str], store_url: str, data_dir: Path) -> dict[str, int]:
     """What the labels of those ids are known by in that store."""
     store = open_store(store_url, data_dir=data_dir)
     key = hash_key(store.secret)
     store.close()
-    return set(hash_ids(pa.array(sorted(ids)), key=key).tolist())
+    named = sorted(ids)
+    return dict(zip(named, hash_ids(pa.array(named), key=key).tolist(), strict=True))
