@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
+from monitor.columns.roles import Roles
+from monitor.evaluate.reference import set_reference
 from monitor.model.time import DAY_US, HOUR_US
 from monitor.store import batches, outcomes, tables, verdicts
 from monitor.store.results import unpack_rows
-from tests.evaluate.scored_traffic import binary_world, by_id, labelled, scored, send_labels
-from tests.evaluate.traffic import START_US
+from tests.evaluate.scored_traffic import BINARY, binary_world, by_id, labelled, scored, send_labels
+from tests.evaluate.traffic import START_US, make_world
 
 
 def rows_by(world, hour, *, kind):
@@ -186,16 +189,10 @@ def test_records_logged_before_the_reference_have_their_performance_once_it_is_t
 
 
 def binary_world_without_reference(store):
-    from tests.evaluate.scored_traffic import BINARY
-    from tests.evaluate.traffic import make_world
-
     return make_world(store, model=BINARY, name="later")
 
 
 def give_reference(world):
-    from monitor.columns.roles import Roles
-    from monitor.evaluate.reference import set_reference
-
     tables_ = [labelled(*scored(hour, rows=200, seed=900 + hour, name="ref")) for hour in range(-40, 0)]
     set_reference(
         world.store, version_id=world.version.id, source=lambda: iter(tables_), roles=Roles(positive="yes"),
@@ -215,6 +212,54 @@ def test_the_many_parts_of_a_window_that_was_folded_often_become_one_and_say_the
     assert [part.rows for part in parts_of(world)] == [400]
     told = batch.column("prediction").to_pylist()
     assert rows_by(world, 0, kind="performance")["accuracy"].value == pytest.approx(accuracy_score(truth, told))
+
+
+def test_a_model_that_logs_no_scores_is_judged_by_its_predictions(store):
+    world = make_world(store, model=BINARY | {"settings": {"false_alarms": "1 per day"}})
+    plain = [labelled(b.drop_columns(["score"]), t) for b, t in (scored(h, rows=200) for h in range(-40, 0))]
+    made = set_reference(
+        store, version_id=world.version.id, source=lambda: iter(plain), roles=Roles(positive="yes"),
+        now_us=world.clock(),
+    )  # fmt: skip
+    world.schema, world.schema_id = made.schema, made.reference.schema_id
+    batch, truth = scored(0)
+    world.post(batch.drop_columns(["score"]))
+    send_labels(world, by_id(batch, truth))
+    world.tick_after(0)
+    found = rows_by(world, 0, kind="performance")
+    told = batch.column("prediction").to_pylist()
+    assert found["accuracy"].value == pytest.approx(accuracy_score(truth, told), abs=1e-12)
+    assert (found["accuracy"].check, found["accuracy"].status) == ("performance", "ok")
+    assert (found["roc_auc"].status, found["roc_auc"].reason) == ("unknown", "no_scores")
+    assert {row.reason for row in rows_by(world, 0, kind="estimate").values()} == {"no_scores"}
+
+
+def test_scores_without_predictions_are_read_by_the_threshold_and_those_outside_0_to_1_are_invalid(store):
+    world = binary_world(store)
+    batch, truth = scored(0)
+    score = batch.column("score").to_numpy().copy()
+    score[:20] = 7.0
+    plain = batch.drop_columns(["prediction", "score"]).append_column("score", pa.array(score))
+    world.post(plain)
+    send_labels(world, by_id(batch, truth))
+    world.tick_after(0)
+    found = rows_by(world, 0, kind="performance")
+    told = np.where(score[20:] >= 0.5, "yes", "no")
+    assert found["accuracy"].value == pytest.approx(accuracy_score(truth[20:], told), abs=1e-12)
+    assert (found["accuracy"].rows, found["roc_auc"].rows) == (380, 380)
+
+
+def test_labels_of_one_class_leave_ranking_unknown_and_the_rest_computed(store):
+    world = binary_world(store)
+    batch, _ = scored(0)
+    world.post(batch)
+    send_labels(world, dict.fromkeys(batch.column("id").to_pylist(), "no"))
+    world.tick_after(0)
+    found = rows_by(world, 0, kind="performance")
+    assert (found["roc_auc"].status, found["roc_auc"].reason) == ("unknown", "one_class")
+    told = np.array(batch.column("prediction").to_pylist())
+    assert found["accuracy"].value == pytest.approx((told == "no").mean())
+    assert state_of(world).unknown_reason == "one_class"
 
 
 def parts_of(world):
