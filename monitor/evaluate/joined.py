@@ -100,7 +100,8 @@ def _column(rows: pa.Table, name: str) -> pa.Array:
     if name not in rows.schema.names:
         return pa.nulls(rows.num_rows)
     column = rows.column(name)
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return whole.cast(pa.string()) if pa.types.is_dictionary(whole.type) else whole
 
 
 def _numbers(values: pa.Array) -> Floats:

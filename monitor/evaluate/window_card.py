@@ -95,11 +95,12 @@ def arrived_outcomes(
     """The outcomes of the rows; no card where the window's has to be counted again anyway."""
     if not kept.num_rows or context.layout is None or not has_outcomes(context.schema, task=context.model.task):
         return ArrivedOutcomes()
-    part, side = outcome_part(kept, context=context, start_us=start_us, key=key), context.performance
+    table, side = outcome_table(kept, context=context, key=key), context.performance
+    part = part_of(table, context=context, start_us=start_us)
     fresh = window is None or window.rows == 0
     if side is None or not (fresh or (kept_card is not None and kept_card.outline == side.outline.digest)):
         return ArrivedOutcomes(part=part)
-    card = card_of(decode_outcomes([part.payload]), reading=side.reading)
+    card = card_of(table, reading=side.reading)
     if kept_card is not None and not fresh:
         card = merge(codec.decode(kept_card.payload, side.outline), card)
     stored = StoredScorecard(
@@ -179,18 +180,23 @@ def _from_rows(store: Store, *, context: VersionContext, window: WindowRow) -> I
     for batch in first_of_window(store, window=window, schema=context.schema):
         for start in range(0, batch.num_rows, _PART_ROWS):
             rows = batch.slice(start, _PART_ROWS)
-            yield outcome_part(rows, context=context, start_us=window.start_us, key=key)
+            table = outcome_table(rows, context=context, key=key)
+            yield part_of(table, context=context, start_us=window.start_us)
 
 
-def outcome_part(rows: pa.RecordBatch, *, context: VersionContext, start_us: int, key: str) -> Part:
-    """The outcomes of a window's rows as they are stored."""
+def outcome_table(rows: pa.RecordBatch, *, context: VersionContext, key: str) -> pa.Table:
+    """The outcomes of a window's conformed rows, with the errors that a regression's are likely to have."""
     if context.schema is None:
         raise ValueError("outcomes need a schema")
     keys = hash_ids(rows.column(ID), key=key)
     kept = outcome_rows(rows, keys=keys, schema=context.schema, task=context.model.task)
     losses = None if context.performance is None else context.performance.losses
-    table = with_losses(pa.Table.from_batches([kept]), rows, losses=losses)
+    return with_losses(pa.Table.from_batches([kept]), rows, losses=losses)
+
+
+def part_of(table: pa.Table, *, context: VersionContext, start_us: int) -> Part:
+    """Outcomes as they are stored."""
     return Part(
-        version_id=context.version.id, window_start_us=start_us, rows=rows.num_rows,
+        version_id=context.version.id, window_start_us=start_us, rows=table.num_rows,
         payload=encode_outcomes(table), schema_id=context.version.schema_id or 0,
     )  # fmt: skip
