@@ -29,11 +29,15 @@ OF_ITS_OWN_ROWS = ("volume", "schema")  # what a window is asked for itself, how
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A window judged: its rows, verdicts and the worst of them; number and rows of the reference, if there is one."""
+    """A window judged: its rows, verdicts and the worst of them; number and rows of the reference, if there is one.
+
+    ``data_status`` is the worst verdict of the checks that need no labels; None where there are no such checks.
+    """
 
     rows: tuple[ResultRow, ...]
     verdicts: tuple[CheckVerdict, ...]
     status: Status
+    data_status: Status | None
     reference_number: int | None
     reference_rows: int
 
@@ -53,10 +57,12 @@ def judge_window(
     else:
         judgement = _judge_merged(context, layout=layout, own=own, merged=merged.profile, windows=merged.windows)
     side = context.reference
+    found = worst(verdict.status for verdict in judgement.verdicts)
     return Judged(
         rows=judgement.rows,
         verdicts=judgement.verdicts,
-        status=worst(verdict.status for verdict in judgement.verdicts),
+        status=found,
+        data_status=found if judgement.verdicts else None,
         reference_number=None if side is None else side.reference.number,
         reference_rows=0 if side is None else side.profile.rows,
     )

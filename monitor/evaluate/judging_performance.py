@@ -90,7 +90,7 @@ def asked(context: VersionContext, *, labelled: bool) -> tuple[Check, ...]:
 def with_performance(judged: Judged, found: Found) -> Judged:
     """The judged window with the rows and verdicts of its performance."""
     rows, verdicts = found
-    every = judged.verdicts + verdicts
-    return replace(
-        judged, rows=judged.rows + rows, verdicts=every, status=worst(verdict.status for verdict in every)
-    )  # fmt: skip
+    statuses = [verdict.status for verdict in verdicts]
+    if judged.data_status is not None:
+        statuses.append(judged.data_status)
+    return replace(judged, rows=judged.rows + rows, verdicts=judged.verdicts + verdicts, status=worst(statuses))

@@ -13,6 +13,7 @@ from monitor.evaluate.judging import Judged, judge_window
 from monitor.evaluate.judging_performance import due_us, has_labels, judge_performance, with_performance
 from monitor.evaluate.merged import LOOKBACK, earlier_profiles
 from monitor.evaluate.reprofile import reprofile
+from monitor.evaluate.standing import standing
 from monitor.evaluate.verdicts import move_verdicts
 from monitor.evaluate.window_card import WindowCard, window_card
 from monitor.model.results import Status
@@ -22,7 +23,7 @@ from monitor.store.engine import Store
 from monitor.store.models import get_version_by_id
 from monitor.store.outcomes import replace_outcomes
 from monitor.store.profiles import StoredProfile, get_profile, put_profiles
-from monitor.store.results import StoredResult, pack_rows, put_result
+from monitor.store.results import StoredResult, get_result, pack_rows, put_result
 from monitor.store.scorecards import put_scorecards
 from monitor.store.verdicts import get_states
 from monitor.store.versions import lock_version
@@ -41,13 +42,14 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A window as one snapshot saw it, with what it is judged by."""
+    """A window as one snapshot saw it, with what it is judged by and how it was judged last."""
 
     context: VersionContext
     window: WindowRow
     stored: tuple[int, bytes] | None
     earlier: list[StoredProfile]
     labelled: bool = False
+    last: StoredResult | None = None
 
 
 class Evaluator:
@@ -68,9 +70,10 @@ class Evaluator:
         seen = self.read(version_id=version_id, start_us=start_us)
         if seen is None:
             return None
-        profile, made = self.profile_of(seen, afresh=afresh)
+        stands = None if afresh else standing(seen.context, window=seen.window, last=seen.last)
+        profile, made = (None, None) if stands is not None else self.profile_of(seen, afresh=afresh)
         card = self.card_of(seen, now_us=now_us, afresh=afresh)
-        judged = judged_of(seen, profile=profile, card=card, now_us=now_us)
+        judged = judged_of(seen, profile=profile, card=card, stands=stands, now_us=now_us)
         with self._store.write() as conn:
             transitions = _write(conn, seen=seen, judged=judged, made=made, card=card, now_us=now_us)
             if guard is not None:
@@ -88,12 +91,14 @@ class Evaluator:
             context = self._contexts.load(conn, version_id=version_id)
             nominal_us = context.model.window.nominal_us
             few = window.rows < context.min_rows
+            again = window.revision > 0 and context.performance is not None
             return Seen(
                 context=context,
                 window=window,
                 labelled=bool(context.performance) and has_labels(conn, context=context),
                 stored=get_profile(conn, version_id=version_id, window_start_us=start_us),
                 earlier=earlier_profiles(conn, window=window, nominal_us=nominal_us) if few else [],
+                last=get_result(conn, version_id=version_id, window_start_us=start_us) if again else None,
             )
 
     def profile_of(self, seen: Seen, *, afresh: bool = False) -> tuple[Profile | None, Profile | None]:
@@ -149,9 +154,11 @@ class Evaluator:
         return Evaluated(start_us=start_us, status=judged.status, revision=1, transitions=transitions)
 
 
-def judged_of(seen: Seen, *, profile: Profile | None, card: WindowCard | None, now_us: int) -> Judged:
-    """The window judged by its profile, and by its scorecard where there is one."""
-    judged = judge_window(seen.context, window=seen.window, profile=profile, earlier=seen.earlier)
+def judged_of(
+    seen: Seen, *, profile: Profile | None, card: WindowCard | None, now_us: int, stands: Judged | None = None
+) -> Judged:
+    """The window judged by its profile, unless its last judgement ``stands``; by its scorecard where there is one."""
+    judged = stands or judge_window(seen.context, window=seen.window, profile=profile, earlier=seen.earlier)
     if card is None:
         return judged
     return with_performance(
@@ -228,5 +235,6 @@ def result_of(window: WindowRow, *, judged: Judged, revision: int, now_us: int) 
     return StoredResult(
         version_id=window.version_id, window_start_us=window.start_us, window_end_us=window.end_us,
         revision=revision, reference_number=judged.reference_number, status=judged.status, rows=window.rows,
-        reference_rows=judged.reference_rows, computed_us=now_us, payload=pack_rows(judged.rows),
+        reference_rows=judged.reference_rows, computed_us=now_us,
+        payload=pack_rows(judged.rows, data_status=judged.data_status),
     )  # fmt: skip

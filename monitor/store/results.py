@@ -11,14 +11,16 @@ import msgspec
 import pyarrow as pa
 from sqlalchemy import Connection, Row, select
 
-from monitor.model.results import ResultRow
+from monitor.model.results import ResultRow, Status
 from monitor.store import dialect, tables
 
 _r = tables.result.c
 _LENGTH = struct.Struct("<BQ")  # format, bytes before compression
-_FORMAT = 1
+_FORMAT = 2
+_ROWS_ALONE = 1  # the format before: without the status of the data
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(tuple[ResultRow, ...])
+_decoder = msgspec.msgpack.Decoder(tuple[Status | None, tuple[ResultRow, ...]])
+_decoder_of_rows = msgspec.msgpack.Decoder(tuple[ResultRow, ...])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,26 +40,31 @@ class StoredResult:
     payload: bytes
 
 
-def pack_rows(rows: Sequence[ResultRow]) -> bytes:
-    """The rows as MessagePack under zstd.
+def pack_rows(rows: Sequence[ResultRow], *, data_status: Status | None = None) -> bytes:
+    """The rows as MessagePack under zstd; ``data_status`` is the worst verdict of the checks that need no labels.
 
     >>> row = ResultRow(column="age", metric="psi", check="drift", kind="drift", value=0.5, rows=9, reference_rows=9,
     ...                 status="ok")
     >>> unpack_rows(pack_rows([row])) == (row,)
     True
     """
-    plain = _encoder.encode(rows)
+    plain = _encoder.encode((data_status, rows))
     packed: bytes = pa.compress(plain, codec="zstd", asbytes=True)
     return _LENGTH.pack(_FORMAT, len(plain)) + packed
 
 
 def unpack_rows(payload: bytes) -> tuple[ResultRow, ...]:
     """The rows that ``pack_rows`` packed; ``ValueError`` for bytes of another format."""
+    return unpack(payload)[1]
+
+
+def unpack(payload: bytes) -> tuple[Status | None, tuple[ResultRow, ...]]:
+    """The status of the window's data, where it was kept, and the rows; ``ValueError`` as ``unpack_rows``."""
     format_, length = _LENGTH.unpack_from(payload)
-    if format_ != _FORMAT:
+    if format_ not in (_FORMAT, _ROWS_ALONE):
         raise ValueError(f"result format {format_} is not known to this release: expected {_FORMAT}")
     plain = pa.decompress(payload[_LENGTH.size :], decompressed_size=length, codec="zstd", asbytes=True)
-    return _decoder.decode(plain)
+    return (None, _decoder_of_rows.decode(plain)) if format_ == _ROWS_ALONE else _decoder.decode(plain)
 
 
 def put_result(conn: Connection, result: StoredResult) -> None:

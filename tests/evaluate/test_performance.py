@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
+from monitor.alert.codec import decode_calibration, encode_calibration
 from monitor.columns.roles import Roles
+from monitor.evaluate.recompute import request_recompute
 from monitor.evaluate.reference import set_reference
+from monitor.model.checks import PERFORMANCE_KINDS
 from monitor.model.time import DAY_US, HOUR_US
 from monitor.store import batches, outcomes, tables, verdicts
+from monitor.store.calibrations import get_calibration, save_calibration
+from monitor.store.models import get_version_by_id
 from monitor.store.results import unpack_rows
 from tests.evaluate.scored_traffic import BINARY, binary_world, by_id, labelled, scored, send_labels
 from tests.evaluate.traffic import START_US, make_world
@@ -265,3 +272,49 @@ def test_labels_of_one_class_leave_ranking_unknown_and_the_rest_computed(store):
 def parts_of(world):
     with world.store.read() as conn:
         return outcomes.outcome_heads(conn, version_id=world.version.id, window_start_us=START_US)
+
+
+def test_labels_leave_what_was_said_of_a_windows_data_as_it_was_whatever_was_learned_since(store):
+    world = binary_world(store)
+    batch, truth = scored(0, rows=1_000)
+    world.post(batch)
+    world.tick_after(0)
+    said = data_rows(world, 0)
+    _calibrate_otherwise(world, windows=5_000)
+    send_labels(world, by_id(batch, truth))
+    world.runner.tick()
+    assert (world.result(0).revision, rows_by(world, 0, kind="performance")["roc_auc"].rows) == (2, 1_000)
+    assert data_rows(world, 0) == said
+    with store.write() as conn:
+        request_recompute(conn, version_id=world.version.id, from_us=None, to_us=None, now_us=world.clock())
+    world.runner.tick()
+    whole = [row for row in data_rows(world, 0) if (row.metric, row.column) == ("surprise", "")]
+    assert [row.method["windows"] for row in whole] == [5_000]
+
+
+def test_a_late_row_has_the_data_judged_again_beside_the_labels(store):
+    world = binary_world(store)
+    batch, truth = scored(0, rows=1_000)
+    world.post(batch.slice(0, 900))
+    world.tick_after(0)
+    world.post(batch.slice(900))
+    send_labels(world, by_id(batch, truth))
+    world.clock.now_us += HOUR_US
+    world.runner.tick()
+    assert {row.rows for row in data_rows(world, 0) if row.metric == "psi"} == {1_000}
+
+
+def data_rows(world, hour):
+    return [row for row in unpack_rows(world.result(hour).payload) if row.kind not in PERFORMANCE_KINDS]
+
+
+def _calibrate_otherwise(world, *, windows):
+    """As if what is usual had been learned again since, with another outcome."""
+    with world.store.write() as conn:
+        reference = get_version_by_id(conn, id=world.version.id)[1].reference_id
+        kept = get_calibration(conn, version_id=world.version.id, reference_id=reference)
+        other = replace(decode_calibration(kept.payload), windows=windows)
+        save_calibration(
+            conn, version_id=world.version.id, reference_id=reference, made_us=kept.made_us + 1,
+            payload=encode_calibration(other),
+        )  # fmt: skip

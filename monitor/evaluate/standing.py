@@ -1,0 +1,40 @@
+"""What stands of a window's last judgement when only labels have come: what it said of the data. No I/O.
+
+A label changes nothing of a window's features. Judging them again would hold them against today's calibration, and
+an alarm of months ago could come or go because a label did.
+"""
+
+from __future__ import annotations
+
+from monitor.evaluate.context import VersionContext
+from monitor.evaluate.judging import Judged
+from monitor.model.checks import PERFORMANCE_KINDS
+from monitor.store.results import StoredResult, unpack
+from monitor.store.windows import JUDGED, WindowRow
+
+
+def standing(context: VersionContext, *, window: WindowRow, last: StoredResult | None) -> Judged | None:
+    """The window as it was judged last, without performance and without verdicts: those have moved already.
+
+    None where it is to be judged anew: rows came, the reference is another, the configuration was changed since, or
+    there is no judgement to keep.
+    """
+    side = context.reference
+    if last is None or side is None or window.state not in JUDGED:
+        return None
+    unchanged = (window.revision, window.rows, side.reference.number)
+    if (last.revision, last.rows, last.reference_number) != unchanged:
+        return None
+    if max(context.model.updated_us, context.version.updated_us) >= last.computed_us:
+        return None
+    data_status, rows = unpack(last.payload)
+    if data_status is None:
+        return None
+    return Judged(
+        rows=tuple(row for row in rows if row.kind not in PERFORMANCE_KINDS),
+        verdicts=(),
+        status=data_status,
+        data_status=data_status,
+        reference_number=last.reference_number,
+        reference_rows=last.reference_rows,
+    )
