@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from monitor.columns.coerce import Coerced, coerce
 from monitor.columns.keyed_ids import hash_ids, hash_key
-from monitor.evaluate.label_codec import Labels, Positions, join_labels, merged_labels, numbers_of, take_labels
-from monitor.model.entities import Model
-from monitor.model.schema import Column, Schema
+from monitor.evaluate.label_codec import Labels, Positions, join_labels
+from monitor.evaluate.label_column import WindowLabels, as_column, replaced, with_label
+from monitor.model.schema import Schema
 from monitor.store.engine import Store
-from monitor.store.outcomes import labelled_versions, window_labels
+from monitor.store.outcomes import labelled_versions
 from monitor.store.versions import get_version
 
 INVALID_FROM_END = 2  # of the columns of a page, ``invalid`` is the last but one
@@ -32,12 +29,11 @@ class ShownLabels:
             self._model, found = get_version(conn, model=model, version=version)
             labelled = bool(labelled_versions(conn, version_ids=[found.id]))
         self._store = store
-        self._version_id = found.id
-        self.schema = _with_label(schema, model=self._model) if labelled else schema
+        self._labels = WindowLabels(store, version_id=found.id)
+        self.schema = with_label(schema, model=self._model) if labelled else schema
         column = self.schema.role("label")
         # What a schema keeps as a hash, or not at all, is not shown out of another drawer.
         self._column = column if labelled and column is not None and column.store == "value" else None
-        self._last: tuple[int, Labels] | None = None
 
     def into(self, page: pa.Table) -> pa.Table:
         """The page with each record's label in force: a posted one before its own, none where it was withdrawn."""
@@ -46,12 +42,10 @@ class ShownLabels:
         rows, values = self._joined(page)
         if not len(rows):
             return page
-        coerced = _as_column(values, self._column)
-        mask = np.zeros(page.num_rows, dtype=np.bool_)
-        mask[rows] = True
+        coerced = as_column(values, self._column)
         position = page.schema.get_field_index(self._column.name)
         own = page.column(position).combine_chunks()
-        labels = pc.replace_with_mask(own, pa.array(mask), coerced.values)
+        labels = replaced(own, rows=rows, values=coerced.values)
         page = page.set_column(position, page.schema.field(position), labels)
         return _with_invalid(page, rows=rows, raw=coerced.raw, name=self._column.name)
 
@@ -64,47 +58,12 @@ class ShownLabels:
         while begin < len(keys):
             start_us = self._model.window.start_of(int(times[begin]))
             end = int(np.searchsorted(times, self._model.window.end_of(start_us)))
-            labels = self._of_window(start_us)
-            if len(labels.keys):
-                at = np.minimum(np.searchsorted(labels.keys, keys[begin:end]), len(labels.keys) - 1)
-                hits = np.flatnonzero(labels.keys[at] == keys[begin:end])
-                taken = take_labels(labels, at[hits])
+            hits, taken = self._labels.of(keys[begin:end], start_us=start_us)
+            if len(hits):
                 found.append(taken._replace(keys=(begin + hits).astype(np.uint64)))  # the rows in place of the hashes
             begin = end
         whole = join_labels(found)
         return whole.keys.astype(np.int64), whole.values
-
-    def _of_window(self, start_us: int) -> Labels:
-        """The window's labels; the last window's are kept, for the next page mostly goes on in it."""
-        if self._last is None or self._last[0] != start_us:
-            self._last = None
-            with self._store.read() as conn:
-                parts = window_labels(conn, version_id=self._version_id, window_start_us=start_us)
-            self._last = start_us, merged_labels(parts)
-        return self._last[1]
-
-
-def _with_label(schema: Schema, *, model: Model) -> Schema:
-    """The schema with a label column, named as in a Record unless a feature has that name."""
-    if schema.role("label") is not None:
-        return schema
-    name = "label"
-    while name in schema.by_name:
-        name += "_"
-    kind = Column(name=name, role="label", type="numeric" if model.task == "regression" else "categorical")
-    return replace(schema, columns=(*schema.columns, kind))
-
-
-def _as_column(values: pa.Array, column: Column) -> Coerced:
-    """The labels in the type of the column, and as JSON texts those that do not fit it."""
-    texts = pa.types.is_dictionary(values.type)
-    if texts and column.type == "numeric":
-        numbers, sent = numbers_of(values), values.dictionary_decode()
-        good = pc.or_kleene(pc.is_finite(numbers), pc.is_null(sent)).fill_null(True)
-        quoted = pa.array([json.dumps(text) for text in sent.to_pylist()], pa.string())
-        nothing = pa.scalar(None, pa.string())
-        return Coerced(pc.if_else(good, numbers, pa.scalar(None, pa.float64())), pc.if_else(good, nothing, quoted))
-    return coerce(values.dictionary_decode() if texts else values, column)
 
 
 def _with_invalid(page: pa.Table, *, rows: Positions, raw: pa.Array | None, name: str) -> pa.Table:

@@ -11,6 +11,8 @@ from monitor.evaluate.activation import Draft, Published, activate, discarding, 
 from monitor.evaluate.context import Contexts
 from monitor.evaluate.fold import Folder
 from monitor.evaluate.inference import infer_if_due
+from monitor.evaluate.label_column import with_label
+from monitor.evaluate.labelled_rows import LabelledRows
 from monitor.evaluate.reference import Known, Origin, begin, earlier_reference, read_known, worth_of_rows
 from monitor.evaluate.reference_profile import layout_of, profile_reference
 from monitor.evaluate.reference_rows import ReferenceRows
@@ -21,6 +23,7 @@ from monitor.model.errors import Conflict, FenceLost, InvalidInput
 from monitor.model.schema import Schema
 from monitor.model.time import rfc3339
 from monitor.store.engine import Store
+from monitor.store.outcomes import labelled_versions
 from monitor.store.references import discard_reference
 from monitor.store.windows import list_windows
 
@@ -35,6 +38,10 @@ def set_stored_reference(store: Store, *, version_id: int, from_us: int, to_us: 
     schema = known.schema
     if schema is None:
         raise InvalidInput("no schema yet: log at least 1,000 records, or set a reference from a file", code="empty")
+    with store.read() as conn:
+        labelled = bool(labelled_versions(conn, version_ids=[version_id]))
+    if labelled:
+        schema = with_label(schema, model=known.model)
     origin = Origin(source=f"stored:{rfc3339(from_us)}/{rfc3339(to_us)}")
     reference = begin(store, version_id=version_id, roles=Roles(), origin=origin, now_us=now_us)
     with discarding(store, reference=reference):
@@ -72,7 +79,8 @@ def _fold_waiting(store: Store, *, version_id: int, now_us: int) -> None:
 
 
 def _rows(store: Store, *, known: Known, schema: Schema, from_us: int, to_us: int) -> Iterator[pa.RecordBatch]:
-    """The rows window by window, conformed to the schema, the first of each id."""
+    """The rows window by window, conformed to the schema, the first of each id, each with its label in force."""
+    labelled = LabelledRows(store, version_id=known.version.id, schema=schema)
     after: int | None = None
     while True:
         with store.read() as conn:
@@ -84,7 +92,7 @@ def _rows(store: Store, *, known: Known, schema: Schema, from_us: int, to_us: in
             for batch in first_of_window(store, window=window, schema=schema):
                 inside = between(batch, start_us=from_us, end_us=to_us)
                 if inside.num_rows:
-                    yield inside.drop_columns([RECEIVED])
+                    yield labelled(inside.drop_columns([RECEIVED]), start_us=window.start_us)
         if len(page) < _PAGE:
             return
         after = page[-1].start_us

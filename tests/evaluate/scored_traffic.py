@@ -44,14 +44,19 @@ def labelled(batch: pa.RecordBatch, truth: Sequence[str | None]) -> pa.RecordBat
     return batch.append_column("label", pa.array(truth, pa.string()))
 
 
-def label_batch(store: Store, *, model_id: int, truth: Mapping[str, str | None], received_us: int) -> LabelBatch:
-    """Labels by id as one stored request."""
+def label_batch(
+    store: Store, *, model_id: int, truth: Mapping[str, str | float | None], received_us: int
+) -> LabelBatch:
+    """Labels by id as one stored request: texts, or the numbers of a regression."""
+    numbers = any(isinstance(label, float) for label in truth.values())
     keys = hash_ids(pa.array(list(truth)), key=hash_key(store.secret))
-    rows = pa.record_batch({"key": pa.array(keys), "label": pa.array(list(truth.values()), pa.string())})
+    rows = pa.record_batch(
+        {"key": pa.array(keys), "label": pa.array(list(truth.values()), pa.float64() if numbers else pa.string())}
+    )
     return LabelBatch(model_id=model_id, received_us=received_us, rows=len(truth), payload=encode_batch(rows))
 
 
-def send_labels(world: World, truth: Mapping[str, str | None]) -> None:
+def send_labels(world: World, truth: Mapping[str, str | float | None]) -> None:
     """Stores labels as intake does."""
     batch = label_batch(world.store, model_id=world.model.id, truth=truth, received_us=world.clock.now_us)
     with world.store.write() as conn:

@@ -7,13 +7,9 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, r2_score, root_mean_squared_error
 
-from monitor.columns.batch import encode_batch
-from monitor.columns.keyed_ids import hash_ids, hash_key
 from monitor.columns.roles import Roles
 from monitor.evaluate.reference import set_reference
 from monitor.model.time import HOUR_US
-from monitor.store import labels
-from monitor.store.labels import LabelBatch
 from monitor.store.results import unpack_rows
 from tests.evaluate.scored_traffic import send_labels
 from tests.evaluate.traffic import PATIENT, START_US, make_world
@@ -59,16 +55,6 @@ def world_of(store, *, task, made, roles):
     return world
 
 
-def send_numbers(world, ids, values):
-    keys = hash_ids(pa.array(ids), key=hash_key(world.store.secret))
-    rows = pa.record_batch({"key": pa.array(keys), "label": pa.array(values, pa.float64())})
-    batch = LabelBatch(
-        model_id=world.model.id, received_us=world.clock.now_us, rows=len(ids), payload=encode_batch(rows)
-    )
-    with world.store.write() as conn:
-        labels.insert_labels(conn, [batch])
-
-
 def rows_by(world, hour, *, kind):
     return {row.metric: row for row in unpack_rows(world.result(hour).payload) if row.kind == kind}
 
@@ -77,7 +63,7 @@ def test_a_regressions_errors_are_realised_and_estimated_from_what_was_folded(st
     world = world_of(store, task="regression", made=priced, roles=Roles())
     batch, true = priced(0)
     world.post(batch)
-    send_numbers(world, batch.column("id").to_pylist(), true)
+    send_labels(world, dict(zip(batch.column("id").to_pylist(), true, strict=True)))
     world.tick_after(0)
     found, told = rows_by(world, 0, kind="performance"), batch.column("prediction").to_numpy()
     assert found["mae"].value == pytest.approx(mean_absolute_error(true, told), abs=1e-9)
@@ -103,7 +89,7 @@ def test_larger_errors_are_an_alert(store):
     world = world_of(store, task="regression", made=priced, roles=Roles())
     batch, true = priced(0, wrong=3.0)
     world.post(batch)
-    send_numbers(world, batch.column("id").to_pylist(), true)
+    send_labels(world, dict(zip(batch.column("id").to_pylist(), true, strict=True)))
     world.tick_after(0)
     assert rows_by(world, 0, kind="performance")["mae"].status == "alert"
 
