@@ -106,17 +106,7 @@ def _intake(
         "tags": ["ingest"],
         "summary": summary,
         "description": "200 is sent only after the transaction has committed to disk.",
-        "parameters": [
-            *({"name": name, "in": "path", "required": True, "schema": _NAME} for name in names),
-            {"name": "dry_run", "in": "query", "schema": {"type": "boolean"}, "description": "answer, store nothing"},
-            *(
-                {"name": name, "in": "query", "schema": {"type": "string"}, "description": text}
-                for name, text in (query or {}).items()
-            ),
-            _header("Idempotency-Key", description="the same key and body again gives the first answer"),
-            _header("Content-Encoding", description="how the body is compressed", values=["gzip", "zstd", "identity"]),
-            _header("Prefer", description="refuse all for one bad record", values=["handling=strict"]),
-        ],
+        "parameters": _parameters(names, query=query or {}),
         "requestBody": {
             "required": True,
             "content": {
@@ -126,19 +116,27 @@ def _intake(
             },
         },
         "responses": {
-            "200": {
-                "description": "stored, on disk",
-                "content": {"application/json": _schema(answer)},
-            },
+            "200": {"description": "stored, on disk", "content": {"application/json": _schema(answer)}},
             **{
-                status: {
-                    "description": text,
-                    "content": {"application/problem+json": _schema("Problem")},
-                }
+                status: {"description": text, "content": {"application/problem+json": _schema("Problem")}}
                 for status, text in _PROBLEMS.items()
             },
         },
     }
+
+
+def _parameters(names: tuple[str, ...], *, query: dict[str, str]) -> list[dict[str, Any]]:
+    return [
+        *({"name": name, "in": "path", "required": True, "schema": _NAME} for name in names),
+        {"name": "dry_run", "in": "query", "schema": {"type": "boolean"}, "description": "answer, store nothing"},
+        *(
+            {"name": name, "in": "query", "schema": {"type": "string"}, "description": text}
+            for name, text in query.items()
+        ),
+        _header("Idempotency-Key", description="the same key and body again gives the first answer"),
+        _header("Content-Encoding", description="how the body is compressed", values=["gzip", "zstd", "identity"]),
+        _header("Prefer", description="refuse all for one bad record", values=["handling=strict"]),
+    ]
 
 
 _HOT = {

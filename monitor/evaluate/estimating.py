@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.evaluate.performance_side import PerformanceSide
-from monitor.performance.business_value import worth_table
+from monitor.performance.business_value import cost_table
 from monitor.performance.estimate import estimate as estimate_task
 from monitor.performance.estimated import Estimated
 from monitor.performance.measured import Measured
@@ -40,7 +40,7 @@ def _worth(side: PerformanceSide) -> Floats | None:
     if side.business is None or not outline.binary:
         return None
     order = [1 - outline.positive_index, outline.positive_index]
-    table: Floats = worth_table(side.business, classes=outline.classes)[np.ix_(order, order)]
+    table: Floats = cost_table(side.business, classes=outline.classes)[np.ix_(order, order)]
     return table
 
 

@@ -34,7 +34,7 @@ _POSITIVES = ("1", "true", "yes", "y", "positive")  # what the positive class of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worth:
+class ReferenceWorth:
     """What the reference is worth to know of performance, or why it says nothing (``problem``, for people)."""
 
     side: PerformanceSide | None = None
@@ -78,10 +78,10 @@ class _Found:
 
 def reference_worth(
     batches: Batches, *, schema: Schema, model: Model, positive: str | None, threshold: float, timed: bool
-) -> Worth:
+) -> ReferenceWorth:
     """The reference's side of performance; a problem where its rows cannot say it, neither where nothing was asked."""
     if not has_outcomes(schema, task=model.task):
-        return Worth()
+        return ReferenceWorth()
     wanted = Wanted(
         task=model.task, schema=schema, positive=positive, threshold=threshold, spec=model.window if timed else None,
         business=model.settings.get("business_value"),
@@ -100,15 +100,15 @@ def timed_outcomes(rows: pa.RecordBatch, *, schema: Schema, task: Task) -> Timed
     return TimedOutcomes(instants_us=instants_of(rows), rows=pa.Table.from_batches([kept]), features=features)
 
 
-def worth_of(outcomes: Callable[[], Iterable[TimedOutcomes]], wanted: Wanted) -> Worth:
+def worth_of(outcomes: Callable[[], Iterable[TimedOutcomes]], wanted: Wanted) -> ReferenceWorth:
     """What outcomes, gone through twice, say of performance."""
     found = _look(part.rows for part in outcomes())
     reading, problem = _reading(found, wanted)
     if reading is None:
-        return Worth(problem=problem)
+        return ReferenceWorth(problem=problem)
     halves, cards = _count(outcomes(), reading=reading, spec=wanted.spec)
     business = fitting(wanted.business, classes=reading.outline.classes)
-    return Worth(
+    return ReferenceWorth(
         side=PerformanceSide(
             reading=reading,
             card=merge(*halves),

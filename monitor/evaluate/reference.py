@@ -15,7 +15,7 @@ from monitor.columns.flatten import flat_columns
 from monitor.columns.roles import Roles
 from monitor.columns.table import canonical_batch
 from monitor.evaluate.activation import Draft, Published, activate, discarding, publish
-from monitor.evaluate.performance_reference import Worth, reference_worth
+from monitor.evaluate.performance_reference import ReferenceWorth, reference_worth
 from monitor.evaluate.reference_profile import NO_TIME_US, layout_of, profile_reference
 from monitor.evaluate.reference_rows import ReferenceRows
 from monitor.evaluate.reference_schema import has_timestamps, roles_in_force, schema_of_reference
@@ -184,7 +184,9 @@ def _draft(rows: ReferenceRows, *, known: Known, taken: _Taken) -> Draft:
     )  # fmt: skip
 
 
-def worth_of_rows(rows: ReferenceRows, *, known: Known, schema: Schema, positive: str | None, timed: bool) -> Worth:
+def worth_of_rows(
+    rows: ReferenceRows, *, known: Known, schema: Schema, positive: str | None, timed: bool
+) -> ReferenceWorth:
     """What the reference's rows say of performance."""
     version = known.version
     return reference_worth(

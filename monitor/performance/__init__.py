@@ -4,7 +4,7 @@ An ``Outline`` is made once from the reference; ``count`` makes a window's ``Sco
 ``measure`` gives every metric of one, ``fall`` judges a metric against the reference's.
 """
 
-from monitor.performance.business_value import Worth, worth_table
+from monitor.performance.business_value import CostMatrix, cost_table
 from monitor.performance.codec import decode, encode
 from monitor.performance.counting import count
 from monitor.performance.effects import EFFECTS, effect_of, smallest_effect
@@ -15,6 +15,23 @@ from monitor.performance.outline import Outline, score_cells
 from monitor.performance.scorecard import Scorecard, empty, merge
 
 __all__ = [
-    "EFFECTS", "Fall", "Measured", "Outline", "Scorecard", "Worth", "between_variance", "count", "decode", "effect_of",
-    "empty", "encode", "fall", "label_coverage", "measure", "merge", "score_cells", "smallest_effect", "worth_table",
+    "EFFECTS",
+    "CostMatrix",
+    "Fall",
+    "Measured",
+    "Outline",
+    "Scorecard",
+    "between_variance",
+    "cost_table",
+    "count",
+    "decode",
+    "effect_of",
+    "empty",
+    "encode",
+    "fall",
+    "label_coverage",
+    "measure",
+    "merge",
+    "score_cells",
+    "smallest_effect",
 ]  # fmt: skip

@@ -10,23 +10,23 @@ from monitor.performance.intervals import mean_of
 from monitor.performance.measured import Measured
 from monitor.performance.outline import Floats, Integers
 
-Worth = Mapping[str, Mapping[str, float]]  # label → prediction → value of one such row
+CostMatrix = Mapping[str, Mapping[str, float]]  # label → prediction → value of one such row
 
 
-def worth_table(worth: Worth, *, classes: tuple[str, ...]) -> Floats:
+def cost_table(matrix: CostMatrix, *, classes: tuple[str, ...]) -> Floats:
     """float64[C + 1, C + 1] of a matrix by names; what is not named, classes never seen too, is worth 0.
 
     ``ValueError`` for a name that is no class.
 
-    >>> worth_table({"yes": {"yes": 5.0, "no": -10}}, classes=("no", "yes")).tolist()
+    >>> cost_table({"yes": {"yes": 5.0, "no": -10}}, classes=("no", "yes")).tolist()
     [[0.0, 0.0, 0.0], [-10.0, 5.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    strange = sorted({*worth, *(p for row in worth.values() for p in row)} - set(classes))
+    strange = sorted({*matrix, *(p for row in matrix.values() for p in row)} - set(classes))
     if strange:
         raise ValueError(f"business value: {', '.join(map(repr, strange))} of {classes!r}: name classes of the labels")
     place = {name: i for i, name in enumerate(classes)}
     table = np.zeros((len(classes) + 1, len(classes) + 1))
-    for label, row in worth.items():
+    for label, row in matrix.items():
         for prediction, value in row.items():
             table[place[label], place[prediction]] = value
     return table

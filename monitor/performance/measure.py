@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from monitor.performance.average_precision import average_precision
 from monitor.performance.brier import brier
-from monitor.performance.business_value import Worth, business_value, worth_table
+from monitor.performance.business_value import CostMatrix, business_value, cost_table
 from monitor.performance.calibration_error import calibration_error
 from monitor.performance.confusion import CLASS_METRICS, accuracy, of_class
 from monitor.performance.log_loss import log_loss
@@ -29,7 +29,7 @@ CLASSIFICATION = (
 REGRESSION = ("mae", "mse", "rmse", "mape", "msle", "rmsle", "r2", "bias")
 
 
-def measure(outline: Outline, card: Scorecard, *, business: Worth | None = None) -> tuple[Measured, ...]:
+def measure(outline: Outline, card: Scorecard, *, business: CostMatrix | None = None) -> tuple[Measured, ...]:
     """Every metric that the task has; one that is undefined is there with its reason.
 
     Classification: those of ``CLASSIFICATION`` (multiclass: macro averages), ``business_value`` where the worth of
@@ -46,7 +46,7 @@ def measure(outline: Outline, card: Scorecard, *, business: Worth | None = None)
     by_name = {m.metric: m for m in found}
     whole = [by_name[name] for name in CLASSIFICATION]
     if business is not None:
-        table = worth_table(business, classes=outline.classes)
+        table = cost_table(business, classes=outline.classes)
         whole.append(_paired(card, business_value(card.confusion, table=table)))
     return (*whole, *each)
 

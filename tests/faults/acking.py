@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import httpx
+
+from tests.service import Service
 
 
 @dataclass
@@ -76,3 +80,23 @@ def post(client: httpx.Client, url: str, *, key: str, body: dict, ledger: Ledger
             ledger.unknown.append((key, body))
         else:
             ledger.refused |= ids
+
+
+def kill_under_load(service: Service, *, clients: Sequence[AckingClient], seconds: float) -> bool:
+    """Kills the service after that time with requests in flight; whether a request stayed without an answer.
+
+    The clients are started, and have ended when this returns.
+    """
+    ledger = clients[0].ledger
+    for client in clients:
+        client.start()
+    time.sleep(seconds)
+    while ledger.in_flight == 0:  # a kill with nothing in flight proves nothing
+        time.sleep(0.001)
+    service.kill()
+    for client in clients:
+        client.halt.set()
+    for client in clients:
+        client.join(timeout=15)
+        assert client.error is None
+    return len(ledger.unknown) > 0

@@ -14,7 +14,7 @@ import pytest
 from monitor.columns.batch import decode_batch
 from monitor.columns.keyed_ids import hash_ids, hash_key
 from monitor.store import labels, models, open_store
-from tests.faults.acking import AckingClient, LabelClient, Ledger, post
+from tests.faults.acking import AckingClient, LabelClient, Ledger, kill_under_load, post
 from tests.service import Service
 
 ROUNDS = 20
@@ -59,18 +59,7 @@ def test_twenty_kills_under_load_lose_nothing_acked_and_store_nothing_twice(tmp_
             clients = [
                 AckingClient(service.url + PREDICTIONS, ledger=ledger, seed=1000 * round_number + n) for n in range(4)
             ]
-            for client in clients:
-                client.start()
-            time.sleep(dice.uniform(0.05, 0.5))
-            while ledger.in_flight == 0:  # a kill with nothing in flight proves nothing
-                time.sleep(0.001)
-            service.kill()
-            for client in clients:
-                client.halt.set()
-            for client in clients:
-                client.join(timeout=15)
-                assert client.error is None
-            bites += len(ledger.unknown) > 0
+            bites += kill_under_load(service, clients=clients, seconds=dice.uniform(0.05, 0.5))
             slowest = max(slowest, service.start(within_seconds=READY_SECONDS))
             resend_unknown(service, ledger)
         assert bites > ROUNDS / 2, "too few kills came before an answer"
@@ -99,18 +88,7 @@ def test_labels_acknowledged_before_a_kill_wait_for_their_join_after_it(tmp_path
     try:
         for round_number in range(4):
             clients = [LabelClient(service.url + LABELS, ledger=ledger, seed=1000 * round_number + n) for n in range(4)]
-            for client in clients:
-                client.start()
-            time.sleep(dice.uniform(0.2, 0.6))
-            while ledger.in_flight == 0:  # a kill with nothing in flight proves nothing
-                time.sleep(0.001)
-            service.kill()
-            for client in clients:
-                client.halt.set()
-            for client in clients:
-                client.join(timeout=15)
-                assert client.error is None
-            bites += len(ledger.unknown) > 0
+            bites += kill_under_load(service, clients=clients, seconds=dice.uniform(0.2, 0.6))
             service.start()
             resend_unknown(service, ledger, path=LABELS)
         assert bites > 0, "no kill came before an answer"

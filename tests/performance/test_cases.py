@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.performance import Outline, count, label_coverage, measure, worth_table
+from monitor.performance import Outline, cost_table, count, label_coverage, measure
 from monitor.performance.measure import CLASSIFICATION, REGRESSION
 from monitor.performance.measured import REASONS
 from tests.performance.outlines import KINDS, binary, card_of, multiclass, rows_of
@@ -202,7 +202,7 @@ def test_business_value_is_the_mean_worth_of_labelled_rows():
     assert list(measured) == [*CLASSIFICATION, "business_value"]
     assert measured["business_value"].value == (20 - 50 - 5) / 5
     with pytest.raises(ValueError, match=r"'maybe'.*name classes"):
-        worth_table({"maybe": {"yes": 1.0}}, classes=("no", "yes"))
+        cost_table({"maybe": {"yes": 1.0}}, classes=("no", "yes"))
 
 
 def test_outlines_that_do_not_fit_together_are_refused():
