@@ -8,7 +8,7 @@ from pathlib import Path
 
 ORDER = (
     "counting", "check", "ingest_core", "ingest", "labels_ingest", "window", "join", "fleet", "scrape", "reading",
-    "memory", "falls", "intervals", "estimates",
+    "memory", "alarms", "falls", "intervals", "estimates",
 )  # fmt: skip
 
 

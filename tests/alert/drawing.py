@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from monitor.alert.calibrate import Calibration, calibrate
-from monitor.alert.cells import GROUPS, Cells, Counts
-from monitor.alert.history import History
-from monitor.alert.scoring import surprises
-from monitor.alert.threshold import model_score
+from benchmarks.alarms import windows
+from benchmarks.alarms.measure import episodes
+from benchmarks.alarms.windows import Windows, calibrated, cells_of
+from monitor.alert.cells import GROUPS
+
+__all__ = ["DECILES", "Traffic", "alarms", "calibrated", "cells_of", "history_of", "scores"]
 
 DECILES = np.full(GROUPS, 0.1)
 
@@ -49,44 +50,17 @@ class Traffic:
         return history_of(*self.windows(count), ordered=self.ordered)
 
 
-def cells_of(columns, *, ordered=True, width=GROUPS):
-    """Cells of so many columns that no layout stands behind."""
-    flags = np.full(columns, not ordered)
-    return Cells(
-        columns=tuple(f"c{i}" for i in range(columns)), offsets=np.arange(columns + 1) * 3,
-        group=np.zeros(3 * columns, np.uint8), width=np.full(columns, width), numeric=~flags, known=flags, listed=flags,
-    )  # fmt: skip
+def history_of(cells, hits, rows, **more):
+    """A history of these windows; ``more`` as in the harness."""
+    return windows.history_of(Windows(cells=cells, hits=hits, rows=rows), **more)
 
 
-def history_of(cells, hits, rows, *, ordered=True, contained=True, reference=None):
-    """A history of these windows."""
-    whole = reference or Counts(rows=int(rows.sum()), cells=cells.sum(axis=0), hits=hits.sum(axis=0))
-    return History(
-        layout_cells=cells_of(cells.shape[1], ordered=ordered), reference=whole,
-        own=len(rows) if contained else 0, starts_us=np.arange(len(rows)), rows=rows, cells=cells, hits=hits,
-    )  # fmt: skip
-
-
-def scores(calibration: Calibration, history: History, windows):
-    """The model scores of windows judged by the calibration, −∞ where nothing was judged."""
-    cells, hits, rows = windows
-    valid = cells.sum(axis=2)
-    every = np.broadcast_to(rows[:, None], valid.shape)
-    scale = calibration.scales[0]
-    x = surprises(
-        cells=cells, hits=hits, sizes=np.stack([valid, valid, every, every, valid], axis=1),
-        baseline=history.reference, usual=scale.usual, ordered=history.layout_cells.numeric,
-    )  # fmt: skip
-    log_p = np.where(calibration.judged, scale.tails.surprise(x), np.nan).reshape(len(x), -1)
-    return model_score(log_p, tests=calibration.tests, looks_per_month=calibration.windows_per_month)
-
-
-def calibrated(history, *, windows_per_month=720.0, per_month=1.0):
-    """The calibration of a history."""
-    return calibrate(history, windows_per_month=windows_per_month, per_month=per_month)
+def scores(calibration, history, drawn):
+    """The model scores of windows (cells, hits, rows) judged by the calibration, −∞ where nothing was judged."""
+    cells, hits, rows = drawn
+    return windows.scores(calibration, history, Windows(cells=cells, hits=hits, rows=rows))
 
 
 def alarms(over, *, apart):
-    """Episodes: windows over the threshold, merged when at most ``apart`` windows lie between their starts."""
-    positions = np.flatnonzero(over)
-    return 0 if len(positions) == 0 else 1 + int((np.diff(positions) > apart).sum())
+    """How many episodes: windows over the threshold, merged when at most ``apart`` windows lie between their starts."""
+    return len(episodes(over, apart=apart))

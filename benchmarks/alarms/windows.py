@@ -1,0 +1,87 @@
+"""Windows drawn from a stream, healthy or shifted, and judged by the code that judges the service's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitor.alert.calibrate import calibrate
+from monitor.alert.cells import GROUPS, Cells, Counts
+from monitor.alert.history import History
+from monitor.alert.scoring import surprises
+from monitor.alert.threshold import model_score
+from monitor.model.time import HOUR_US
+
+MISSING = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """``cells`` float64[W, D, 10], ``hits`` float64[W, 4, D] (out of range, missing, invalid, unseen), ``rows`` [W]."""
+
+    cells: np.ndarray
+    hits: np.ndarray
+    rows: np.ndarray
+
+    def __len__(self):
+        return len(self.rows)
+
+    def part(self, begin, end=None):
+        """The windows from ``begin`` to ``end``."""
+        return Windows(cells=self.cells[begin:end], hits=self.hits[begin:end], rows=self.rows[begin:end])
+
+
+def draw(rng, stream, *, windows, shift=None, onset=None):
+    """So many windows of a stream in time order; from ``onset`` on shifted in its first column."""
+    times = np.arange(windows)
+    shares, rows = stream.shares(rng, times=times)
+    strength = np.zeros(windows) if shift is None else shift.strength(times - onset)
+    extra = np.zeros((windows, 4))
+    if shift is not None:
+        shares = shares.copy()
+        shares[:, 0] = shift.moved(shares[:, 0], strength=strength)
+        extra = shift.extra(strength)
+    cells = rng.multinomial(rows[:, None], shares).astype(float)
+    hits = np.zeros((windows, 4, stream.columns))
+    hits[:, 1] = rng.binomial(rows[:, None], MISSING, (windows, stream.columns))
+    hits[:, :, 0] += rng.binomial(rows[:, None], extra)
+    return Windows(cells=cells, hits=hits, rows=rows.astype(float))
+
+
+def history_of(windows, *, ordered=True, contained=True, reference=None):
+    """The windows as healthy history; the reference is their sum unless given."""
+    rows = windows.rows
+    whole = reference or Counts(rows=int(rows.sum()), cells=windows.cells.sum(axis=0), hits=windows.hits.sum(axis=0))
+    return History(
+        layout_cells=cells_of(windows.cells.shape[1], ordered=ordered), reference=whole,
+        own=len(rows) if contained else 0, starts_us=np.arange(len(rows)) * HOUR_US, rows=rows, cells=windows.cells,
+        hits=windows.hits,
+    )  # fmt: skip
+
+
+def cells_of(columns, *, ordered=True, width=GROUPS):
+    """Cells of so many columns that no layout stands behind."""
+    flags = np.full(columns, not ordered)
+    return Cells(
+        columns=tuple(f"c{i}" for i in range(columns)), offsets=np.arange(columns + 1) * 3,
+        group=np.zeros(3 * columns, np.uint8), width=np.full(columns, width), numeric=~flags, known=flags, listed=flags,
+    )  # fmt: skip
+
+
+def calibrated(history, *, windows_per_month=720.0, per_month=1.0):
+    """The calibration of a history."""
+    return calibrate(history, windows_per_month=windows_per_month, per_month=per_month)
+
+
+def scores(calibration, history, windows):
+    """The model scores of windows judged by the calibration, −∞ where nothing was judged."""
+    valid = windows.cells.sum(axis=2)
+    every = np.broadcast_to(windows.rows[:, None], valid.shape)
+    scale = calibration.scales[0]
+    x = surprises(
+        cells=windows.cells, hits=windows.hits, sizes=np.stack([valid, valid, every, every, valid], axis=1),
+        baseline=history.reference, usual=scale.usual, ordered=history.layout_cells.numeric,
+    )  # fmt: skip
+    log_p = np.where(calibration.judged, scale.tails.surprise(x), np.nan).reshape(len(x), -1)
+    return model_score(log_p, tests=calibration.tests, looks_per_month=calibration.windows_per_month)
