@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 import monitor
 from monitor.api.application import build_application, build_worker
+from monitor.api.keyring import Keyring
 from monitor.api.services import Services
 from monitor.api.upload import remove_leftovers
 from monitor.evaluate.context import Contexts
@@ -21,10 +22,12 @@ from monitor.ingest.service import IngestService
 from monitor.jobs.runner import JobRunner
 from monitor.jobs.settings import JobSettings
 from monitor.model.time import DAY_US
+from monitor.server_file import ServerFile, read_server_file
 from monitor.settings import Settings
 from monitor.store import Store, open_store
 from monitor.store.run_cache import RunCache
 from monitor.telemetry import Telemetry
+from monitor.tokens_file import TokensFile
 
 REFERENCES_AT_ONCE = 2
 Clock = Callable[[], int]
@@ -63,6 +66,7 @@ def _lifespan(services: Services, *, exporting: bool) -> Lifespan:
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
+        services.keyring.start()
         if exporting:
             services.exporter.start()
         if services.jobs is not None:
@@ -80,6 +84,7 @@ def _services(
     settings: Settings, *, jobs: bool, now_us: Clock, rhythm: JobSettings | None, refresh_seconds: float
 ) -> Services:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    server_file = read_server_file(settings.config)
     store = open_store(settings.store_url, data_dir=settings.data_dir, migrate=True)
     remove_leftovers(settings.upload_dir, before_us=now_us() - DAY_US)
     telemetry = Telemetry()
@@ -94,7 +99,14 @@ def _services(
         contexts=contexts, open_windows=runner.open_windows, references=asyncio.Semaphore(REFERENCES_AT_ONCE),
         now_us=now_us,
         exporter=_exporter(settings, store=store, telemetry=telemetry, now_us=now_us, refresh_seconds=refresh_seconds),
+        keyring=make_keyring(store, server_file=server_file, now_us=now_us),
     )  # fmt: skip
+
+
+def make_keyring(store: Store, *, server_file: ServerFile, now_us: Clock) -> Keyring:
+    """The tokens of the database and of the administrator's file."""
+    listed = None if server_file.tokens_file is None else TokensFile(server_file.tokens_file)
+    return Keyring(store, now_us=now_us, file=listed, open_metrics=server_file.open_metrics)
 
 
 def _exporter(
@@ -131,4 +143,5 @@ def _close(services: Services) -> None:
     if services.jobs is not None:
         services.jobs.stop()
     services.exporter.close()
+    services.keyring.close()
     services.store.close()

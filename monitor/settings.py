@@ -123,7 +123,7 @@ class Settings:
     """The settings of one process, parsed; each field is named as in ``DRIFTLINE_<NAME>``."""
 
     config: Path | None = field(
-        default=None, metadata=_row(_path, "a path", "the administrator's server file (targets, tokens)", later=True)
+        default=None, metadata=_row(_path, "a path", "the administrator's server file (YAML): where tokens are listed")
     )
     data_dir: Path = field(
         default=Path("driftline-data"),
@@ -165,7 +165,7 @@ class Settings:
     )
     allow_anonymous: bool = field(
         default=False,
-        metadata=_row(_boolean, "true or false", "listen beyond loopback without tokens (put your own proxy in front)"),
+        metadata=_row(_boolean, "true or false", "start beyond loopback without a token (put your own proxy in front)"),
     )
     max_body_bytes: int = field(default=8 * MEBIBYTE, metadata=_row(_bytes, _SIZE, "the largest request body as sent"))
     max_reference_bytes: int = field(default=2 * GIBIBYTE, metadata=_row(_bytes, _SIZE, "the largest reference upload"))

@@ -15,6 +15,7 @@ CONTRACT = {
     "RETENTION_RESULTS", "MAX_SERIES", "EXPORT_COLUMNS", "AUTO_CREATE", "URL", "TOKEN",
 }  # fmt: skip
 ACCEPTED = {  # a text that is not the default → what it means
+    "config": ("/etc/driftline.yaml", Path("/etc/driftline.yaml")),
     "data_dir": ("/srv/driftline", Path("/srv/driftline")),
     "database_url": ("postgresql://u:p@db/x", "postgresql://u:p@db/x"),
     "host": ("::1", "::1"),
@@ -37,13 +38,14 @@ ACCEPTED = {  # a text that is not the default → what it means
     "token": ("t0", "t0"),
 }
 REFUSED = {
+    "config": "",
     "data_dir": "", "database_url": "mysql://x", "host": "", "port": "70000", "public_url": "drift.example",
     "root_path": "driftline", "log_level": "loud", "log_format": "xml", "allow_anonymous": "maybe",
     "max_body_bytes": "0", "max_reference_bytes": "2 GB", "max_decoded_bytes": "-1", "max_inflight_bytes": "much",
     "max_records": "0", "max_columns": "1.5", "max_series": "", "export_columns": "top:0", "auto_create": "",
     "url": "ftp://x", "token": "a\nb",
 }  # fmt: skip
-LATER = {"config", "max_segments", "retention_rows", "retention_unlabelled", "retention_profiles", "retention_results"}
+LATER = {"max_segments", "retention_rows", "retention_unlabelled", "retention_profiles", "retention_results"}
 
 
 def variable(name):

@@ -1,17 +1,16 @@
 """Who may call what: every route has one role here, and every request is decided here.
 
-This release has no tokens, so whoever reaches the server holds every role; the server is therefore reachable from
-loopback only, unless the administrator said otherwise. A route without a role cannot be registered.
+Closed by default: a route without a role cannot be registered, and a token that is limited to some models reaches
+only routes of a model that it is for, and those of ``SHARED``.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import socket
+from dataclasses import dataclass
 from typing import Literal, get_args
-from urllib.parse import urlsplit
 
-from monitor.model.errors import AccessDenied, ConfigurationError
+from monitor.model.errors import AccessDenied, ConfigurationError, Unauthenticated
+from monitor.model.grants import Grant
 
 Role = Literal["open", "metrics", "ingest", "read", "write", "admin"]
 
@@ -82,6 +81,12 @@ ROLES: dict[str, Role] = {
     f"GET {API}/schema/config.json": "read",
 }
 
+# Routes without a model in their path that show a token nothing of models it is not for.
+SHARED: frozenset[str] = frozenset({
+    "GET /", "GET /docs", f"GET {API}/openapi.json", f"GET {API}/schema/config.json",
+    f"GET {API}/models", f"GET {API}/alerts", f"GET {API}/alerts/{{alert}}", f"GET {API}/jobs/{{job}}",
+})  # fmt: skip
+
 
 def role_of(method: str, *, path: str) -> Role:
     """The role a route needs; a route that is not in the table stops the start."""
@@ -91,111 +96,61 @@ def role_of(method: str, *, path: str) -> Role:
     return role
 
 
-ANYBODY: frozenset[Role] = frozenset(get_args(Role))  # what a caller holds while there are no tokens
 LADDER: tuple[Role, ...] = ("read", "write", "admin")  # each includes the ones before it
 
 
-def decide(needed: Role, *, held: frozenset[Role]) -> None:
-    """Nothing, or ``AccessDenied`` that names the missing role.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Whoever sent a request: the roles it holds, and its token's grant (None: it has none).
 
-    >>> decide("read", held=frozenset({"admin"}))
+    ``free`` are the roles that need no token at all.
     """
-    if needed == "open" or needed in held:
-        return
-    if needed in LADDER and any(role in held for role in LADDER[LADDER.index(needed) :]):
-        return
-    raise AccessDenied(f"this needs the role {needed!r}: ask for a token that has it")
+
+    held: frozenset[Role]
+    free: frozenset[Role] = frozenset({"open"})
+    grant: Grant | None = None
+
+    def sees(self, model: str) -> bool:
+        """Whether lists may show it that model."""
+        return self.grant is None or self.grant.sees(model)
+
+    @property
+    def limited(self) -> bool:
+        """Whether there may be models it does not see."""
+        return self.grant is not None and bool(self.grant.models)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address, or everything a name resolves to, is this machine alone.
+EVERYBODY = Caller(held=frozenset(get_args(Role)))  # who reaches a server that has no tokens
+NOBODY = Caller(held=frozenset({"open"}))  # who has no token where one is needed
 
-    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
-    (True, False)
+
+def caller_of(grant: Grant, *, free: frozenset[Role] = NOBODY.free) -> Caller:
+    """Who holds the token: its role, for those of the ladder the ones below it, and what is free.
+
+    >>> sorted(caller_of(Grant(name="t", role="write")).held)
+    ['open', 'read', 'write']
     """
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        pass
-    try:
-        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError):
-        return False
-    return bool(found) and all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in found)
+    roles = LADDER[: LADDER.index(grant.role) + 1] if grant.role in LADDER else (grant.role,)
+    return Caller(held=frozenset(roles) | free, free=free, grant=grant)
 
 
-def check_binding(host: str, *, allow_anonymous: bool) -> None:
-    """Nothing, or ``ConfigurationError`` with the remedy: without tokens only this machine may connect."""
-    if not allow_anonymous and not is_loopback(host):
-        raise ConfigurationError(
-            f"host {host!r} is reachable from other machines, and this release has no tokens: anybody could read and "
-            "write. Listen on 127.0.0.1 behind a proxy that authenticates, or set DRIFTLINE_ALLOW_ANONYMOUS=true "
-            "if the network itself keeps strangers out"
+def decide(needed: Role, *, caller: Caller, model: str | None = None, shared: bool = False) -> None:
+    """Nothing, or ``AccessDenied`` that says what is missing; ``model`` is the one that the path names.
+
+    ``shared``: the route shows a limited token nothing that is not for it.
+    """
+    if needed not in caller.held:
+        if caller.grant is None:
+            raise Unauthenticated(
+                "this needs a token: send 'Authorization: Bearer <token>' with one that is known, not expired and not "
+                "revoked"
+            )
+        raise AccessDenied(f"this needs the role {needed!r}: ask for a token that has it", code="role")
+    if caller.grant is None or not caller.grant.models or needed in caller.free:
+        return
+    if model is None and not shared:
+        raise AccessDenied(
+            "this is about every model, and the token is limited to some: use one without", code="models"
         )
-
-
-class Doorkeeper:
-    """Turns away what no honest client of this server sends: other sites in a browser, and strangers.
-
-    Loopback without a token is open to every page in the user's browser, unless its requests are told apart:
-    by ``Host`` (a rebound name of another site, https://owasp.org/www-community/attacks/DNS_Rebinding), by
-    ``Origin`` and by ``Sec-Fetch-Site`` (https://www.w3.org/TR/fetch-metadata/).
-    """
-
-    def __init__(self, *, host: str, public_url: str | None, allow_anonymous: bool) -> None:
-        public = urlsplit(public_url or "")
-        self._allow_anonymous = allow_anonymous
-        self._public_origin = public.netloc.lower()
-        self._own_names = {"", "localhost", host.lower().strip("[]"), (public.hostname or "").lower()}
-        self._known_hosts: set[bytes] = set()
-        self._known_servers: set[str] = set()
-
-    def check(self, *, method: str, host: bytes, origin: bytes, fetch_site: bytes, server: str | None) -> None:
-        """Nothing, or ``AccessDenied`` that says why. ``server`` is the local address the connection came in on."""
-        if not self._allow_anonymous:
-            if server is not None and server not in self._known_servers:
-                self._check_server(server)
-            if host not in self._known_hosts:
-                self._check_host(host)
-        if origin:
-            self._check_origin(origin.decode("latin-1"), host=host.decode("latin-1"))
-        if fetch_site and method not in ("GET", "HEAD") and fetch_site not in (b"same-origin", b"none"):
-            raise AccessDenied("a page of another site sent this request: only this server's own pages may")
-
-    def _check_server(self, server: str) -> None:
-        if not is_loopback(server):
-            raise AccessDenied(
-                f"this server has no tokens and was reached at {server}: connect over loopback, or let the "
-                "administrator set DRIFTLINE_ALLOW_ANONYMOUS=true"
-            )
-        self._known_servers.add(server)
-
-    def _check_host(self, host: bytes) -> None:
-        name = _host_name(host.decode("latin-1"))
-        if name not in self._own_names and not _is_loopback_name(name):
-            raise AccessDenied(
-                f"host {name[:80]!r} is not this server's: expected localhost, a loopback address or the host of "
-                "DRIFTLINE_PUBLIC_URL"
-            )
-        if len(self._known_hosts) < 64:  # a cache, bounded: clients choose the port in it
-            self._known_hosts.add(host)
-
-    def _check_origin(self, origin: str, *, host: str) -> None:
-        sent_from = origin.lower().partition("://")[2]  # "null" has none
-        if not sent_from or sent_from not in (host.lower(), self._public_origin):
-            raise AccessDenied(f"origin {origin[:80]!r} is another site: its pages may not call this server")
-
-
-def _host_name(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
-
-
-def _is_loopback_name(name: str) -> bool:
-    if name.endswith(".localhost"):  # RFC 6761, section 6.3: always loopback
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    if model is not None and not caller.grant.sees(model):
+        raise AccessDenied(f"the token is limited to other models than {model[:128]!r}", code="models")

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 from fastapi import Query
 from starlette.responses import Response
 
-from monitor.api.access import API
+from monitor.api.access import API, decide
 from monitor.api.params import Page
 from monitor.api.render import answer, page
 from monitor.api.routing import Operation
-from monitor.api.services import Parts
+from monitor.api.seeing import seen_models
+from monitor.api.services import Calling, Parts
 from monitor.model.errors import NotFound
 from monitor.model.names import valid_name
 from monitor.model.time import rfc3339
@@ -25,28 +26,33 @@ _ID = re.compile(r"(?:al_)?([1-9]\d{0,17})")
 def list_alerts(
     asked: Page,
     services: Parts,
+    caller: Calling,
     state: Annotated[Literal["firing", "resolved"] | None, Query(description="only those")] = None,
     model: Annotated[str | None, Query(description="only this model's")] = None,
 ) -> Response:
-    """Transitions, newest first."""
+    """Transitions of the models that the caller may see, newest first."""
     if model is not None:
-        valid_name(model, kind="model")
+        decide("read", caller=caller, model=valid_name(model, kind="model"))
     key = asked.after(int)
     with services.store.read() as conn:
         found = transitions.list_transitions(
-            conn, after=None if key is None else key[0], limit=asked.limit + 1, state=state, model=model
-        )
+            conn, after=None if key is None else key[0], limit=asked.limit + 1, state=state, model=model,
+            model_ids=seen_models(conn, caller=caller),
+        )  # fmt: skip
     shown = found[: asked.limit]
     return page([alert_shape(row) for row in shown], following=[shown[-1].id] if len(found) > asked.limit else None)
 
 
-def get_alert(alert: str, services: Parts) -> Response:
+def get_alert(alert: str, services: Parts, caller: Calling) -> Response:
     """One transition."""
     match = _ID.fullmatch(alert)
     if match is None:
         raise NotFound(f"alert {alert[:40]!r} does not exist: expected an id such as al_12")
     with services.store.read() as conn:
-        return answer(alert_shape(transitions.get_transition(conn, id=int(match[1]))))
+        found = transitions.get_transition(conn, id=int(match[1]))
+    if not caller.sees(found.model):  # the answer is that of an alert that is not there
+        raise NotFound(f"alert {match[1]} does not exist")
+    return answer(alert_shape(found))
 
 
 def alert_shape(stored: StoredTransition) -> dict[str, Any]:

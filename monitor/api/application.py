@@ -23,10 +23,11 @@ from monitor.api import (
     references,
     results,
     status,
+    tokens,
     versions,
     windows,
 )  # fmt: skip
-from monitor.api.access import Doorkeeper
+from monitor.api.doorkeeper import Doorkeeper
 from monitor.api.edge import Edge, EdgeLimits
 from monitor.api.problem import HANDLED, handle
 from monitor.api.routing import HotRoute, Operation, register
@@ -46,6 +47,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *quarantine.OPERATIONS,
     *evaluation.OPERATIONS,
     *alerts.OPERATIONS,
+    *tokens.OPERATIONS,
     *health.OPERATIONS,
     *docs.OPERATIONS,
     *later.OPERATIONS,
@@ -89,7 +91,10 @@ class Application(FastAPI):
             Fork(super().__call__, hot=hot),
             limits=EdgeLimits(body_bytes=settings.max_body_bytes, reference_bytes=settings.max_reference_bytes),
             doorkeeper=Doorkeeper(
-                host=settings.host, public_url=settings.public_url, allow_anonymous=settings.allow_anonymous
+                host=settings.host,
+                public_url=settings.public_url,
+                allow_anonymous=settings.allow_anonymous,
+                keys=services.keyring,
             ),
             requests=services.telemetry.requests,
         )

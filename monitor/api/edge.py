@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from monitor.api.access import Doorkeeper
+from monitor.api.doorkeeper import Doorkeeper
 from monitor.api.problem import answer_error
 from monitor.model.errors import Malformed, TooLarge, TooSlow
 
@@ -103,7 +103,7 @@ class Exchange:
 
     def open(self, doorkeeper: Doorkeeper) -> None:
         """Nothing, or the error that the head of the request already deserves."""
-        host = origin = fetch_site = length = b""
+        host = origin = fetch_site = length = authorization = b""
         for name, value in self._scope["headers"]:
             if name == b"host":
                 host = value
@@ -116,11 +116,13 @@ class Exchange:
                 origin = value
             elif name == b"sec-fetch-site":
                 fetch_site = value
+            elif name == b"authorization":
+                authorization = value
             elif name == b"expect":
                 self._expects = True
         server = self._scope.get("server")
-        doorkeeper.check(
-            method=self._scope["method"], host=host, origin=origin, fetch_site=fetch_site,
+        self._scope["caller"] = doorkeeper.admit(
+            method=self._scope["method"], host=host, origin=origin, fetch_site=fetch_site, authorization=authorization,
             server=server[0] if server is not None and server[1] is not None else None,
         )  # fmt: skip
         if b"%00" in self._scope["query_string"]:

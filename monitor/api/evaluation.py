@@ -6,18 +6,19 @@ import re
 from typing import Annotated, Any
 
 from fastapi import Query
+from sqlalchemy import Connection
 from starlette.responses import Response
 
-from monitor.api.access import API
+from monitor.api.access import API, Caller
 from monitor.api.params import ModelName, Span, VersionName
 from monitor.api.render import answer
 from monitor.api.routing import M, Operation, V
-from monitor.api.services import Parts, Services
+from monitor.api.services import Calling, Parts, Services
 from monitor.evaluate.recompute import request_recompute
 from monitor.evaluate.relayout import request_relayout
 from monitor.model.errors import NotFound
-from monitor.store import runs, versions
-from monitor.store.runs import JobRun
+from monitor.store import models, runs, versions
+from monitor.store.runs import JobRun, model_of
 
 _ID = re.compile(r"(?:job_)?([1-9]\d{0,17})")
 
@@ -48,13 +49,28 @@ def post_relayout(
     return _accepted(services, job)
 
 
-def get_job(job: str, services: Parts) -> Response:
+def get_job(job: str, services: Parts, caller: Calling) -> Response:
     """How far the job is."""
     match = _ID.fullmatch(job)
     if match is None:
         raise NotFound(f"job {job[:40]!r} does not exist: expected an id such as job_12")
     with services.store.read() as conn:
-        return answer(job_shape(runs.get_job(conn, id=int(match[1]))))
+        found = runs.get_job(conn, id=int(match[1]))
+        if caller.limited and not _sees(conn, caller, found):  # the answer is that of a job that is not there
+            raise NotFound(f"job {match[1]} does not exist")
+    return answer(job_shape(found))
+
+
+def _sees(conn: Connection, caller: Caller, run: JobRun) -> bool:
+    try:
+        model_id = model_of(run.subject)
+        model = (
+            versions.get_version_by_id(conn, id=int(run.subject))[0]
+            if model_id is None else models.get_model_by_id(conn, id=model_id)
+        )  # fmt: skip
+    except NotFound:  # deleted meanwhile
+        return False
+    return caller.sees(model.name)
 
 
 def job_shape(run: JobRun) -> dict[str, Any]:

@@ -26,7 +26,6 @@ LATER: dict[str, tuple[str, ...]] = {
     ),
     "the Alertmanager receiver": (f"POST {API}/alertmanager",),
     "backup": (f"POST {API}/backup",),
-    "tokens": (f"GET {API}/tokens", f"POST {API}/tokens", f"DELETE {API}/tokens/{{token}}"),
     "the JSON Schema of the configuration": (f"GET {API}/schema/config.json",),
 }  # fmt: skip
 

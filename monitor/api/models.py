@@ -15,7 +15,8 @@ from monitor.api.params import ModelName, Page
 from monitor.api.render import answer, page
 from monitor.api.revision import check_if_match, etag_of
 from monitor.api.routing import M, Operation, json_body
-from monitor.api.services import Parts, Services
+from monitor.api.seeing import seen_models
+from monitor.api.services import Calling, Parts, Services
 from monitor.api.summary import VersionState, fleet_states, model_states, model_summary
 from monitor.model.entities import TASKS, Model
 from monitor.model.errors import Conflict, NotFound
@@ -66,11 +67,11 @@ def get_model(model: ModelName, services: Parts) -> Response:
     return answer(model_summary(found, states=states), etag=etag_of(found.revision))
 
 
-def list_models(asked: Page, services: Parts) -> Response:
-    """Every model with its status, by name."""
+def list_models(asked: Page, services: Parts, caller: Calling) -> Response:
+    """Every model that the caller may see with its status, by name."""
     (after,) = asked.after(str) or [""]
     with services.store.read() as conn:
-        found = models.list_models(conn, after=after, limit=asked.limit + 1)
+        found = models.list_models(conn, after=after, limit=asked.limit + 1, ids=seen_models(conn, caller=caller))
     shown = found[: asked.limit]
     states = _states(services, shown)
     return page(

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from monitor.api.access import ROLES
 from monitor.api.render import encode_json
-from monitor.model.errors import AccessDenied, DriftlineError
+from monitor.model.errors import DriftlineError, Unauthenticated
 
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -65,7 +65,7 @@ def _answer_ours(error: DriftlineError) -> Response:
     retry_after = getattr(error, "retry_after_seconds", None)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    if isinstance(error, AccessDenied) and error.status == 401:
+    if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     code = getattr(error, "code", None) or _WORD.sub("_", type(error).__name__).lower()
     return problem(

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from monitor.api.access import ANYBODY, API, decide, role_of
+from monitor.api.access import API, SHARED, decide, role_of
 from monitor.model.errors import InvalidInput
 from monitor.model.names import nearest
 
@@ -78,6 +78,7 @@ class GuardedRoute(APIRoute):
         super().__init__(path, endpoint, **more)
         self._method = next(iter(self.methods or ()))
         self.role = role_of(self._method, path=path)
+        self._shared = f"{self._method} {path}" in SHARED
         by_hand = [p["name"] for p in (self.openapi_extra or {}).get("parameters", ()) if p["in"] == "query"]
         self._known = frozenset([*by_hand, *_query_names(self.dependant)])
         self._strict = path.startswith(API) and self.status_code != 501
@@ -85,7 +86,8 @@ class GuardedRoute(APIRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request of this route."""
         if scope["method"] == self._method:
-            decide(self.role, held=ANYBODY)
+            model = scope["path_params"].get("model")
+            decide(self.role, caller=scope["caller"], model=model, shared=self._shared)
             if self._strict and scope["query_string"]:
                 refuse_unknown(scope["query_string"], known=self._known)
         await super().handle(scope, receive, send)
@@ -102,7 +104,7 @@ class HotRoute(Route):
         """Serves one request of this route."""
         scope["route"] = self
         if scope["method"] in (self.methods or ()):
-            decide(self.role, held=ANYBODY)
+            decide(self.role, caller=scope["caller"], model=scope["path_params"]["model"])
         await super().handle(scope, receive, send)
 
 

@@ -10,6 +10,8 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
+from monitor.api.access import Caller
+from monitor.api.keyring import Keyring
 from monitor.evaluate.context import Contexts
 from monitor.evaluate.partial import OpenWindows
 from monitor.export import Exporter
@@ -35,6 +37,7 @@ class Services:
     contexts: Contexts
     open_windows: OpenWindows
     exporter: Exporter
+    keyring: Keyring
     references: asyncio.Semaphore
     now_us: Callable[[], int]
 
@@ -45,3 +48,11 @@ async def _services(request: Request) -> Services:
 
 
 Parts = Annotated[Services, Depends(_services)]
+
+
+async def _caller(request: Request) -> Caller:
+    found: Caller = request.scope["caller"]
+    return found
+
+
+Calling = Annotated[Caller, Depends(_caller)]

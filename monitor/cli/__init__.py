@@ -22,6 +22,7 @@ def build() -> typer.Typer:
     from monitor.cli.reference import reference
     from monitor.cli.results import evaluate, results, status
     from monitor.cli.serve import serve, worker
+    from monitor.cli.tokens import tokens
 
     app = typer.Typer(
         name="driftline", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -44,7 +45,7 @@ def build() -> typer.Typer:
 
     for command in (serve, worker, check, profile, ingest, labels, results, status, evaluate, migrate, doctor, demo):
         app.command()(command)
-    for group, name in ((models, "models"), (versions, "versions"), (reference, "reference")):
+    for group, name in ((models, "models"), (versions, "versions"), (reference, "reference"), (tokens, "tokens")):
         app.add_typer(group, name=name)
     return app
 

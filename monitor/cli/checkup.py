@@ -7,8 +7,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from monitor.api.access import check_binding
+from monitor.api.start import check_binding, has_tokens
 from monitor.model.errors import ConfigurationError, DriftlineError
 from monitor.settings import DEFAULTS, GIBIBYTE, Settings
 from monitor.store import Store, open_store
@@ -35,7 +36,7 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Everything there is to say about an installation, in the order in which things are needed."""
-    return [_settings(settings), _binding(settings), *_data_directory(settings), *_database(settings)]
+    return [_settings(settings), *_data_directory(settings), *_database(settings)]
 
 
 def _settings(settings: Settings) -> Finding:
@@ -43,15 +44,18 @@ def _settings(settings: Settings) -> Finding:
     return Finding(what="settings", state="ok", found=f"readable; set: {', '.join(changed) or 'none'}")
 
 
-def _binding(settings: Settings) -> Finding:
+def _access(store: Store, *, settings: Settings) -> Finding:
     try:
-        check_binding(settings.host, allow_anonymous=settings.allow_anonymous)
+        tokens = store.schema_current() and has_tokens(settings, store=store)
+        check_binding(settings.host, tokens=tokens, allow_anonymous=settings.allow_anonymous)
     except ConfigurationError as error:
         return Finding(what="access", state="wrong", found=f"host {settings.host}", remedy=error.detail)
+    if tokens:
+        return Finding(what="access", state="ok", found=f"{settings.host}: every request needs a token")
     if settings.allow_anonymous:
         return Finding(what="access", state="note", found="anybody who reaches the server may read and write",
-                       remedy="keep a proxy that authenticates in front")  # fmt: skip
-    return Finding(what="access", state="ok", found=f"{settings.host}: this machine only")
+                       remedy="keep a proxy that authenticates in front, or run driftline tokens create")  # fmt: skip
+    return Finding(what="access", state="ok", found=f"{settings.host}: this machine only, without a token")
 
 
 def _data_directory(settings: Settings) -> Iterator[Finding]:
@@ -79,7 +83,12 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding(what="database", state="wrong", found=error.detail, remedy="correct DRIFTLINE_DATABASE_URL")
         return
     try:
-        for check in (_schema, _clock, *((_sqlite,) if store.dialect == "sqlite" else ())):
+        for check in (
+            _schema,
+            partial(_access, settings=settings),
+            _clock,
+            *((_sqlite,) if store.dialect == "sqlite" else ()),
+        ):
             yield _guarded(check, store)
     finally:
         store.close()

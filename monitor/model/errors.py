@@ -3,7 +3,8 @@
 DriftlineError
 ├── ClientError            the caller must change something
 │   ├── Malformed          400  the body is not what its content type says
-│   ├── AccessDenied       401/403
+│   ├── AccessDenied       403
+│   │   └── Unauthenticated 401  no token, or none that opens anything
 │   ├── NotFound           404
 │   ├── TooSlow            408  the body did not arrive in time
 │   ├── Conflict           409
@@ -50,10 +51,24 @@ class Malformed(ClientError):
 
 
 class AccessDenied(ClientError):
-    """Nobody known (401) or not allowed (403)."""
+    """Not allowed; ``code`` says what is missing: ``role``, ``models``, or what no honest client sends."""
 
     status = 403
     title = "Access denied"
+
+    def __init__(self, detail: str, *, code: str = "access_denied") -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class Unauthenticated(AccessDenied):
+    """Nobody known: no token, or one that is unknown, expired or revoked; the answer does not say which."""
+
+    status = 401
+    title = "Token needed"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, code="unauthenticated")
 
 
 class NotFound(ClientError):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Table, literal_column, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Table, bindparam, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 _T = TypeVar("_T")
@@ -69,6 +69,11 @@ def is_id(number: int) -> bool:
     [True, False, False]
     """
     return 0 < number < 1 << 63
+
+
+def among(column: ColumnElement[int], ids: Sequence[int]) -> ColumnElement[bool]:
+    """Whether the column is one of the ids, however many: they stand in the statement itself, which has no limit."""
+    return column.in_(bindparam(None, list(ids), BigInteger, expanding=True, literal_execute=True))
 
 
 def slices(values: Sequence[_T], *, size: int = IN_LIMIT) -> Iterator[Sequence[_T]]:

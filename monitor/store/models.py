@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, Text, bindparam, cast, select, update
@@ -26,7 +26,7 @@ from monitor.store.versions import (
 __all__ = [
     "all_versions", "delete_model", "delete_version", "get_model", "get_model_by_id", "get_version",
     "get_version_by_id", "insert_model", "insert_version", "list_models", "list_versions", "live_model_ids",
-    "live_version_ids", "newest_live_version", "update_model", "update_version",
+    "live_version_ids", "model_names", "newest_live_version", "update_model", "update_version",
 ]  # fmt: skip
 
 _m = tables.model.c
@@ -50,6 +50,11 @@ def get_model_by_id(conn: Connection, *, id: int) -> Model:
     return rows.model_from_row(row)
 
 
+def model_names(conn: Connection) -> dict[int, str]:
+    """Id → name of every live model."""
+    return {row.id: row.name for row in conn.execute(select(_m.id, _m.name).where(_m.deleted_us.is_(None)))}
+
+
 def live_model_ids(conn: Connection, *, ids: Iterable[int]) -> set[int]:
     """Those of the ids whose model is live now: what a group commit asks before it inserts labels."""
     live: set[int] = set()
@@ -58,9 +63,13 @@ def live_model_ids(conn: Connection, *, ids: Iterable[int]) -> set[int]:
     return live
 
 
-def list_models(conn: Connection, *, after: str = "", limit: int = 1000) -> list[Model]:
-    """Models by name, from the one behind ``after`` on."""
+def list_models(
+    conn: Connection, *, after: str = "", limit: int = 1000, ids: Sequence[int] | None = None
+) -> list[Model]:
+    """Models by name, from the one behind ``after`` on; with ``ids`` only those."""
     query = select(tables.model).where(_m.deleted_us.is_(None), _m.name > after).order_by(_m.name).limit(limit)
+    if ids is not None:
+        query = query.where(dialect.among(_m.id, ids))
     return [rows.model_from_row(row) for row in conn.execute(query)]
 
 

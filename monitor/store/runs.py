@@ -77,6 +77,15 @@ def model_subject(model_id: int) -> str:
     return f"m{model_id}"
 
 
+def model_of(subject: str) -> int | None:
+    """The model's id where the subject is a whole model's work, None where it is a version's.
+
+    >>> model_of("m12"), model_of("12")
+    (12, None)
+    """
+    return int(subject[1:]) if subject.startswith("m") else None
+
+
 def claim(conn: Connection, *, job: str, subject: str, scheduled_us: int, owner: str, lease_us: int) -> Claim | None:
     """The claim of that run, new or taken over after its lease has passed, or None: somebody has it or it is over."""
     asked = {

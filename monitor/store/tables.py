@@ -32,12 +32,13 @@ from monitor.store.outcome_tables import (
     scorecard,
     window_label,
 )
+from monitor.store.token_tables import token
 
 __all__ = [
     "calibration", "id_run", "job_run", "label_batch", "label_payload", "label_quarantine", "label_segment", "layout",
     "log_batch", "log_payload", "meta", "metadata", "model", "outcome", "performance", "profile", "quarantine",
-    "reference", "reference_chunk", "request_key", "result", "schema", "scorecard", "transition", "verdict", "version",
-    "window", "window_label",
+    "reference", "reference_chunk", "request_key", "result", "schema", "scorecard", "token", "transition", "verdict",
+    "version", "window", "window_label",
 ]  # fmt: skip
 
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))

@@ -56,8 +56,12 @@ def list_transitions(
     limit: int = 1000,
     state: str | None = None,
     model: str | None = None,
+    model_ids: Sequence[int] | None = None,
 ) -> list[StoredTransition]:
-    """Transitions of live versions, newest first, from the one before id ``after`` on; ``state`` firing or resolved."""
+    """Transitions of live versions, newest first, from the one before id ``after`` on; ``state`` firing or resolved.
+
+    ``model``, ``model_ids``: only of that one, only of those.
+    """
     query = _select()
     if after is not None:
         query = query.where(_t.id < after)
@@ -65,6 +69,8 @@ def list_transitions(
         query = query.where(_t.firing.is_(state == "firing"))
     if model is not None:
         query = query.where(tables.model.c.name == model)
+    if model_ids is not None:
+        query = query.where(dialect.among(_t.model_id, model_ids))
     return [_stored(row) for row in conn.execute(query.order_by(_t.id.desc()).limit(limit))]
 
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from monitor.api.access import Doorkeeper
+from monitor.api.doorkeeper import Doorkeeper
 from monitor.api.edge import Edge, EdgeLimits
 
 LIMITS = EdgeLimits(

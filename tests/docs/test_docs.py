@@ -14,6 +14,7 @@ from monitor.api.access import API, ROLES
 from monitor.api.later import LATER
 from monitor.cli import build
 from monitor.model.checks import KINDS, Check
+from monitor.model.grants import ROLE_NAMES
 from monitor.model.results import UNKNOWN_REASONS
 from monitor.performance import EFFECTS
 from monitor.performance.measured import REASONS
@@ -95,6 +96,10 @@ def test_every_check_kind_and_field_is_documented():
         assert f"- **{kind}**" in text
     missing = {f.name for f in fields(Check) if f"`{f.name}`" not in text}
     assert missing == {"shape"}  # the shape as sent: not a field of its own
+
+
+def test_every_role_is_documented():
+    assert re.findall(r"^\| `(\w+)` \|", page("access.md"), flags=re.M) == list(ROLE_NAMES)
 
 
 def test_every_reason_of_unknown_is_documented():
