@@ -26,6 +26,10 @@ class Telemetry:
         self.late_rows = Counter(
             "driftline_late_rows", "Rows folded after their window had closed", ["model", "version"], registry=registry
         )
+        self.notifications = Counter(
+            "driftline_notifications", "What Alertmanager notified of, by what became of it", ["result"],
+            registry=registry,
+        )  # fmt: skip
         self.requests = Counter("driftline_requests", "HTTP requests", ["route", "code"], registry=registry)
         self.ingest_seconds = Histogram(
             "driftline_ingest_duration_seconds", "From request to answer on the ingest route",

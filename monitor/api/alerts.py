@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from monitor.api.access import API, decide
@@ -17,7 +20,8 @@ from monitor.api.services import Calling, Parts
 from monitor.model.errors import NotFound
 from monitor.model.names import valid_name
 from monitor.model.time import rfc3339
-from monitor.store import transitions
+from monitor.store import notifications, transitions
+from monitor.store.notifications import Notified
 from monitor.store.transitions import StoredTransition
 
 _ID = re.compile(r"(?:al_)?([1-9]\d{0,17})")
@@ -39,8 +43,12 @@ def list_alerts(
             conn, after=None if key is None else key[0], limit=asked.limit + 1, state=state, model=model,
             model_ids=seen_models(conn, caller=caller),
         )  # fmt: skip
+        told = Told.read(conn, found)
     shown = found[: asked.limit]
-    return page([alert_shape(row) for row in shown], following=[shown[-1].id] if len(found) > asked.limit else None)
+    return page(
+        [alert_shape(row) | told.shape(row) for row in shown],
+        following=[shown[-1].id] if len(found) > asked.limit else None,
+    )
 
 
 def get_alert(alert: str, services: Parts, caller: Calling) -> Response:
@@ -50,9 +58,35 @@ def get_alert(alert: str, services: Parts, caller: Calling) -> Response:
         raise NotFound(f"alert {alert[:40]!r} does not exist: expected an id such as al_12")
     with services.store.read() as conn:
         found = transitions.get_transition(conn, id=int(match[1]))
+        told = Told.read(conn, [found])
     if not caller.sees(found.model):  # the answer is that of an alert that is not there
         raise NotFound(f"alert {match[1]} does not exist")
-    return answer(alert_shape(found))
+    return answer(alert_shape(found) | told.shape(found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What was notified of transitions; ``ever``: Alertmanager has called at all."""
+
+    ever: bool
+    of: dict[int, list[Notified]]
+
+    @classmethod
+    def read(cls, conn: Connection, found: Sequence[StoredTransition]) -> Told:
+        """That of the transitions."""
+        of = notifications.notified_of(conn, transition_ids=[row.id for row in found])
+        return cls(ever=bool(of) or notifications.any_notification(conn), of=of)
+
+    def shape(self, row: StoredTransition) -> dict[str, Any]:
+        """``notified``: a list, empty where nobody was told; null where nothing ever comes back."""
+        return {"notified": [_notified_shape(n) for n in self.of.get(row.id, ())] if self.ever else None}
+
+
+def _notified_shape(one: Notified) -> dict[str, Any]:
+    return {
+        "receiver": one.receiver, "status": one.status, "at": rfc3339(one.at_us), "starts_at": rfc3339(one.starts_us),
+        "ends_at": None if one.ends_us is None else rfc3339(one.ends_us),
+    }  # fmt: skip
 
 
 def alert_shape(stored: StoredTransition) -> dict[str, Any]:

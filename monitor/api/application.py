@@ -10,6 +10,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.api import (
+    alertmanager,
     alerts,
     docs,
     evaluation,
@@ -47,6 +48,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *quarantine.OPERATIONS,
     *evaluation.OPERATIONS,
     *alerts.OPERATIONS,
+    *alertmanager.OPERATIONS,
     *tokens.OPERATIONS,
     *health.OPERATIONS,
     *docs.OPERATIONS,

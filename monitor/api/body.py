@@ -14,11 +14,16 @@ MAX_DEPTH = 32
 _INT64 = 2**63
 
 
-async def json_object(request: Request) -> dict[str, Any]:
-    """The body as a JSON object; says what is wrong with it otherwise."""
+def media_type_is_json(request: Request) -> None:
+    """Nothing, or ``UnsupportedMedia``; without a content type it is taken for JSON."""
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMedia(f"content type {media_type[:80]!r} is not taken here: expected application/json")
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object; says what is wrong with it otherwise."""
+    media_type_is_json(request)
     return decode_object(await request.body())
 
 

@@ -24,7 +24,6 @@ LATER: dict[str, tuple[str, ...]] = {
         f"GET {API}/actions", f"GET {API}/actions/{{action}}", f"POST {API}/actions/{{action}}/retry",
         f"POST {API}/actions/{{action}}/cancel", f"POST {API}/actions/{{action}}/approve",
     ),
-    "the Alertmanager receiver": (f"POST {API}/alertmanager",),
     "backup": (f"POST {API}/backup",),
     "the JSON Schema of the configuration": (f"GET {API}/schema/config.json",),
 }  # fmt: skip

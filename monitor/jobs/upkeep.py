@@ -17,6 +17,7 @@ from monitor.store.compaction import compactable_versions
 from monitor.store.engine import Store
 from monitor.store.keys import purge_keys
 from monitor.store.models import get_version_by_id
+from monitor.store.notifications import purge_notifications
 from monitor.store.purge import purge_deleted
 from monitor.store.references import discard_reference, unfinished_references
 from monitor.store.runs import JobRun, purge_runs, sweep_failed
@@ -25,6 +26,7 @@ from monitor.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 KEYS_KEPT_US = 7 * DAY_US
+NOTIFICATIONS_KEPT_US = 400 * DAY_US
 _MOST_WINDOWS = 10_000
 _MOST_STEPS = 100
 _MOST_VERSIONS = 200
@@ -97,6 +99,7 @@ class Upkeep:
         with self._store.write() as conn:
             purge_runs(conn, before_us=now_us - self._settings.keep_runs_us)
             purge_keys(conn, before_us=now_us - KEYS_KEPT_US)
+            purge_notifications(conn, before_us=now_us - NOTIFICATIONS_KEPT_US)
         for _ in range(_MOST_STEPS):
             with self._store.write() as conn:
                 if not purge_deleted(conn):
