@@ -17,6 +17,7 @@ from monitor.api.services import Services
 from monitor.api.upload import remove_leftovers
 from monitor.evaluate.context import Contexts
 from monitor.export import Exporter, StoreReader
+from monitor.export.families import without_credentials
 from monitor.ingest.limits import Limits
 from monitor.ingest.service import IngestService
 from monitor.jobs.runner import JobRunner
@@ -114,8 +115,12 @@ def _exporter(
 ) -> Exporter:
     return Exporter(
         reader=StoreReader(store), registry=telemetry.registry, now_us=now_us,
-        build={"version": monitor.__version__, "database": store.dialect}, data_dir=settings.data_dir,
-        columns=settings.export_columns, max_series=settings.max_series, refresh_seconds=refresh_seconds,
+        build={
+            "version": monitor.__version__, "database": store.dialect,
+            "public_url": without_credentials(settings.public_url or ""),
+        },
+        data_dir=settings.data_dir, columns=settings.export_columns, max_series=settings.max_series,
+        refresh_seconds=refresh_seconds,
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from monitor.api import (
     records,
     references,
     results,
+    runbooks,
     status,
     tokens,
     versions,
@@ -52,6 +53,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *tokens.OPERATIONS,
     *health.OPERATIONS,
     *docs.OPERATIONS,
+    *runbooks.OPERATIONS,
     *later.OPERATIONS,
 )
 

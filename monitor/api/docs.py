@@ -14,12 +14,12 @@ from monitor.api.openapi import openapi_document
 from monitor.api.render import answer
 from monitor.api.routing import Operation
 
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 20%, transparent); }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 code { font: 0.9em ui-monospace, monospace; }
@@ -37,7 +37,7 @@ async def get_docs(request: Request) -> Response:
     """The page of every route, its parameters and its answers."""
     document = openapi_document(request.app)
     root = request.scope.get("root_path", "")
-    return Response("".join(_page(document, root=root)), headers=_HEADERS, media_type="text/html; charset=utf-8")
+    return Response("".join(_page(document, root=root)), headers=HEADERS, media_type="text/html; charset=utf-8")
 
 
 async def get_openapi(request: Request) -> Response:
@@ -53,7 +53,7 @@ async def get_root(request: Request) -> Response:
 def _page(document: dict[str, Any], *, root: str) -> Iterator[str]:
     title = escape(f"{document['info']['title']} {document['info']['version']}")
     yield f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-    yield f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
+    yield f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
     yield f"<h1>{title}</h1><p>{escape(document['info']['description'])}</p>"
     yield f'<p><a href="{escape(root + API)}/openapi.json">OpenAPI document</a> · '
     yield f'<a href="{escape(root)}/metrics">metrics</a> · <a href="{escape(root)}/readyz">readyz</a></p>'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from monitor.model.results import SEVERITY_ORDER
 
@@ -28,13 +29,14 @@ FAMILIES: dict[str, str] = {
     "driftline_performance_upper": "Upper end of its 95 % interval",
     "driftline_performance_reference": "The reference's own value of that metric",
     "driftline_label_coverage_ratio": "Share of the window's records that have a label, 0 to 1",
+    "driftline_label_coverage_required_ratio": "The model's labels.min_coverage: below it nothing is decided by labels",
     "driftline_labels_unmatched": "Labels of the model that are in no record so far",
     "driftline_labels_waiting": "Labels of the model that are stored and not yet joined",
     "driftline_unfolded_rows": "Rows stored and not yet profiled",
     "driftline_windows_missed": "Windows that could not be computed",
     "driftline_series_dropped": "Model series left out of this page by MAX_SERIES",
     "driftline_disk_free_bytes": "Free space where the data directory is",
-    "driftline_build_info": "Always 1: version and database of this process",
+    "driftline_build_info": "Always 1: version, database and public address of this process",
 }
 
 STATUS_VALUE: Mapping[str, int] = SEVERITY_ORDER
@@ -67,6 +69,16 @@ def labels(**values: str) -> str:
     'model="churn",version="1"'
     """
     return ",".join(f'{name}="{escape_label(value)}"' for name, value in values.items())
+
+
+def without_credentials(address: str) -> str:
+    """A web address fit for a label, which everybody who reads metrics sees: without user and password.
+
+    >>> without_credentials("https://ops:secret@drift.example.org/driftline")
+    'https://drift.example.org/driftline'
+    """
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def number(value: float) -> str:

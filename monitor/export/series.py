@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from monitor.export.columns import Column
 from monitor.export.facts import VersionFacts
 from monitor.export.families import labels, number
+from monitor.model.labels import label_rules
 from monitor.model.results import CheckState
 from monitor.model.time import SECOND_US
 
@@ -51,14 +52,17 @@ def model_series(facts: VersionFacts, *, now_us: int) -> list[Line]:
 
 
 def label_series(facts: VersionFacts) -> list[Line]:
-    """What became of the labels of the version's model: one series a model, where it has labels."""
-    if facts.labels is None:
-        return []
+    """What became of the labels of the version's model, where it has any, and what share it demands, where it does."""
     known = labels(model=facts.model.name)
-    return [
-        line("driftline_labels_unmatched", known, facts.labels.unmatched),
-        line("driftline_labels_waiting", known, facts.labels.waiting),
-    ]
+    lines: list[Line] = []
+    if (demanded := label_rules(facts.model).min_coverage) > 0.0:
+        lines.append(line("driftline_label_coverage_required_ratio", known, demanded))
+    if facts.labels is not None:
+        lines += [
+            line("driftline_labels_unmatched", known, facts.labels.unmatched),
+            line("driftline_labels_waiting", known, facts.labels.waiting),
+        ]
+    return lines
 
 
 def _drifted_ratio(facts: VersionFacts, known: str) -> Iterator[Line]:

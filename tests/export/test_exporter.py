@@ -27,7 +27,7 @@ from tests.export.fleet import NOW, facts, row, state
 from tests.export.test_page import DRIFTED, series
 from tests.export.test_rules import promtool  # noqa: F401 -- a fixture
 
-BUILD = {"version": "0.1.0", "database": "sqlite"}
+BUILD = {"version": "0.1.0", "database": "sqlite", "public_url": "https://drift.example.org"}
 
 
 class Clock:
@@ -153,6 +153,17 @@ def test_labels_are_counted_by_model_waiting_and_in_no_record(store, clock, tmp_
         'driftline_labels_unmatched{model="fraud"}': 0,
         'driftline_labels_waiting{model="churn"}': 3,
         'driftline_labels_waiting{model="fraud"}': 1,
+    }
+
+
+def test_the_share_of_labels_that_a_model_demands_is_exported_also_before_its_first_label(store, clock, tmp_path):
+    with store.write() as conn:
+        for name, settings in (("churn", {"labels": {"min_coverage": 0.5}}), ("fraud", {"labels": {"delay": "1d"}})):
+            model = insert_model(conn, Model(name=name, task="regression", settings=settings))
+            insert_version(conn, Version(model_id=model.id, name="1", created_us=NOW))
+    page = scrape(exporter(StoreReader(store), clock, tmp_path))
+    assert {name: value for name, value in page.items() if "required" in name} == {
+        'driftline_label_coverage_required_ratio{model="churn"}': 0.5
     }
 
 
@@ -286,7 +297,7 @@ def test_no_label_is_one_that_prometheus_owns(clock, tmp_path):
         "task",
         "state",
     }
-    assert names - of_models == {"le", "database"}
+    assert names - of_models == {"le", "database", "public_url"}
 
 
 def test_a_model_renamed_by_deletion_and_creation_is_not_the_old_one(store, clock, tmp_path):

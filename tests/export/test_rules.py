@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from monitor.api.runbooks import runbook_names
+
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy/prometheus/driftline.rules.yml"
+RUNBOOKS = ROOT / "monitor/runbooks"
 UNIT_TESTS = sorted((ROOT / "deploy/prometheus/tests").glob("*.yml"))
 
 
@@ -45,33 +48,42 @@ def test_the_rules_fire_and_resolve_as_their_unit_tests_say(promtool, path):
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_every_alert_has_a_unit_test():
-    tested = {
-        case["alertname"]
-        for path in UNIT_TESTS
-        for test in yaml.safe_load(path.read_text())["tests"]
-        for case in test["alert_rule_test"]
-        if case["exp_alerts"]
-    }
-    assert tested == {alert["alert"] for alert in alerts()}
-
-
 def test_every_alert_says_what_how_much_and_where_to_read_on():
-    headings = set(re.findall(r"^## (\w+)$", (ROOT / "docs/runbook.md").read_text(), re.M))
+    named = {alert["alert"] for alert in alerts()}
+    assert len(named) >= 19
     for alert in alerts():
-        assert {"summary", "description", "runbook"} <= set(alert["annotations"])
-        assert alert["annotations"]["runbook"] == f"docs/runbook.md#{alert['alert'].lower()}"
-    assert {alert["alert"] for alert in alerts()} == headings
+        said = alert["annotations"]
+        assert {"summary", "description", "link", "runbook_url"} <= set(said), alert["alert"]
+        assert said["runbook_url"].endswith("{{ end }}/runbooks/" + alert["alert"])
+        assert said["link"].startswith('{{ with query "driftline:public_url" }}')
+        assert "severity" in alert["labels"] or alert["alert"] == "DriftlineCheckFailing"  # the series' own
+    assert named == set(runbook_names())
+
+
+def test_every_runbook_says_what_it_means_and_what_to_look_at_and_do():
+    for name in runbook_names():
+        headings = re.findall(r"^##? (.+)$", (RUNBOOKS / f"{name}.md").read_text(), re.M)
+        assert headings == [name, "What it means", "What to look at", "What to do"]
+    index = (RUNBOOKS / "README.md").read_text()
+    assert set(re.findall(r"\((\w+)\.md\)", index)) == set(runbook_names())
+
+
+def test_every_alert_on_models_carries_the_team_of_its_model():
+    about_models = [alert for alert in alerts() if "by (model" in alert["expr"]]
+    assert len(about_models) == 6
+    for alert in about_models:
+        assert "driftline_model_info" in alert["labels"]["team"]
+    assert not any("team" in alert["labels"] for alert in alerts() if alert not in about_models)
 
 
 def test_every_expression_is_one_answer_from_many_replicas():
-    aggregated = [rule["expr"] for rule in rules() if "absent(" not in rule["expr"]]
-    assert len(aggregated) == 7
-    for expression in aggregated:
-        series = re.findall(r"driftline_\w+", expression)
-        assert expression.count("max by") + expression.count("max(") == len(series)
+    together = re.compile(r"(max|min|sum|absent|avg_over_time\(model|max_over_time\(model)")
+    for rule in rules():
+        for series in re.finditer(r"\bdriftline_\w+", rule["expr"]):
+            before = rule["expr"][: series.start()]
+            assert together.search(before), f"{series.group()} in {rule.get('alert', rule.get('record'))}"
 
 
 def test_a_learning_check_pages_nobody():
     unknown = next(alert for alert in alerts() if alert["alert"] == "DriftlineCheckUnknown")
-    assert 'reason!="learning"' in unknown["expr"]
+    assert 'reason!~"learning|' in unknown["expr"]
