@@ -35,7 +35,7 @@ OUTSIDE = (
     "/docs",
     "/runbooks",
     API,
-)  # whole paths in the headings; others leave it out
+)
 
 
 def page(name: str) -> str:
