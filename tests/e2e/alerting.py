@@ -15,11 +15,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
 from tests.service import free_port
 
-RULES = Path(__file__).resolve().parents[2] / "deploy/prometheus/driftline.rules.yml"
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+TOKENS = {"metrics": "dl_of_prometheus", "alertmanager": "dl_of_alertmanager"}
 
 
 def binary(*names: str) -> str:
@@ -34,16 +34,20 @@ def binary(*names: str) -> str:
 
 
 class Webhook:
-    """Keeps every alert that Alertmanager delivers, in order."""
+    """Keeps every message that Alertmanager delivers, and every alert in them, in order."""
 
     def __init__(self) -> None:
+        self.messages: list[dict] = []
         self.received: list[dict] = []
-        kept = self.received
+        self.authorizations: set[str] = set()
+        kept, alerts, authorizations = self.messages, self.received, self.authorizations
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                kept.extend(json.loads(body)["alerts"])
+                message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                kept.append(message)
+                alerts.extend(message["alerts"])
+                authorizations.add(self.headers.get("Authorization", ""))
                 self.send_response(200)
                 self.end_headers()
 
@@ -86,20 +90,32 @@ def running(command: list[str], *, ready: str, log: Path) -> Iterator[None]:
         process.wait(timeout=20)
 
 
+def shipped(directory: Path, *, name: str, addresses: dict[str, str]) -> Path:
+    """A shipped configuration with other addresses, each of which it has; nothing else of it is changed."""
+    text = (DEPLOY / name).read_text()
+    for theirs, ours in addresses.items():
+        assert text.count(theirs) == 1, theirs
+        text = text.replace(theirs, ours)
+    path = directory / Path(name).name
+    path.write_text(text)
+    return path
+
+
+def token(directory: Path, *, role: str) -> str:
+    """The path of a file with the token of that role."""
+    path = directory / f"{role}-token"
+    path.write_text(TOKENS[role])
+    return str(path)
+
+
 @contextmanager
 def alertmanager(directory: Path, *, webhook: str) -> Iterator[str]:
-    """The address of an Alertmanager that tells the webhook at once, also what is resolved."""
+    """The address of an Alertmanager with the shipped configuration, whose Driftline is the webhook."""
     port = free_port()
-    route = {
-        "receiver": "test",
-        "group_by": ["..."],
-        "group_wait": "1s",
-        "group_interval": "1s",
-        "repeat_interval": "1h",
-    }
-    receiver = {"name": "test", "webhook_configs": [{"url": webhook, "send_resolved": True}]}
-    config = directory / "alertmanager.yml"
-    config.write_text(yaml.safe_dump({"route": route, "receivers": [receiver]}))
+    config = shipped(directory, name="alertmanager/alertmanager.yml", addresses={
+        "http://api:8000/api/v1/alertmanager": webhook,
+        "/run/secrets/driftline/alertmanager-token": token(directory, role="alertmanager"),
+    })  # fmt: skip
     command = [
         binary("prometheus-alertmanager", "alertmanager"), f"--config.file={config}",
         f"--storage.path={directory / 'alertmanager'}", f"--web.listen-address=127.0.0.1:{port}",
@@ -111,17 +127,19 @@ def alertmanager(directory: Path, *, webhook: str) -> Iterator[str]:
 
 @contextmanager
 def prometheus(directory: Path, *, target: str, alertmanager: str) -> Iterator[str]:
-    """The address of a Prometheus that scrapes the target every second under the shipped rules."""
+    """The address of a Prometheus with the shipped configuration and rules, in a hurry: it looks every second.
+
+    The worker has no address here; nothing answers there.
+    """
     port = free_port()
-    config = directory / "prometheus.yml"
-    config.write_text(
-        yaml.safe_dump({
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(RULES)],
-            "scrape_configs": [{"job_name": "driftline", "static_configs": [{"targets": [target]}]}],
-            "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
-        })
-    )  # fmt: skip
+    shipped(directory, name="prometheus/driftline.rules.yml", addresses={"interval: 3m": "interval: 1s"})
+    config = shipped(directory, name="prometheus/prometheus.yml", addresses={
+        "scrape_interval: 15s": "scrape_interval: 1s", "evaluation_interval: 15s": "evaluation_interval: 1s",
+        "api:8000": target, "worker:8001": "127.0.0.1:9", "prometheus:9090": f"127.0.0.1:{port}",
+        "'alertmanager:9093']\n\nscrape": f"'{alertmanager}']\n\nscrape",
+        "'alertmanager:9093']\n": f"'{alertmanager}']\n",
+        "/run/secrets/driftline/metrics-token": token(directory, role="metrics"),
+    })  # fmt: skip
     command = [
         binary("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={directory / 'prometheus'}",
         f"--web.listen-address=127.0.0.1:{port}",

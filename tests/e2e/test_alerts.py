@@ -1,4 +1,7 @@
-"""One column of one model drifts, and exactly that alert arrives at a webhook behind Alertmanager, and resolves."""
+"""One column of one model drifts, and exactly that alert arrives at a webhook behind Alertmanager, and resolves.
+
+Prometheus and Alertmanager run with the shipped configurations; every rule's expression is asked of this Prometheus.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,19 @@ import pyarrow.parquet
 import pytest
 
 from monitor.model.time import HOUR_US, MINUTE_US, SECOND_US
-from tests.e2e.alerting import Webhook, alertmanager, prometheus
+from tests.e2e import rule_queries
+from tests.e2e.alerting import TOKENS, Webhook, alertmanager, prometheus
 from tests.service import Service
 
 MODELS = ("churn", "fraud", "price")
 DRIFTING, COLUMN = "fraud", "f07"
 COLUMNS = tuple(f"f{n:02}" for n in range(20))
-REFERENCE_WINDOWS, WINDOW_ROWS = 120, 100
+REFERENCE_WINDOWS, FEW_WINDOWS, WINDOW_ROWS = 120, 35, 100
 AHEAD = 6  # minutes of healthy traffic that are there before their time: rows up to ten minutes ahead are taken
-ALERT_SECONDS, RESOLVE_SECONDS = 60.0, 150.0
+ALERT_SECONDS, QUERIES_SECONDS, RESOLVE_SECONDS = 60.0, 40.0, 200.0
+OTHERS = ("quiet", "thin", "scored")
+BODY_BYTES = 1 << 20
+PUBLIC_URL = "https://drift.example.org"
 
 
 def table(start_us: int, windows: int, *, seed: int, shifted: str | None = None) -> pa.Table:
@@ -37,23 +44,28 @@ def table(start_us: int, windows: int, *, seed: int, shifted: str | None = None)
     return pa.table({"timestamp": stamps, **columns})
 
 
-def set_up(api: httpx.Client, model: str, *, now_us: int) -> None:
-    settings = {"task": "none", "team": f"team-{model}", "window": "1m", "lateness": "1s"}
-    assert api.put(f"/models/{model}", json=settings).status_code == 201
+def set_up(api: httpx.Client, model: str, *, now_us: int, roles: tuple[str, ...] = (), **settings) -> None:
+    """A model of one-minute windows with a reference of yesterday; ``roles`` beside the timestamp's."""
+    known = {"task": "none", "team": f"team-{model}", "window": "1m", "lateness": "1s"}
+    assert api.put(f"/models/{model}", json=known | settings).status_code == 201
     assert api.put(f"/models/{model}/versions/1", json={}).status_code == 201
     start_us = now_us - now_us % MINUTE_US - 24 * HOUR_US
+    windows = REFERENCE_WINDOWS if model in MODELS else FEW_WINDOWS
+    rows = table(start_us, windows, seed=(*MODELS, *OTHERS).index(model))
+    for role in roles:
+        rows = rows.append_column(role, rows[COLUMNS[0]])
     sink = io.BytesIO()
-    pa.parquet.write_table(table(start_us, REFERENCE_WINDOWS, seed=MODELS.index(model)), sink)
+    pa.parquet.write_table(rows, sink)
     answer = api.put(
-        f"/models/{model}/versions/1/reference", params={"timestamp": "timestamp"}, content=sink.getvalue(),
-        headers={"Content-Type": "application/vnd.apache.parquet"},
+        f"/models/{model}/versions/1/reference", params={role: role for role in ("timestamp", *roles)},
+        content=sink.getvalue(), headers={"Content-Type": "application/vnd.apache.parquet"},
     )  # fmt: skip
     assert answer.status_code == 201, answer.text
 
 
-def post(api: httpx.Client, model: str, rows: pa.Table) -> None:
+def post(api: httpx.Client, model: str, rows: pa.Table, **more) -> None:
     records = [
-        {"timestamp": record.pop("timestamp").isoformat(), "features": record}
+        {"timestamp": record.pop("timestamp").isoformat(), "features": record, **more}
         for record in rows.to_pylist()
     ]  # fmt: skip
     answer = api.post(f"/models/{model}/versions/1/predictions", json={"records": records})
@@ -74,10 +86,56 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+def set_up_others(api: httpx.Client, *, minute_us: int) -> None:
+    """Models that say what the healthy and the drifting ones do not: silent, too few rows, too few labels."""
+    for model in ("quiet", "thin"):
+        set_up(api, model, now_us=minute_us)
+    post(api, "quiet", table(minute_us - HOUR_US, 1, seed=1))
+    thin = table(minute_us - 2 * MINUTE_US, 2, seed=2)
+    post(api, "thin", thin.take(pa.array(range(0, thin.num_rows, 10))))
+    checks = [{"name": "worth", "kind": "performance", "severity": "critical"}]
+    set_up(
+        api, "scored", now_us=minute_us, roles=("prediction", "label"), task="regression", checks=checks,
+        labels={"min_coverage": 0.5},
+    )  # fmt: skip
+    post(api, "scored", table(minute_us - MINUTE_US, 1, seed=3), prediction=1.0)
+    send_what_cannot_be_taken(api)
+
+
+def send_what_cannot_be_taken(api: httpx.Client) -> None:
+    """A record for the quarantine, labels of ids nobody has, and a body beyond the limit."""
+    path = "/models/thin/versions/1/predictions"
+    assert api.post(path, json={"records": [{"timestamp": "never"}] * 20}).json()["quarantined"] == 20
+    labels = [{"id": f"nobody-{n}", "label": 1.0} for n in range(3)]
+    assert api.post("/models/scored/labels", json={"records": labels}).status_code == 200
+    headers = {"Content-Type": "application/json"}
+    assert api.post(path, content=b" " * (BODY_BYTES + 1), headers=headers).status_code == 413
+
+
+def ask_every_rule(server: str, *, api: httpx.Client) -> None:
+    """Every expression answers within the time, or is listed with the reason why it does not."""
+    silent = set(rule_queries.expressions()) - rule_queries.EMPTY.keys() - rule_queries.EITHER.keys()
+    unmatched = rule_queries.selectors()
+    assert len(silent) >= 20
+    until = time.monotonic() + QUERIES_SECONDS
+    while (silent or unmatched) and time.monotonic() < until:
+        send_what_cannot_be_taken(api)  # a rate needs two scrapes that differ
+        time.sleep(1)
+        expressions = rule_queries.expressions()
+        silent -= {name for name in silent if rule_queries.ask(server, query=expressions[name])}
+        unmatched -= {one for one in unmatched if rule_queries.ask(server, query=f"last_over_time({one}[5m])")}
+    assert (silent, unmatched) == (set(), set())
+    for name, reason in rule_queries.EMPTY.items():
+        assert rule_queries.ask(server, query=rule_queries.expressions()[name]) == [], f"{name} is not empty: {reason}"
+    for name in rule_queries.EITHER:
+        rule_queries.ask(server, query=rule_queries.expressions()[name])
+
+
 @pytest.mark.slow
 @pytest.mark.alone
 def test_one_drifting_column_of_one_model_is_one_alert_that_names_it_and_resolves(tmp_path):
-    service, webhook = Service(tmp_path), Webhook()
+    service = Service(tmp_path, DRIFTLINE_PUBLIC_URL=PUBLIC_URL, DRIFTLINE_MAX_BODY_BYTES=str(BODY_BYTES))
+    webhook = Webhook()
     service.start()
     try:
         with (
@@ -87,6 +145,7 @@ def test_one_drifting_column_of_one_model_is_one_alert_that_names_it_and_resolve
         ):
             for model in MODELS:
                 set_up(api, model, now_us=now_us())
+            set_up_others(api, minute_us=now_us() - now_us() % MINUTE_US)
             minute_us = now_us() - now_us() % MINUTE_US
             # The alert has to last: late in a minute the drift goes on through the minute that is open.
             drifted = 1 if now_us() - minute_us < 20 * SECOND_US else 2
@@ -111,12 +170,18 @@ def test_one_drifting_column_of_one_model_is_one_alert_that_names_it_and_resolve
             }  # fmt: skip
             assert alert["annotations"]["columns"] == COLUMN
             assert f"1 column(s) failing: {COLUMN} surprise" in alert["annotations"]["description"]
-            assert alert["annotations"]["runbook"] == "docs/runbook.md#driftlinecheckfailing"
+            assert alert["annotations"]["runbook_url"] == f"{PUBLIC_URL}/runbooks/DriftlineCheckFailing"
+            assert (
+                alert["annotations"]["link"] == f"{PUBLIC_URL}/api/v1/models/{DRIFTING}/versions/1/results?latest=true"
+            )
+            assert webhook.authorizations == {f"Bearer {TOKENS['alertmanager']}"}
+            ask_every_rule(server, api=api)
 
             (resolved,) = wait_for(lambda: webhook.with_status("resolved"), seconds=RESOLVE_SECONDS, what=seen)
             assert resolved["labels"] == alert["labels"]
             assert {(a["labels"]["model"], a["labels"]["check"]) for a in webhook.received} == {(DRIFTING, "drift")}
-            assert httpx.get(f"{server}/api/v1/alerts").json()["data"]["alerts"] == []
+            firing = httpx.get(f"{server}/api/v1/alerts").json()["data"]["alerts"]
+            assert {a["labels"]["alertname"] for a in firing if a["labels"].get("model") in MODELS} == set()
             judged = {m: api.get(f"/models/{m}/versions/1/status").json() for m in MODELS}
             assert {m: found["status"] for m, found in judged.items()} == dict.fromkeys(MODELS, "ok")
     finally:
