@@ -147,7 +147,11 @@ class Settings:
     )
     public_url: str | None = field(
         default=None,
-        metadata=_row(_web_address, "an http or https address", "where people reach this server; its host is accepted"),
+        metadata=_row(
+            _web_address,
+            "an http or https address",
+            "where people reach this server: its host is accepted, and links in alerts begin with it",
+        ),
     )
     root_path: str = field(
         default="", metadata=_row(_root_path, "a path such as /driftline", "the path prefix a proxy in front strips")

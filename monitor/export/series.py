@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from monitor.export.columns import Column
 from monitor.export.facts import VersionFacts
 from monitor.export.families import labels, number
-from monitor.model.labels import label_rules
+from monitor.model.labels import demanded_coverage
 from monitor.model.results import CheckState
 from monitor.model.time import SECOND_US
 
@@ -55,7 +55,7 @@ def label_series(facts: VersionFacts) -> list[Line]:
     """What became of the labels of the version's model, where it has any, and what share it demands, where it does."""
     known = labels(model=facts.model.name)
     lines: list[Line] = []
-    if (demanded := label_rules(facts.model).min_coverage) > 0.0:
+    if (demanded := demanded_coverage(facts.model)) > 0.0:
         lines.append(line("driftline_label_coverage_required_ratio", known, demanded))
     if facts.labels is not None:
         lines += [

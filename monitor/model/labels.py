@@ -52,6 +52,17 @@ def label_rules(model: Model) -> LabelRules:
     return parse_label_rules(model.settings.get("labels") or {}, task=model.task)
 
 
+def demanded_coverage(model: Model) -> float:
+    """The share of labelled rows, 0..1, below which the model decides nothing by labels; 0 where any will do.
+
+    Looks at nothing else of the rules: what shows a fleet must not fail for one model's sake.
+
+    >>> demanded_coverage(Model(name="churn", settings={"labels": {"min_coverage": 0.5}}))
+    0.5
+    """
+    return float((model.settings.get("labels") or {}).get("min_coverage", 0.0))
+
+
 def parse_label_rules(shape: Any, *, task: str) -> LabelRules:
     """The rules of ``{"delay"?, "min_coverage"?, "default"?: {"value", "after"}}``.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 import yaml
 
-from tests.export.test_rules import UNIT_TESTS, alerts
+from tests.export.test_rules import UNIT_TESTS, alerts, rules
 
 ALERTS = sorted({alert["alert"] for alert in alerts()})
 ALWAYS = {"DriftlineWatchdog"}  # fires whatever happens: there is nothing that it would not fire at, or resolve by
@@ -89,6 +89,19 @@ def test_the_series_of_every_scenario_last_until_its_last_look():
             for one in case.scenario["input_series"]:
                 ended = samples(one["values"])[-1] == "stale"
                 assert ended or len(samples(one["values"])) > case.seconds // step, (case.scenario["name"], one)
+
+
+def test_every_recorded_series_has_a_unit_test():
+    recorded = {rule["record"] for rule in rules() if "record" in rule}
+    tested = {
+        case["expr"]
+        for path in UNIT_TESTS
+        for scenario in yaml.safe_load(path.read_text())["tests"]
+        for case in scenario.get("promql_expr_test", ())
+        if case["exp_samples"]
+    }
+    assert len(recorded) >= 19
+    assert tested == recorded
 
 
 @pytest.mark.parametrize("alert", ALERTS)
