@@ -23,7 +23,7 @@ test: $(VENV)/installed lint ## tests, doctests, ruff, mypy, import contracts
 lint: $(VENV)/installed ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict monitor
+	$(BIN)/mypy --strict monitor grafana
 	$(BIN)/lint-imports
 
 demo: $(VENV)/installed ## a year of real flights through the real service (ONCE=1: end by itself)
