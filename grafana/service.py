@@ -52,7 +52,7 @@ NOW = (
         shared("driftline_series_dropped"), scale=ANY_IS_BAD,
     ),
     tile("Rows waiting", "Stored, and not yet in a profile.", shared("driftline_unfolded_rows")),
-    tile("Latest step", "The step whose last success is longest ago; idle steps succeed too.",
+    tile("Step furthest behind", "Since the last success of the step that waits longest; idle steps succeed too.",
          f"max({LATENESS})", unit="s", decimals=0),
     tile(
         "Disk free", "Where the data directory is; the least of all processes.",

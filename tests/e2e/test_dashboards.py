@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import math
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
+import httpx
 import pytest
 import yaml
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 
 from grafana.pictures.asking import Prometheus
+from grafana.pictures.page import html
 from grafana.pictures.variables import Choice, choices, escaped, fill, options
 from monitor.app import create_app
 from monitor.jobs.settings import JobSettings
@@ -43,8 +49,13 @@ EMPTY = {
 WANTED = {"model": {"model": "drifted"}, "column": {"model": "drifted", "column": "age"}}
 
 
+class Watched(NamedTuple):
+    prometheus: Prometheus
+    pages: dict[str, bytes]  # by media type, as the server serves them in the end
+
+
 @pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """A Prometheus that has watched four hours of the fleet: healthy, drifted, healthy, drifted."""
     directory = tmp_path_factory.mktemp("dashboards")
     now_us = time.time_ns() // 1000
@@ -74,7 +85,16 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         fleet.trouble()
         time.sleep(2.5)
         fleet.close()
-        yield Prometheus(url=server, start=began, end=time.time(), step=1)
+        pages = {
+            kind: httpx.get(f"{url}/metrics", headers={"Accept": kind}).content
+            for kind in ("text/plain", "application/openmetrics-text")
+        }
+        yield Watched(Prometheus(url=server, start=began, end=time.time(), step=1), pages)
+
+
+@pytest.fixture
+def prometheus(watched: Watched) -> Prometheus:
+    return watched.prometheus
 
 
 @contextmanager
@@ -176,3 +196,32 @@ def test_a_segment_of_any_name_is_matched_by_the_value_of_its_choice(prometheus)
         assert prometheus.instant(shown)
         series = prometheus.instant(f'{{__name__=~"driftline_check_failing",segment=~"{escaped(choice.value)}"}}')
         assert bool(series) is (name == "")
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_picture_has_every_panel_and_says_of_an_empty_one_what_that_means(prometheus, name):
+    page, height = html(BOARDS[name], prometheus=prometheus, values=filled(name, prometheus))
+    shown = page[page.rindex("<body>") :]
+    values = filled(name, prometheus)
+    assert [
+        panel["title"] for panel in panels(name) if escape(fill(panel["title"], values, shown=True)) not in shown
+    ] == []
+    empty = [
+        panel for panel in panels(name) if all((name, panel["title"], t["refId"]) in EMPTY for t in panel["targets"])
+    ]
+    assert shown.count("class=nothing") == len(empty)
+    assert all(escape(panel["fieldConfig"]["defaults"]["noValue"]) in shown for panel in empty)
+    assert height > 38 * max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels(name))
+
+
+def test_the_page_of_every_state_is_good_metrics_text_and_open_metrics_without_a_repeated_series(watched):
+    text, openmetrics = (watched.pages[kind].decode() for kind in ("text/plain", "application/openmetrics-text"))
+    checked = subprocess.run(
+        [binary("promtool"), "check", "metrics"], check=False, input=text.encode(), capture_output=True
+    )
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
+    names = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+    assert len(names) == len(set(names)) > 200
+    samples = [sample for family in read_openmetrics(openmetrics) for sample in family.samples]
+    series = {(sample.name, tuple(sorted(sample.labels.items()))) for sample in samples}
+    assert len(series) == len(samples) == len(names)

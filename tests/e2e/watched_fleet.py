@@ -126,7 +126,7 @@ class WatchedFleet:
         answer = self._api.post(path, json={"records": made})
         assert answer.status_code == 200, answer.text
 
-    def wait(self, found: Callable[[dict[str, float]], bool], *, what: str, seconds: float = 25.0) -> dict[str, float]:
+    def wait(self, found: Callable[[dict[str, float]], bool], *, what: str, seconds: float = 60.0) -> dict[str, float]:
         """The page's series once they are as expected."""
         until = time.monotonic() + seconds
         page: dict[str, float] = {}

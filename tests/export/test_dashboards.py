@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 import json
 import os
@@ -15,9 +16,11 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
+from grafana import metrics
 from grafana.board import Panel
 from grafana.boards import BOARDS as DECLARED
 from grafana.metrics import COUNTED, GAUGES, OWN, added, shared
+from grafana.pictures import looks, variables
 from monitor.export.families import FAMILIES
 from monitor.telemetry import Telemetry
 
@@ -157,6 +160,13 @@ def test_the_table_of_the_processes_own_metrics_is_what_they_export():
     histograms = {name.removesuffix("_bucket") for name, kind in OWN.items() if kind == "histogram"}
     assert {kinds[name] for name in histograms} == {"histogram"}
     assert not set(OWN) & set(FAMILIES)
+
+
+@pytest.mark.parametrize("module", [metrics, looks, variables], ids=lambda module: module.__name__)
+def test_the_examples_in_the_code_are_true(module):
+    found = doctest.testmod(module)
+    assert found.attempted > 0
+    assert found.failed == 0
 
 
 def test_a_metric_that_does_not_exist_cannot_be_asked_for():
