@@ -21,6 +21,11 @@ def of_threshold(*, by: str, where: str) -> str:
     return f"{score} / {shared('driftline_drift_threshold', by=by, where=where)}"
 
 
+BY_SEGMENT = (
+    f'label_replace({of_threshold(by="segment", where=EVERY_SEGMENT)}, "segment", "all traffic", "segment", "")'
+)
+
+
 def quality_panel(metric: str) -> Panel:
     """The column's share of such values."""
     title, what = QUALITY[metric]
@@ -80,10 +85,9 @@ COLUMN = Board(
             Panel(
                 kind="bars", title="The same column by segment", width=12, unit="percentunit", decimals=0, minimum=0,
                 scale=OF_THRESHOLD, no_data=NOTHING,
-                description="Surprise as a share of its threshold, the 20 furthest segments; the bar without a name is "
-                "all traffic.",
+                description="Surprise as a share of its threshold, the 20 furthest segments.",
                 queries=(Query(
-                    expr=f"sort_desc(topk(20, {of_threshold(by='segment', where=EVERY_SEGMENT)}))",
+                    expr=f"sort_desc(topk(20, {BY_SEGMENT}))",
                     legend="{{segment}}", instant=True,
                 ),),
             ),

@@ -56,7 +56,7 @@ def drift_panels() -> tuple[Panel, ...]:
             ),
         ),
         Panel(
-            kind="timeseries", title="The model as a whole", width=5, unit="none", decimals=1, minimum=0,
+            kind="timeseries", title="The model as a whole", width=5, unit="none", decimals=1,
             styles=(Style(series="threshold", color="red", dashed=True),), no_data=nothing,
             description="All columns together: many small movements at once show here before any column is in alert.",
             queries=(

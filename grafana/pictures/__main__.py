@@ -23,6 +23,7 @@ from grafana.pictures.variables import built_in, choices
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("prometheus", "promtool", "chromium")
 SHOWN = {"fleet": {}, "model": {"model": "flights"}, "column": {"model": "flights", "column": "temp"}, "service": {}}
+PIXELS = 1_700_000  # of a picture: 100 to 310 kB
 STEP_SECONDS = 3 * 3600.0
 SCRAPE_SECONDS = history.SCRAPE_HOURS * 3600.0
 
@@ -55,13 +56,14 @@ def _prometheus(blocks: Path) -> Iterator[str]:
 
 
 def _photograph(page: str, *, height: int, picture: Path) -> None:
+    scale = min(0.75, (PIXELS / (WIDTH * height)) ** 0.5)
     with tempfile.TemporaryDirectory(prefix="driftline-page-") as directory:
         file = Path(directory) / "page.html"
         file.write_text(page, encoding="utf-8")
         command = [
             "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
             f"--user-data-dir={directory}/profile", f"--window-size={WIDTH},{height}",
-            "--force-device-scale-factor=0.75",
+            f"--force-device-scale-factor={scale:.3f}",
             "--virtual-time-budget=10000", f"--screenshot={picture}", file.as_uri(),
         ]  # fmt: skip
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603 -- fixed arguments
