@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 ORDER = (
-    "counting", "check", "ingest_core", "ingest", "labels_ingest", "window", "join", "fleet", "scrape", "reading",
-    "memory", "alarms", "falls", "intervals", "estimates",
+    "counting", "check", "access", "ingest_core", "ingest", "labels_ingest", "window", "join", "fleet", "scrape",
+    "reading", "memory", "alarms", "falls", "intervals", "estimates",
 )  # fmt: skip
 
 

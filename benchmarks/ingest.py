@@ -59,6 +59,14 @@ def prepare(url: str, model: str = "bench") -> str:
     return f"{base}/versions/1/predictions"
 
 
+def first_token(url: str) -> str:
+    """A token of role ingest; from now on the server needs one."""
+    admin = httpx.post(f"{url}/api/v1/tokens", json={"role": "admin"}).raise_for_status().json()["token"]
+    headers = {"Authorization": f"Bearer {admin}"}
+    made = httpx.post(f"{url}/api/v1/tokens", json={"role": "ingest", "models": ["bench*"]}, headers=headers)
+    return made.raise_for_status().json()["token"]
+
+
 CASES = (
     ("JSON, 1 record a request, 64 connections", 1, json_body, "application/json", 64),
     ("JSON, 1 record a request, 256 connections", 1, json_body, "application/json", 256),
@@ -86,9 +94,12 @@ def main() -> None:
             noop = post_load(url, **sent, connections=connections, server=server)
         with tempfile.TemporaryDirectory() as folder, driftline(Path(folder)) as service:
             server = service.process.pid
-            load = post_load(prepare(service.url), **sent, connections=connections, server=server)
+            target = prepare(service.url)
+            load = post_load(target, **sent, connections=connections, server=server)
+            guarded = post_load(target, **sent, connections=connections, server=server, token=first_token(service.url))
         print(row(f"{name}: no-op Starlette", records, noop, noop))
         print(row(f"{name}: Driftline", records, load, noop), flush=True)
+        print(row(f"{name}: Driftline, with a token", records, guarded, noop), flush=True)
         if content_type == "application/json" and connections != 256:
             with (
                 tempfile.TemporaryDirectory() as folder,

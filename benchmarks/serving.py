@@ -37,8 +37,9 @@ class Load:
 
 
 def post_load(
-    url: str, *, body: bytes, content_type: str, connections: int = 64, seconds: int = 6, server: int | None = None
-) -> Load:
+    url: str, *, body: bytes, content_type: str, connections: int = 64, seconds: int = 6, server: int | None = None,
+    token: str | None = None,
+) -> Load:  # fmt: skip
     """The same body posted over keep-alive connections, each waiting for its answer; ``server``: its process."""
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not installed (on Debian: apt-get install wrk)")
@@ -49,6 +50,7 @@ def post_load(
             f'local f = io.open("{payload}", "rb")\n'
             'wrk.method = "POST"\nwrk.body = f:read("*a")\n'
             f'wrk.headers["Content-Type"] = "{content_type}"\n'
+            + ("" if token is None else f'wrk.headers["Authorization"] = "Bearer {token}"\n')
         )
         command = ["taskset", "-c", str(CLIENT_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
                    "--timeout", "20s", "-s", str(script), url]  # fmt: skip
