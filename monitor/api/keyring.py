@@ -124,6 +124,8 @@ class Keyring:
                 self.refresh()
             except DriftlineError as away:  # what was read last stays: without its database the server serves little
                 _log.warning("tokens were not read again: %s", away)
+            except Exception:  # whatever it was: if the thread ended, a revoked token would open this replica for good
+                _log.exception("tokens were not read again")
 
     def _key(self, grant: Grant, *, digest: bytes, id: int | None = None) -> Key:
         return Key(digest=digest, grant=grant, caller=caller_of(grant, free=self._nobody.free), id=id)

@@ -9,9 +9,11 @@ import sqlalchemy as sa
 
 from monitor.api.alertmanager import body_in_time
 from monitor.api.webhook_body import MAX_ALERTS
+from monitor.jobs.settings import JobSettings
+from monitor.jobs.upkeep import Upkeep
 from monitor.model.errors import TooSlow, Unavailable
 from monitor.model.results import Transition
-from monitor.model.time import MINUTE_US, SECOND_US, rfc3339
+from monitor.model.time import DAY_US, HOUR_US, MINUTE_US, SECOND_US, rfc3339
 from monitor.store import models, notifications, tables, transitions
 from monitor.store.notifications import KEPT_OF_ONE_ALERT, purge_notifications
 from tests.api.conftest import NOW
@@ -194,3 +196,14 @@ def test_of_one_alert_the_newest_hundred_notifications_stay_and_of_all_those_of_
         purge_notifications(conn, before_us=clock.now_us)
         left = conn.execute(sa.select(tables.notification.c.fingerprint)).scalars().all()
     assert left == ["other"]
+
+
+def test_upkeep_removes_what_came_over_400_days_ago(client, application, clock):
+    post(client, alert())
+    store = application.state.services.store
+    upkeep = Upkeep(store, telemetry=application.state.services.telemetry, settings=JobSettings())
+    for later_us, left in ((400 * DAY_US, 1), (HOUR_US, 0)):
+        upkeep.tidy(now_us=clock.now_us + later_us)
+        clock.now_us += later_us
+        with store.read() as conn:
+            assert len(conn.execute(sa.select(tables.notification.c.id)).all()) == left
