@@ -24,7 +24,7 @@ from monitor.store.tokens import StoredToken
 _ID = re.compile(r"(?:tok_)?([1-9]\d{0,17})")
 _FILE = "file_"
 _FIELDS = ("name", "role", "models", "expires")
-_FIRST = "the first one: from now on every request needs a token, also over loopback (livez and readyz do not)"
+_FIRST = "the first one: from now on every request needs a token, also over loopback"
 
 
 def create_token(body: JsonObject, services: Parts) -> Response:

@@ -12,7 +12,7 @@ from monitor.settings import Settings
 from tests.api.running import client_of
 
 M, V = "/api/v1/models/{model}", "/api/v1/models/{model}/versions/{version}"
-FOR_ALL = ["GET /livez", "GET /readyz"]
+FOR_ALL = ["GET /livez", "GET /readyz", "GET /runbooks", "GET /runbooks/{alert}"]
 FOR_METRICS = ["GET /metrics"]
 FOR_INGEST = [
     f"POST {V}/predictions", f"POST {M}/predictions", f"POST {M}/labels", "POST /api/v1/alertmanager",
@@ -49,7 +49,7 @@ MAY = {
 EVERY = [*FOR_ALL, *FOR_METRICS, *FOR_INGEST, *FOR_READ, *FOR_WRITE, *FOR_ADMIN]
 # without a model in the path, and open to a token that is limited to some models
 LIMITED = [
-    "GET /livez", "GET /readyz", "GET /", "GET /docs", "GET /api/v1/openapi.json", "GET /api/v1/schema/config.json",
+    *FOR_ALL, "GET /", "GET /docs", "GET /api/v1/openapi.json", "GET /api/v1/schema/config.json",
     "GET /api/v1/models", "GET /api/v1/alerts", "GET /api/v1/alerts/{alert}", "GET /api/v1/jobs/{job}",
 ]  # fmt: skip
 
