@@ -9,10 +9,12 @@ The packages, in the order the data flows through them:
     quality    data-quality measurements of one profile                  pure
     performance  scorecards of outcomes; metrics with intervals       pure
     alert      calibration, thresholds, verdicts, transitions            pure
+    configuration  model files to models, their difference to what is stored   pure
     store      the only package that knows SQL
     ingest     wire formats to columnar batches; group commit
     evaluate   the steps: read, decide (pure), write
     export     Prometheus text from a cached snapshot
+    rollout    configuration and new versions brought into force
     jobs       when the steps run; claims and leases
     compare    two files or frames held against each other, no server
     api, cli   faces: parse, call one step, render

@@ -55,6 +55,8 @@ ROLES: dict[str, Role] = {
     f"GET {_V}/records": "read",
     f"GET {_V}/quarantine": "read",
     f"POST {_V}/quarantine/replay": "write",
+    f"POST {API}/apply": "write",
+    f"GET {API}/schema/config.json": "read",
     f"GET {API}/jobs/{{job}}": "read",
     f"GET {API}/alerts": "read",
     f"GET {API}/alerts/{{alert}}": "read",
@@ -80,7 +82,6 @@ ROLES: dict[str, Role] = {
     f"GET {API}/tokens": "admin",
     f"POST {API}/tokens": "admin",
     f"DELETE {API}/tokens/{{token}}": "admin",
-    f"GET {API}/schema/config.json": "read",
 }
 
 # Routes without a model in their path that show a token nothing of models it is not for.

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from monitor.api import (
     alertmanager,
     alerts,
+    configuration,
     docs,
     evaluation,
     health,
@@ -41,6 +42,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *models.OPERATIONS,
     *versions.OPERATIONS,
     *references.OPERATIONS,
+    *configuration.OPERATIONS,
     *results.OPERATIONS,
     *profiles.OPERATIONS,
     *windows.OPERATIONS,

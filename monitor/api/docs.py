@@ -30,7 +30,10 @@ summary { cursor: pointer; }
 table { border-collapse: collapse; margin: .5rem 0; }
 td, th { text-align: left; padding: .15rem .8rem .15rem 0; vertical-align: top; border-bottom: 1px solid var(--line); }
 """
-_TAGS = ("models", "versions", "references", "ingest", "results", "alerts", "jobs", "tokens", "service", "later")
+_TAGS = (
+    "models", "versions", "references", "configuration", "ingest", "results", "alerts", "jobs", "tokens", "service",
+    "later",
+)  # fmt: skip
 
 
 async def get_docs(request: Request) -> Response:

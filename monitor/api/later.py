@@ -25,7 +25,6 @@ LATER: dict[str, tuple[str, ...]] = {
         f"POST {API}/actions/{{action}}/cancel", f"POST {API}/actions/{{action}}/approve",
     ),
     "backup": (f"POST {API}/backup",),
-    "the JSON Schema of the configuration": (f"GET {API}/schema/config.json",),
 }  # fmt: skip
 
 

@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from monitor.api.access import API
 from monitor.api.body import JsonObject
-from monitor.api.model_body import merged_model
 from monitor.api.params import ModelName, Page
 from monitor.api.render import answer, page
 from monitor.api.revision import check_if_match, etag_of
@@ -18,8 +17,10 @@ from monitor.api.routing import M, Operation, json_body
 from monitor.api.seeing import seen_models
 from monitor.api.services import Calling, Parts, Services
 from monitor.api.summary import VersionState, fleet_states, model_states, model_summary
+from monitor.configuration.bodies import merged_model
 from monitor.model.entities import TASKS, Model
 from monitor.model.errors import Conflict, NotFound
+from monitor.rollout.following import follow_model
 from monitor.store import models, versions, windows
 
 _FEW = 20
@@ -42,6 +43,7 @@ def put_model(model: ModelName, body: JsonObject, request: Request, services: Pa
             if after.window != stored.window:
                 _refuse_with_windows(conn, model=stored)
             saved = models.update_model(conn, after, if_revision=stored.revision)
+            follow_model(conn, model=saved)
         states = model_states(conn, model=saved)
     services.ingest.invalidate()
     return answer(
@@ -118,6 +120,12 @@ _FIELDS = {
         "business_value": {"type": "object", "description": "{label: {prediction: value of one record}}",
                            "additionalProperties": {"type": "object", "additionalProperties": {"type": "number"}}},
         "tags": {"type": "object", "additionalProperties": {"type": "string"}},
+        "positive": {"type": "string"}, "decision_threshold": {"type": "number"},
+        "on_new_version": {
+            "type": "object",
+            "properties": {"reference": {"enum": ["inherit", "require"]},
+                           "retire_after": {"type": "string", "examples": ["7d"]}},
+        },
     },
 }  # fmt: skip
 

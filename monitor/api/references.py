@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Path, Request
+from fastapi import Path, Query, Request
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from monitor.api.params import ModelName, Page, Span, VersionName
+from monitor.api.params import ModelName, Page, Span, TimeRange, VersionName
 from monitor.api.reference_shape import published_shape, reference_detail, reference_shape
 from monitor.api.render import answer, page
 from monitor.api.revision import check_if_match, etag_of
@@ -18,6 +18,7 @@ from monitor.api.services import Parts, Services
 from monitor.api.upload import Upload, received_file
 from monitor.columns.roles import ARGUMENTS, Roles
 from monitor.evaluate.activation import Published, activate
+from monitor.evaluate.copied_reference import copy_reference
 from monitor.evaluate.profile_file import set_profile_file
 from monitor.evaluate.reference import Origin, set_reference
 from monitor.evaluate.reference_profile import DLP_MEDIA_TYPE
@@ -30,6 +31,7 @@ from monitor.store import references, versions
 
 MEDIA_TYPES = (*TABLE_TYPES, DLP_MEDIA_TYPE)
 MAX_SOURCE = 2_000
+FromVersion = Annotated[str | None, Query(description="the version of the same model whose reference it takes over")]
 
 
 async def put_reference(model: ModelName, version: VersionName, request: Request, services: Parts) -> Response:
@@ -48,19 +50,37 @@ async def put_reference(model: ModelName, version: VersionName, request: Request
 
 
 async def post_reference(
-    model: ModelName, version: VersionName, span: Span, request: Request, services: Parts
-) -> Response:
-    """Makes a reference of the stored rows in ``[from, to)``."""
-    if span.from_us is None or span.to_us is None:
-        raise InvalidInput("a reference from stored rows needs both from and to: expected ?from=…&to=…", code="time")
+    model: ModelName, version: VersionName, span: Span, request: Request, services: Parts,
+    from_version: FromVersion = None,
+) -> Response:  # fmt: skip
+    """Makes a reference of the stored rows in ``[from, to)``, or takes over another version's."""
+    spanned = span.from_us is not None and span.to_us is not None
+    if spanned == (from_version is not None) or (span.from_us is None) != (span.to_us is None):
+        raise InvalidInput(
+            "a reference from stored rows needs both from and to, one of another version its name: "
+            "expected ?from=…&to=… or ?from_version=…", code="time",
+        )  # fmt: skip
     found = await run_in_threadpool(_version, services, model, version, request)
     async with services.references:
         published = await run_in_threadpool(
-            set_stored_reference, services.store, version_id=found.id, from_us=span.from_us, to_us=span.to_us,
-            now_us=services.now_us(),
-        )  # fmt: skip
+            _from_stored, services, version=found, model=model, span=span, from_version=from_version
+        )
     services.ingest.invalidate()
     return _answer(published)
+
+
+def _from_stored(
+    services: Services, *, version: Version, model: str, span: TimeRange, from_version: str | None
+) -> Published:
+    if span.from_us is not None and span.to_us is not None:
+        return set_stored_reference(
+            services.store, version_id=version.id, from_us=span.from_us, to_us=span.to_us, now_us=services.now_us()
+        )
+    with services.store.read() as conn:
+        _, other = versions.get_version(conn, model=model, version=from_version or version.name)
+    return copy_reference(
+        services.store, from_version_id=other.id, to_version_id=version.id, now_us=services.now_us()
+    )  # fmt: skip
 
 
 def get_reference(model: ModelName, version: VersionName, services: Parts) -> Response:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from monitor.api.model_body import model_shape
+from monitor.configuration.bodies import model_shape
 from monitor.model.entities import Model, Version
 from monitor.model.results import SEVERITY_ORDER, CheckState
 from monitor.model.time import rfc3339

@@ -10,16 +10,17 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from monitor.api.body import JsonObject
-from monitor.api.model_body import merged_version, version_shape
 from monitor.api.params import ModelName, Page, VersionName
 from monitor.api.render import answer, page
 from monitor.api.revision import check_if_match, etag_of
 from monitor.api.routing import M, Operation, V, json_body
 from monitor.api.services import Parts
 from monitor.api.summary import version_state
+from monitor.configuration.bodies import merged_version, version_shape
 from monitor.model.entities import VERSION_STATES, Model, Version
 from monitor.model.errors import NotFound, TooLarge
 from monitor.model.time import rfc3339
+from monitor.rollout.succession import succeed
 from monitor.store import models, references, schemas, versions
 
 
@@ -33,7 +34,7 @@ def put_version(
         check_if_match(request, revision=None if stored is None else stored.revision)
         now_us = services.now_us()
         before = stored or Version(model_id=owner.id, name=version, created_us=now_us)
-        after, schema = merged_version(before, body=body)
+        after, schema = merged_version(before, model=owner, body=body)
         if schema is not None and len(schema.columns) > services.settings.max_columns:
             raise TooLarge(
                 f"the schema has {len(schema.columns)} columns: expected at most {services.settings.max_columns} "
@@ -48,6 +49,10 @@ def put_version(
             schemas.save_schema(conn, version_id=saved.id, schema=schema)
         _, saved = versions.get_version_by_id(conn, id=saved.id)
         shape = _shape(conn, model=owner, version=saved)
+    if owner.settings.get("on_new_version") and succeed(services.store, now_us=now_us, model=model):
+        with services.store.read() as conn:
+            _, saved = versions.get_version_by_id(conn, id=saved.id)
+            shape = _shape(conn, model=owner, version=saved)
     services.ingest.invalidate()
     return answer(shape, status=201 if stored is None else 200, etag=etag_of(saved.revision))
 
@@ -91,12 +96,14 @@ def _stored(conn: Connection, *, model: str, version: str) -> Version | None:
 def _shape(conn: Connection, *, model: Model, version: Version) -> dict[str, Any]:
     schema = None if version.schema_id is None else schemas.get_schema(conn, id=version.schema_id)
     state = version_state(conn, version=version)
-    number = None
+    active = None
     if version.reference_id is not None:
-        number = references.get_reference_by_id(conn, id=version.reference_id).number
+        active = references.get_reference_by_id(conn, id=version.reference_id)
     return {
         **version_shape(version, model=model, schema=schema),
-        "reference": number,
+        "reference": None if active is None else active.number,
+        "reference_digest": None if active is None else active.digest,
+        "reference_source": None if active is None else active.source,
         "status": state.status,
         "last_window": None if state.window is None else rfc3339(state.window.start_us),
     }

@@ -12,17 +12,6 @@ from monitor.model.errors import DriftlineError
 def build() -> typer.Typer:
     """The application with every command."""
     import monitor
-    from monitor.cli.check import check
-    from monitor.cli.demo import demo
-    from monitor.cli.ingest import ingest
-    from monitor.cli.labels import labels
-    from monitor.cli.maintenance import doctor, migrate
-    from monitor.cli.models import models, versions
-    from monitor.cli.profile import profile
-    from monitor.cli.reference import reference
-    from monitor.cli.results import evaluate, results, status
-    from monitor.cli.serve import serve, worker
-    from monitor.cli.tokens import tokens
 
     app = typer.Typer(
         name="driftline", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -43,11 +32,34 @@ def build() -> typer.Typer:
     ) -> None:
         pass
 
-    for command in (serve, worker, check, profile, ingest, labels, results, status, evaluate, migrate, doctor, demo):
-        app.command()(command)
-    for group, name in ((models, "models"), (versions, "versions"), (reference, "reference"), (tokens, "tokens")):
-        app.add_typer(group, name=name)
+    _add_commands(app)
     return app
+
+
+def _add_commands(app: typer.Typer) -> None:
+    """Every command and group of commands; imported here, so that ``import monitor`` stays quick."""
+    from monitor.cli.apply import apply
+    from monitor.cli.check import check
+    from monitor.cli.config import config
+    from monitor.cli.demo import demo
+    from monitor.cli.export import export
+    from monitor.cli.ingest import ingest
+    from monitor.cli.labels import labels
+    from monitor.cli.maintenance import doctor, migrate
+    from monitor.cli.models import models, versions
+    from monitor.cli.profile import profile
+    from monitor.cli.reference import reference
+    from monitor.cli.results import evaluate, results, status
+    from monitor.cli.serve import serve, worker
+    from monitor.cli.tokens import tokens
+
+    for command in (
+        serve, worker, check, profile, apply, export, ingest, labels, results, status, evaluate, migrate, doctor, demo,
+    ):  # fmt: skip
+        app.command()(command)
+    groups = {"models": models, "versions": versions, "reference": reference, "tokens": tokens, "config": config}
+    for name, group in groups.items():
+        app.add_typer(group, name=name)
 
 
 def main() -> None:

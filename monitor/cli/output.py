@@ -15,7 +15,7 @@ def print_json(value: Any) -> None:
 
 def print_table(rows: Iterable[Mapping[str, Any]], *, columns: Sequence[str]) -> None:
     """Writes aligned columns with a header; nothing is cut off, so that ``grep`` and ``awk`` work."""
-    lines = [list(columns), *([_cell(row.get(name)) for name in columns] for row in rows)]
+    lines = [list(columns), *([cell(row.get(name)) for name in columns] for row in rows)]
     widths = [max(len(line[position]) for line in lines) for position in range(len(columns))]
     for line in lines:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
@@ -26,10 +26,10 @@ def print_fields(fields: Mapping[str, Any]) -> None:
     """Writes one thing, a field a line."""
     width = max((len(name) for name in fields), default=0)
     for name, value in fields.items():
-        sys.stdout.write(f"{name.ljust(width)}  {_cell(value)}".rstrip() + "\n")
+        sys.stdout.write(f"{name.ljust(width)}  {cell(value)}".rstrip() + "\n")
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """A value as text on one line; nothing is an en dash."""
     if value is None:
         return "–"

@@ -29,19 +29,19 @@ def send_files(
     from monitor.ingest.open_table import media_type_of
 
     types = [media_type_of(file) for file in sent]
-    with _progress() as progress:
+    with progress() as bar:
         for file, media_type in zip(sent, types, strict=True):
             headers = {"Content-Type": files.part_media_type(media_type)}
             if strict:
                 headers["Prefer"] = "handling=strict"
             digest = files.digest_of(file)
-            task = progress.add_task(file.name, total=files.size_of(file, media_type=media_type))
+            task = bar.add_task(file.name, total=files.size_of(file, media_type=media_type))
             for number, part in enumerate(files.parts_of(file, media_type=media_type)):
                 key = f"{digest[:40]}-{number}"
                 answer = _send(server, path, part=part, where=f"{file.name}, part {number}", params=roles,
                                headers=headers | {"Idempotency-Key": key})  # fmt: skip
                 answered(answer.json(), "idempotency-replayed" in answer.headers)
-                progress.update(task, completed=part.reached)
+                bar.update(task, completed=part.reached)
 
 
 def _send(server: Server, path: str, *, part: Part, where: str, **request: Any) -> Any:
@@ -54,7 +54,7 @@ def _send(server: Server, path: str, *, part: Part, where: str, **request: Any) 
         ) from None
 
 
-def _progress() -> Progress:
+def progress() -> Progress:
     """A bar on standard error, if somebody looks at it."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn

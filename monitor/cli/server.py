@@ -22,6 +22,7 @@ Json = Annotated[bool, typer.Option("--json", help="print the server's JSON and 
 
 ATTEMPTS = 6
 LONGEST_WAIT_SECONDS = 30.0
+_MOST_ERRORS = 100  # of a set of files: somebody corrects them all at once
 
 
 class ServerRefused(DriftlineError):
@@ -133,6 +134,7 @@ def _words(response: httpx.Response) -> str:
     try:
         problem = response.json()
         detail = f"{problem['title']} ({problem['status']}): {problem['detail']}"
-        return "\n  ".join([detail, *(str(e.get("message", e)) for e in problem.get("errors", [])[:10])])
+        shown = _MOST_ERRORS if problem.get("code") == "configuration" else 10
+        return "\n  ".join([detail, *(str(e.get("message", e)) for e in problem.get("errors", [])[:shown])])
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"the server answered {response.status_code}, and not as Driftline does: is {response.url} one?"

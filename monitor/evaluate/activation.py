@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -14,6 +14,7 @@ from monitor.evaluate.context import is_timed
 from monitor.evaluate.performance_side import PerformanceSide, encode_side
 from monitor.evaluate.reference_profile import DLP_MEDIA_TYPE, ReferenceProfile, calibration_of, profile_reference
 from monitor.evaluate.reference_rows import stored_rows
+from monitor.model.defaults import with_own
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.errors import Conflict
 from monitor.model.schema import Schema
@@ -94,7 +95,7 @@ def publish(
         if worth is not None:
             save_performance(conn, version_id=version.id, reference_id=ready.id, made_us=now_us, payload=worth)
         if draft.positive is not None and draft.positive != version.positive:
-            update_version(conn, replace(version, positive=draft.positive))
+            update_version(conn, with_own(version, model=model, own={"positive": draft.positive}))
     return Published(reference=ready, schema=draft.schema, layout=made.layout, profile=made.profile, created=True)
 
 

@@ -87,7 +87,8 @@ class Folder:
     def prepare(self, *, version_id: int, now_us: int) -> Prepared | None:
         """The next slice read and merged with what its windows hold; None when nothing waits."""
         context, waiting = self._read(version_id)
-        if infer_if_due(self._store, model=context.model, version=context.version, now_us=now_us):
+        schema = context.schema
+        if infer_if_due(self._store, model=context.model, version=context.version, schema=schema, now_us=now_us):
             context, waiting = self._read(version_id)
         infos = within_budget(waiting, rows=self._slice_rows, size=self._slice_bytes)
         if not infos:

@@ -11,6 +11,7 @@ from monitor.columns.infer import infer_schema
 from monitor.columns.roles import Roles
 from monitor.evaluate.catchup import closes_us
 from monitor.model.entities import Model, Version
+from monitor.model.schema import Schema
 from monitor.store.batches import BatchInfo, count_rows, overlapping, payloads, time_range
 from monitor.store.engine import Store
 from monitor.store.schemas import save_schema
@@ -21,20 +22,24 @@ MOST_ROWS = 20_000  # more would not change what a column is
 _PAGE = 100
 
 
-def infer_if_due(store: Store, *, model: Model, version: Version, now_us: int) -> bool:
-    """Whether a schema was inferred and saved now: after 1,000 records, or the first closed window."""
-    if version.schema_id is not None:
+def infer_if_due(store: Store, *, model: Model, version: Version, schema: Schema | None, now_us: int) -> bool:
+    """Whether a schema was inferred and saved now: after 1,000 records, or the first closed window.
+
+    ``schema`` is the version's own; one that is open takes up the columns that it leaves out, unless there is a
+    reference: that is read again and says what they are.
+    """
+    if schema is not None and (not schema.open or version.reference_id is not None):
         return False
     with store.read() as conn:
         rows = sum(count_rows(conn, version_id=version.id))
         span = time_range(conn, version_id=version.id)
     if span is None or (rows < ENOUGH_ROWS and closes_us(model, span[0]) > now_us):
         return False
-    schema = infer_schema(_first_rows(store, version_id=version.id, span=span), roles=Roles())
+    found = infer_schema(_first_rows(store, version_id=version.id, span=span), roles=Roles())
     with store.write() as conn:
-        if lock_version(conn, id=version.id).schema_id is not None:
+        if lock_version(conn, id=version.id).schema_id != version.schema_id:
             return False
-        save_schema(conn, version_id=version.id, schema=schema)
+        save_schema(conn, version_id=version.id, schema=found if schema is None else schema.completed(found))
     return True
 
 

@@ -140,11 +140,21 @@ def begin(store: Store, *, version_id: int, roles: Roles, origin: Origin, now_us
 
 
 def earlier_reference(store: Store, *, version_id: int, digest: str, roles: Roles) -> Reference | None:
-    """The version's reference with that digest and those roles, if there is one."""
+    """The version's reference with that digest and those roles, read by the schema it has now, if there is one."""
     if not digest:
         return None
     with store.read() as conn:
-        return find_reference(conn, version_id=version_id, digest=digest, roles=roles.to_json())
+        found = find_reference(conn, version_id=version_id, digest=digest, roles=roles.to_json())
+        if found is None or found.schema_id is None:
+            return found
+        _, version = get_version_by_id(conn, id=version_id)
+        if version.schema_id in (None, found.schema_id):
+            return found
+        schema = get_schema(conn, id=version.schema_id)
+        known = get_schema(conn, id=found.schema_id).by_name
+    declared = () if schema.inferred else schema.columns
+    same = all(known.get(column.name, column) == column for column in declared)
+    return found if same and not schema.open else None
 
 
 def _canonical(table: pa.RecordBatch, *, known: Known, taken: _Taken) -> pa.RecordBatch:

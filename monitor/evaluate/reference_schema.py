@@ -45,14 +45,16 @@ def schema_of_reference(
 ) -> Schema:
     """The version's schema with this reference.
 
-    A declared schema stays and takes up the columns that the roles name; an inferred one is inferred anew,
-    keeping the types of columns it has while rows are folded by them (``settled``).
+    A declared schema stays and takes up the columns that the roles name, an open one all it leaves out; an inferred
+    one is inferred anew, keeping the types of columns it has while rows are folded by them (``settled``).
     """
     found = infer_schema(batches, roles=roles)
     if known is None:
         return found
     if known.inferred:
         return found if not settled else _keeping_types(found, known, roles=roles)
+    if known.open:
+        return known.completed(found)
     named = {*roles.assigned(), *roles.context, *roles.segment}
     added = tuple(
         column

@@ -71,7 +71,7 @@ def _fold_waiting(store: Store, *, version_id: int, now_us: int) -> None:
                 folded = folder.fold_slice(version_id=version_id, now_us=now_us)
                 if folded is None or not folded.more:
                     known = read_known(store, version_id=version_id)
-                    infer_if_due(store, model=known.model, version=known.version, now_us=now_us)
+                    infer_if_due(store, model=known.model, version=known.version, schema=known.schema, now_us=now_us)
                     return
         except FenceLost:  # a job folds as well
             continue

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from monitor.ingest.plan import RecordPlan
 from monitor.ingest.remembered import Remembered
+from monitor.model.defaults import following
 from monitor.model.entities import Model, Version
 from monitor.model.errors import Conflict, InvalidInput, NotFound
 from monitor.model.names import valid_name
@@ -91,9 +92,8 @@ class Targets:
             except NotFound:
                 found = models.insert_model(conn, Model(name=model, created_us=now_us, updated_us=now_us))
             try:
-                models.insert_version(
-                    conn, Version(model_id=found.id, name=version, created_us=now_us, updated_us=now_us)
-                )
+                made = Version(model_id=found.id, name=version, created_us=now_us, updated_us=now_us)
+                models.insert_version(conn, following(made, model=found))
             except Conflict:  # another request made it first
                 return
 

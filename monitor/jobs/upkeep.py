@@ -13,6 +13,7 @@ from monitor.jobs.settings import JobSettings
 from monitor.jobs.steps import watched
 from monitor.model.errors import DriftlineError, FenceLost, NotFound
 from monitor.model.time import DAY_US
+from monitor.rollout.succession import succeed
 from monitor.store.compaction import compactable_versions
 from monitor.store.engine import Store
 from monitor.store.keys import purge_keys
@@ -64,7 +65,9 @@ class Upkeep:
                 continue  # the version is deleted
 
     def tidy(self, *, now_us: int) -> None:
-        """Compacts, removes what is past its time, and gives back memory that is free."""
+        """Lets versions follow, compacts, removes what is past its time, and gives back memory that is free."""
+        if self._time_for("succession", every_us=self._settings.succession_every_us, now_us=now_us):
+            succeed(self._store, now_us=now_us)
         if self._time_for("compact", every_us=self._settings.compact_every_us, now_us=now_us):
             with watched("compact", telemetry=self._telemetry):
                 self.compact()

@@ -34,7 +34,7 @@ DEFAULT_SEVERITY: dict[str, Severity] = {
 DEFAULT_MIN_ROWS = 50
 ROLE_GROUPS = {"@feature": "feature", "@prediction": "prediction", "@score": "score", "@label": "label"}
 _MOST_REMEMBERED = 16  # lists of checks that one schema has answers for
-_KEYS = (
+FIELDS = (
     "name", "kind", "metric", "columns", "exclude", "segments", "threshold", "false_alarms", "min_effect",
     "min_rows", "hold", "share", "count", "severity", "rule", "baseline", "enabled", "description", "runbook_url",
 )  # fmt: skip
@@ -94,8 +94,8 @@ def parse_check(shape: Any, *, position: int = 0) -> Check:
     if not isinstance(shape, dict):
         raise InvalidInput(f"{where}: expected an object, found {str(shape)[:80]}")
     for key in shape:
-        if key not in _KEYS:
-            raise InvalidInput(f"{where}: unknown key {key!r}{nearest(str(key), _KEYS)}")
+        if key not in FIELDS:
+            raise InvalidInput(f"{where}: unknown key {key!r}{nearest(str(key), FIELDS)}")
     if not isinstance(shape.get("name"), str):
         raise InvalidInput(f"{where}.name: expected a text, found {str(shape.get('name'))[:40]!r}")
     where = f"check {valid_name(shape['name'], kind='check')!r}"

@@ -26,11 +26,13 @@ class Model:
     window: WindowSpec = field(default_factory=WindowSpec)
     lateness_us: int = 300_000_000
     stale_after_us: int | None = None
-    # checks, baseline, segments, false_alarms, min_effect, labels, business_value, tags
+    # checks, baseline, segments, false_alarms, min_effect, labels, business_value, tags, positive, decision_threshold,
+    # on_new_version
     settings: dict[str, Any] = field(default_factory=dict)
     created_us: int = 0
     updated_us: int = 0
     revision: int = 1
+    origin: str | None = None  # the set of files that made it; None: somebody did
 
     @property
     def stale_us(self) -> int:
@@ -53,7 +55,7 @@ class Version:
     state: VersionState = "live"
     positive: str | None = None
     decision_threshold: float = 0.5
-    settings: dict[str, Any] = field(default_factory=dict)  # baseline, tags
+    settings: dict[str, Any] = field(default_factory=dict)  # baseline, tags, columns of a model file, inherited
     schema_id: int | None = None
     layout_id: int | None = None
     reference_id: int | None = None
@@ -61,6 +63,8 @@ class Version:
     created_us: int = 0
     updated_us: int = 0
     revision: int = 1
+    origin: str | None = None  # the set of files that made it
+    live_us: int | None = None  # when it became live
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ ROLES: tuple[str, ...] = get_args(Role)
 TYPES: tuple[str, ...] = get_args(ColumnType)
 MONITORED_ROLES = ("feature", "prediction", "score")
 
-_KEYS = (
+FIELDS = (
     "name", "role", "type", "class", "dimensions", "missing", "true", "false",
     "store", "sensitive", "segment", "importance", "description",
 )  # fmt: skip
@@ -62,8 +62,8 @@ class Column:
         if not isinstance(shape, dict) or not isinstance(shape.get("name"), str):
             raise InvalidInput(f"a schema column is an object with a name, found {str(shape)[:80]}")
         for key in shape:
-            if key not in _KEYS:
-                raise InvalidInput(f"column {shape['name']!r}: unknown key {key!r}{nearest(key, _KEYS)}")
+            if key not in FIELDS:
+                raise InvalidInput(f"column {shape['name']!r}: unknown key {key!r}{nearest(key, FIELDS)}")
         for key, known in (("role", ROLES), ("type", TYPES), ("store", ("value", "hash", "none"))):
             if key in shape and shape[key] not in known:
                 raise InvalidInput(f"column {shape['name']!r}: {key} {shape[key]!r} is not one of {', '.join(known)}")
@@ -96,10 +96,14 @@ def _check_values(shape: dict[str, Any]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
-    """Columns in order, names unique; ``inferred`` says nobody declared it."""
+    """Columns in order, names unique; ``inferred`` says nobody declared it.
+
+    ``open``: it names some of the columns; the others are taken up once rows are seen, and then it is closed.
+    """
 
     columns: tuple[Column, ...]
     inferred: bool = False
+    open: bool = False
 
     def __post_init__(self) -> None:
         names = [c.name for c in self.columns]
@@ -134,13 +138,23 @@ class Schema:
         """The first column of that role, if any."""
         return next((c for c in self.columns if c.role == role), None)
 
+    def completed(self, found: Schema) -> Schema:
+        """The declared columns and behind them those of ``found`` that they leave out; closed."""
+        rest = (c for c in found.columns if c.name not in self.by_name and c.stored_name not in self.by_stored_name)
+        return Schema(columns=(*self.columns, *rest))
+
     def to_json(self) -> dict[str, Any]:
-        """``{"columns": [...], "inferred": bool}``."""
-        return {"columns": [c.to_json() for c in self.columns], "inferred": self.inferred}
+        """``{"columns": [...], "inferred": bool}``, with ``"open": true`` where it is."""
+        shape = {"columns": [c.to_json() for c in self.columns], "inferred": self.inferred}
+        return shape | ({"open": True} if self.open else {})
 
     @classmethod
     def from_json(cls, shape: dict[str, Any]) -> Schema:
         """A schema from its JSON shape."""
         if not isinstance(shape, dict) or not isinstance(shape.get("columns"), list):
             raise InvalidInput('schema: expected {"columns": [{"name": …, "role": …, "type": …}, …]}')
-        return cls(columns=tuple(Column.from_json(c) for c in shape["columns"]), inferred=bool(shape.get("inferred")))
+        return cls(
+            columns=tuple(Column.from_json(c) for c in shape["columns"]),
+            inferred=bool(shape.get("inferred")),
+            open=bool(shape.get("open")),
+        )

@@ -107,6 +107,12 @@ def list_references(
     return [_reference(row) for row in conn.execute(query.order_by(_r.number.desc()).limit(limit))]
 
 
+def references_of(conn: Connection, *, version_ids: Sequence[int]) -> list[Reference]:
+    """Every ready reference of some versions (as many as one IN list takes), the newest of each first."""
+    query = select(*_META).where(_r.version_id.in_(version_ids), _r.ready.is_(True))
+    return [_reference(row) for row in conn.execute(query.order_by(_r.version_id, _r.number.desc()))]
+
+
 def get_reference(conn: Connection, *, version_id: int, number: int | None = None) -> Reference:
     """The version's reference of that number, or its active one; ``NotFound`` says how to set one."""
     query = select(*_META).where(_r.version_id == version_id, _r.ready.is_(True))

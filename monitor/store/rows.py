@@ -13,11 +13,11 @@ from monitor.store import jsontext, tables
 
 _VERSION_FIELDS = (
     "id", "model_id", "name", "state", "positive", "decision_threshold", "schema_id", "layout_id", "reference_id",
-    "fold_seq", "created_us", "updated_us", "revision",
+    "fold_seq", "created_us", "updated_us", "revision", "origin", "live_us",
 )  # fmt: skip
 _MODEL_FIELDS = (
     "id", "name", "task", "description", "team", "lateness_us", "stale_after_us", "created_us", "updated_us",
-    "revision",
+    "revision", "origin",
 )  # fmt: skip
 
 
@@ -34,6 +34,7 @@ def model_values(model: Model) -> dict[str, Any]:
         "stale_after_us": model.stale_after_us,
         "settings": jsontext.dump(model.settings),
         "updated_us": model.updated_us,
+        "origin": model.origin,
     }
 
 
@@ -46,6 +47,7 @@ def version_values(version: Version) -> dict[str, Any]:
         "decision_threshold": version.decision_threshold,
         "settings": jsontext.dump(version.settings),
         "updated_us": version.updated_us,
+        "origin": version.origin,
     }
 
 

@@ -61,6 +61,7 @@ model = Table(
     Column("revision", BigInteger, nullable=False),
     Column("deleted_us", BigInteger),
     Column("joins", BigInteger),  # how often its labels have been joined; none: never
+    Column("origin", Text),  # the set of files that made it; none: somebody did
     **AUTO,
 )  # fmt: skip
 
@@ -82,6 +83,8 @@ version = Table(
     Column("revision", BigInteger, nullable=False),
     Column("deleted_us", BigInteger),
     Column("joined_fold", BigInteger),  # the model's labels have been looked for in the ids of all folds up to it
+    Column("origin", Text),
+    Column("live_us", BigInteger),  # when it became live; none: it is not, or since before that was noted
     UniqueConstraint("model_id", "name"),
     Index("ix_version_deleted", "deleted_us", sqlite_where=text("deleted_us IS NOT NULL"),
           postgresql_where=text("deleted_us IS NOT NULL")),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, func, select, update
+from sqlalchemy import ColumnElement, Connection, Text, bindparam, case, cast, func, null, select, update
 
 from monitor.model.entities import Model, Version
 from monitor.model.errors import Conflict, FenceLost, NotFound, PreconditionFailed
@@ -88,15 +89,17 @@ def live_version_ids(conn: Connection, *, ids: Iterable[int]) -> set[int]:
 
 def insert_version(conn: Connection, version: Version) -> Version:
     """The version as stored, with its id; ``Conflict`` where the model has one of that name."""
+    live_us = version.created_us if version.state == "live" else None
     values = rows.version_values(version) | {
-        "model_id": version.model_id, "created_us": version.created_us, "fold_seq": 0, "revision": 1,
+        "model_id": version.model_id, "created_us": version.created_us, "live_us": live_us, "fold_seq": 0,
+        "revision": 1,
         "schema_id": version.schema_id, "layout_id": version.layout_id, "reference_id": version.reference_id,
     }  # fmt: skip
     put = dialect.insert(conn, tables.version).values(values)
     id = conn.execute(put.on_conflict_do_nothing(index_elements=["model_id", "name"]).returning(_v.id)).scalar()
     if id is None:
         raise Conflict(f"version {version.name!r} exists already")
-    return replace(version, id=id, fold_seq=0, revision=1)
+    return replace(version, id=id, fold_seq=0, revision=1, live_us=live_us)
 
 
 def update_version(conn: Connection, version: Version, *, if_revision: int | None = None) -> Version:
@@ -108,12 +111,20 @@ def update_version(conn: Connection, version: Version, *, if_revision: int | Non
     change = update(tables.version).where(_v.id == version.id, _v.deleted_us.is_(None))
     if if_revision is not None:
         change = change.where(_v.revision == if_revision)
-    change = change.values(rows.version_values(version) | {"revision": _v.revision + 1}).returning(tables.version)
+    own = {"revision": _v.revision + 1, "live_us": _live_us(version)}
+    change = change.values(rows.version_values(version) | own).returning(tables.version)
     row = conn.execute(change).first()
     if row is not None:
         return rows.version_from_row(row)
     get_version_by_id(conn, id=version.id)
     raise PreconditionFailed(f"version {version.name!r} has changed since revision {if_revision}: read it again")
+
+
+def _live_us(version: Version) -> Any:
+    """When the stored version became live: it was live before (then or unknown), or is from now on."""
+    if version.state != "live":
+        return null()
+    return case((_v.state == "live", _v.live_us), else_=version.updated_us)
 
 
 def delete_version(conn: Connection, *, model: str, version: str) -> None:

@@ -98,7 +98,8 @@ def test_what_cannot_be_accepted_is_422_with_what_is_expected(embedded, body, pa
         ({"checks": [{"name": "fair", "kind": "fairness"}]}, "fairness"),
         ({"actions": [{"name": "x"}]}, "actions"),
         ({"window": "batch"}, "batch"),
-        ({"positive": "yes"}, "positive"),
+        ({"privacy": {"rows": "none"}}, "privacy"),
+        ({"on_new_version": {"reference": "first_windows"}}, "first_windows"),
     ],
 )
 def test_what_a_later_release_brings_is_501_with_its_name_and_not_ignored(embedded, body, name):

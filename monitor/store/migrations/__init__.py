@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-REVISIONS = ("v0001", "v0002", "v0003", "v0004", "v0005")  # every migration of this release, oldest first
+REVISIONS = ("v0001", "v0002", "v0003", "v0004", "v0005", "v0006")  # every migration of this release, oldest first

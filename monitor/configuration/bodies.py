@@ -1,4 +1,4 @@
-"""The bodies of ``PUT /models/{model}`` and ``PUT …/versions/{version}``: merged into what is stored, and shown."""
+"""The fields of a model and of a version, in a ``PUT`` or a model file: merged into what is stored, and shown."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from monitor.api.label_body import fitting_settings
 from monitor.columns.quarantine import MAX_NAME_CHARS
 from monitor.columns.text import category_text
+from monitor.configuration.label_settings import fitting_settings
 from monitor.model.checks import parse_checks
+from monitor.model.defaults import inherited_fields, with_own
 from monitor.model.entities import TASKS, VERSION_STATES, Model, Version
 from monitor.model.errors import InvalidInput, NotAvailableYet
 from monitor.model.names import nearest
 from monitor.model.schema import Schema
+from monitor.model.succession import succession_of
 from monitor.model.thresholds import parse_false_alarms
 from monitor.model.time import format_duration, parse_duration, rfc3339
 from monitor.model.window import WindowSpec
 
 MODEL_FIELDS = (
     "task", "description", "team", "window", "lateness", "stale_after", "timezone", "checks", "baseline",
-    "segments", "false_alarms", "min_effect", "labels", "business_value", "tags",
+    "segments", "false_alarms", "min_effect", "labels", "business_value", "tags", "positive", "decision_threshold",
+    "on_new_version",
 )  # fmt: skip
 VERSION_FIELDS = ("schema", "positive", "decision_threshold", "baseline", "state", "tags")
 # Of the model file (CONFIG.md), and not of this release.
-LATER_MODEL_FIELDS = ("segments", "extends", "privacy", "actions", "on_new_version")
-_ON_THE_VERSION = ("positive", "decision_threshold")
+LATER_MODEL_FIELDS = ("segments", "privacy", "actions")
+_OF_THE_FILE = ("extends", "versions")
+FILE_COLUMNS = "columns"  # of a version's settings: the columns as a model file names them
 DEFAULT_LATENESS_US = 300_000_000
 MAX_TEXT = 4_000
 MAX_TAGS = 64
@@ -37,13 +41,13 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 def merged_model(model: Model, *, body: Mapping[str, Any]) -> Model:
     """The model with the given fields replaced; a null gives a field its default back."""
-    _refuse_unknown(body, known=(*MODEL_FIELDS, *LATER_MODEL_FIELDS[1:], *_ON_THE_VERSION), noun="model")
+    for key in _OF_THE_FILE:
+        if key in body:
+            raise InvalidInput(f"model field {key!r} belongs to a model file: apply the file with driftline apply")
+    _refuse_unknown(body, known=(*MODEL_FIELDS, *LATER_MODEL_FIELDS[1:]), noun="model")
     for key in LATER_MODEL_FIELDS:
         if body.get(key) not in (None, [], {}):
             raise NotAvailableYet(f"model field {key!r} is not available yet: leave it out")
-    for key in _ON_THE_VERSION:
-        if body.get(key) is not None:
-            raise NotAvailableYet(f"model field {key!r} is not available yet: give it to the version")
     given = {key: _MODEL_READERS[key](body[key]) for key in ("task", "description", "team") if key in body}
     settings = _settings(model.settings, body=body, readers=_MODEL_SETTINGS)
     return replace(
@@ -58,20 +62,22 @@ def merged_model(model: Model, *, body: Mapping[str, Any]) -> Model:
     )  # fmt: skip
 
 
-def merged_version(version: Version, *, body: Mapping[str, Any]) -> tuple[Version, Schema | None]:
-    """The version with the given fields replaced, and the schema if one was given."""
+def merged_version(version: Version, *, model: Model, body: Mapping[str, Any]) -> tuple[Version, Schema | None]:
+    """The version with the given fields replaced, and the schema if one was given.
+
+    A null ``positive`` or ``decision_threshold`` is the model's again.
+    """
     _refuse_unknown(body, known=VERSION_FIELDS, noun="version")
-    schema = None if body.get("schema") is None else _schema(body["schema"])
-    threshold = body.get("decision_threshold", version.decision_threshold)
-    positive = body.get("positive", version.positive)
+    schema = None if body.get("schema") is None else read_schema(body["schema"])
+    own = {key: None if body[key] is None else _OWN[key](body[key]) for key in _OWN if key in body}
     merged = replace(
         version,
         state=_one_of(body.get("state", version.state) or "live", name="state", choices=VERSION_STATES),
-        positive=None if positive is None else _category(positive),
-        decision_threshold=_number(0.5 if threshold is None else threshold, name="decision_threshold"),
         settings=_settings(version.settings, body=body, readers=_VERSION_SETTINGS),
     )
-    return merged, schema
+    if schema is not None:  # said here, and no longer by a file
+        merged = replace(merged, settings={k: v for k, v in merged.settings.items() if k != FILE_COLUMNS})
+    return with_own(merged, model=model, own=own), schema
 
 
 def model_shape(model: Model) -> dict[str, Any]:
@@ -80,7 +86,7 @@ def model_shape(model: Model) -> dict[str, Any]:
         "name": model.name, "task": model.task, "description": model.description, "team": model.team,
         "window": model.window.length, "timezone": model.window.timezone,
         "lateness": format_duration(model.lateness_us), "stale_after": format_duration(model.stale_us),
-        **{key: model.settings.get(key) for key in _MODEL_SETTINGS},
+        **{key: model.settings.get(key) for key in _MODEL_SETTINGS}, "origin": model.origin,
         "created_at": rfc3339(model.created_us), "updated_at": rfc3339(model.updated_us), "revision": model.revision,
     }  # fmt: skip
 
@@ -89,8 +95,8 @@ def version_shape(version: Version, *, model: Model, schema: Schema | None) -> d
     """The version as ``GET`` shows it, without its status."""
     return {
         "model": model.name, "version": version.name, "state": version.state, "positive": version.positive,
-        "decision_threshold": version.decision_threshold,
-        **{key: version.settings.get(key) for key in _VERSION_SETTINGS},
+        "decision_threshold": version.decision_threshold, "inherited": list(inherited_fields(version)),
+        **{key: version.settings.get(key) for key in (*_VERSION_SETTINGS, FILE_COLUMNS)}, "origin": version.origin,
         "schema": None if schema is None else schema.to_json(),
         "created_at": rfc3339(version.created_us), "updated_at": rfc3339(version.updated_us),
         "revision": version.revision,
@@ -184,6 +190,11 @@ def _baseline(value: Any) -> Any:
     return value
 
 
+def _on_new_version(value: Any) -> Any:
+    succession_of(value)
+    return value
+
+
 def _tags(value: Any) -> Any:
     pairs = value.items() if isinstance(value, dict) else [("", None)]
     if len(pairs) > MAX_TAGS or not all(isinstance(v, str) and len(k) + len(v) <= MAX_TEXT for k, v in pairs):
@@ -196,7 +207,8 @@ def _as_given(value: Any) -> Any:
     return value
 
 
-def _schema(value: Any) -> Schema:
+def read_schema(value: Any) -> Schema:
+    """The schema of a body: ``{"columns": […]}``, or the bare list; what is not available yet is refused."""
     if isinstance(value, list):  # a bare list of columns says the same
         value = {"columns": value}
     schema = Schema.from_json(value)
@@ -220,6 +232,8 @@ _MODEL_READERS: dict[str, Callable[[Any], Any]] = {
 }
 _MODEL_SETTINGS: dict[str, Callable[[Any], Any]] = {
     "checks": _checks, "baseline": _baseline, "false_alarms": _false_alarms, "min_effect": _effect, "tags": _tags,
-    "labels": _as_given, "business_value": _as_given,
+    "labels": _as_given, "business_value": _as_given, "positive": _category,
+    "decision_threshold": partial(_number, name="decision_threshold"), "on_new_version": _on_new_version,
 }  # fmt: skip
+_OWN: dict[str, Callable[[Any], Any]] = {key: _MODEL_SETTINGS[key] for key in ("positive", "decision_threshold")}
 _VERSION_SETTINGS: dict[str, Callable[[Any], Any]] = {"baseline": _baseline, "tags": _tags}

@@ -1,0 +1,1 @@
+"""Configuration and new versions brought into force: read, decide (in ``configuration``), write."""

@@ -1,0 +1,121 @@
+"""One set of files applied: everything it says of models and versions in one transaction, or nothing.
+
+References are not part of it: they are files of any size. The answer says which ones are outstanding, and applying
+again says it again until they are set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from monitor.configuration.difference import Change
+from monitor.configuration.plan import ModelWrite, Plan, Rules, plan
+from monitor.configuration.problems import InvalidConfiguration, Problem
+from monitor.configuration.reference_plan import Outstanding
+from monitor.configuration.resolved import Configuration
+from monitor.configuration.stored import StoredModel, StoredVersion
+from monitor.store import models, schemas, versions
+from monitor.store.declaration import (
+    lock_applying,
+    models_named,
+    ready_references,
+    schemas_by_id,
+    versions_of,
+    windowed_models,
+)
+from monitor.store.engine import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What changed (in a dry run: would change), and the references that are to be set now."""
+
+    changes: tuple[Change, ...]
+    references: tuple[Outstanding, ...]
+    applied: bool
+
+
+def apply(
+    store: Store, *, configuration: Configuration, rules: Rules, dry_run: bool, now_us: int
+) -> Applied:  # fmt: skip
+    """Brings the store to what the configuration says; ``InvalidConfiguration`` where that cannot be.
+
+    Without a change nothing is written, and no lock is taken. Two at once: one after the other, the second decides
+    on what the first left.
+    """
+    with store.read() as conn:
+        made = _planned(conn, configuration=configuration, rules=rules, now_us=now_us, lock=False)
+    if not dry_run and made.changes:
+        with store.write() as conn:
+            lock_applying(conn)
+            made = _planned(conn, configuration=configuration, rules=rules, now_us=now_us, lock=True)
+            _write(conn, made)
+    return Applied(changes=tuple(made.changes), references=tuple(made.references), applied=not dry_run)
+
+
+def _planned(conn: Connection, *, configuration: Configuration, rules: Rules, now_us: int, lock: bool) -> Plan:
+    stored = read_stored(
+        conn, names=[model.model.name for model in configuration.models], origin=configuration.name, lock=lock
+    )
+    made = plan(configuration, stored=stored, rules=rules, now_us=now_us)
+    made.problems += _rewindowed(conn, made.writes)
+    if made.problems:
+        raise InvalidConfiguration(made.problems)
+    return made
+
+
+def read_stored(
+    conn: Connection, *, names: list[str], origin: str | None, lock: bool = False
+) -> dict[str, StoredModel]:  # fmt: skip
+    """The models of those names, and those that the set ``origin`` made, with all their versions."""
+    found = models_named(conn, names=names, origin=origin, lock=lock)
+    rows = versions_of(conn, model_ids=[model.id for model in found], lock=lock)
+    known = schemas_by_id(conn, ids=(version.schema_id for version in rows if version.schema_id is not None))
+    references = ready_references(conn, version_ids=[version.id for version in rows])
+    by_model: dict[int, dict[str, StoredVersion]] = {model.id: {} for model in found}
+    for version in rows:
+        by_model[version.model_id][version.name] = StoredVersion(
+            version=version, schema=None if version.schema_id is None else known.get(version.schema_id),
+            references=tuple(references.get(version.id, ())),
+        )  # fmt: skip
+    return {model.name: StoredModel(model=model, versions=by_model[model.id]) for model in found}
+
+
+def _rewindowed(conn: Connection, writes: Iterable[ModelWrite]) -> list[Problem]:
+    """Windows of two lengths in one model could not be compared."""
+    changed = {write.after.model.id: write for write in writes if write.rewindowed}
+    problems = []
+    for id in sorted(windowed_models(conn, model_ids=sorted(changed))):
+        write = changed[id]
+        before = write.before.model.window if write.before is not None else write.after.model.window
+        message = (
+            f"the model has windows of {before.length} in {before.timezone}: window and timezone cannot change any "
+            "more; log to a model of another name"
+        )
+        problems.append(Problem(place=write.after.place.at("window"), message=message, code="windows"))
+    return problems
+
+
+def _write(conn: Connection, made: Plan) -> None:
+    for write in made.writes:
+        model = write.after.model
+        if write.before is None:
+            model = models.insert_model(conn, model)
+        elif write.changed:
+            model = models.update_model(conn, model, if_revision=model.revision)
+        for version in write.versions:
+            after = replace(version.after, model_id=model.id)
+            if version.before is None:
+                after = versions.insert_version(conn, after)
+            else:
+                after = versions.update_version(conn, after, if_revision=version.before.revision)
+            if version.schema is not None:
+                schemas.save_schema(conn, version_id=after.id, schema=version.schema)
+    for name, version_name in made.removed:
+        if version_name is None:
+            models.delete_model(conn, name=name)
+        else:
+            versions.delete_version(conn, model=name, version=version_name)
