@@ -1,8 +1,8 @@
-"""400 models from one folder: applied, applied again, one threshold edited; against the same by hand, request by request.
+"""400 models from one folder: applied, applied again, one threshold edited; against the same by hand.
 
-``python -m benchmarks.apply`` writes a folder of 400 model files, each with a version, columns and a small reference, and
-applies it by the command line to a real server. The baseline puts the same 400 models, one request each, and another
-server gets models, versions and references, one request after the other.
+``python -m benchmarks.apply`` writes a folder of 400 model files, each with a version, columns and a small reference,
+and applies it by the command line to a real server. By hand another server gets the same models, versions and
+references, one request after the other.
 """
 
 from __future__ import annotations

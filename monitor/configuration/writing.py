@@ -78,12 +78,17 @@ def yaml_text(content: Mapping[str, Any]) -> str:
 
     for tag, pattern, first in scalar_patterns():  # as we read it, beside YAML 1.1's own, which others may read it by
         Dumper.add_implicit_resolver(tag, pattern, first)
-    Dumper.add_representer(
-        _Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style='"')
-    )
+    Dumper.add_representer(_Quoted, _represent_text)
+    Dumper.add_representer(str, _represent_text)
     return str(yaml.dump(
         _with_quoted_versions(content), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=110,
     ))  # fmt: skip
+
+
+def _represent_text(dumper: Any, text: str) -> Any:
+    """A scalar; in double quotes where it must be, or holds what the other styles fold (U+0085 and the like)."""
+    quoted = isinstance(text, _Quoted) or not text.isprintable()
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style='"' if quoted else None)
 
 
 def _with_quoted_versions(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,7 +85,9 @@ def test_versions_know_their_columns_and_where_their_reference_comes_from():
           churn:
             task: regression
             versions:
-              "1": {reference: {file: ref/a.csv}, columns: {y: {role: label}, at: {role: timestamp}, zip: {type: categorical}}}
+              "1":
+                reference: {file: ref/a.csv}
+                columns: {y: {role: label}, at: {role: timestamp}, zip: {type: categorical}}
               "2": {reference: {from_version: "1"}}
               "3": {reference: {windows: {from: 1970-01-01, to: 1970-01-02}}, state: shadow}
               "4": {reference: {digest: "sha256:%s", source: x}}
@@ -120,8 +122,9 @@ def test_everything_that_is_wrong_in_all_files_is_told_at_once():
         """
         driftline: 1
         models:
-          other: {task: regresion, window: batch, segments: [{by: x}], labels: {dealy: 3d}, checks: [{name: q, kind: rule}]}
-          third: {extends: [bas], versions: {"1": {state: lvie, columns: {zip: {tpe: text}}, reference: {file: a, windows: {}}}}}
+          other:
+            {task: regresion, window: batch, segments: [{by: x}], labels: {dealy: 3d}, checks: [{name: q, kind: rule}]}
+          third: {extends: [bas], versions: {"1": {state: lvie, columns: {zip: {tpe: text}}}}}
         """,
     ) == [
         "0.yaml: templates.base.tem: unknown key (did you mean 'team'?)",
@@ -146,7 +149,9 @@ def test_versions_are_looked_at_once_their_model_is_right():
         models:
           churn:
             versions:
-              "1": {state: lvie, columns: {a: {role: label}, b: {role: label}, c: {store: hash}}, reference: {file: a, windows: {}}}
+              "1":
+                {state: lvie, columns: {a: {role: label}, b: {role: label}, c: {store: hash}},
+                 reference: {file: a, windows: {}}}
               "2": {reference: {from_version: "2"}}
               "3": {reference: {windows: {from: 2026-02-01, to: 2026-01-01}}}
               "4": {reference: {}}
