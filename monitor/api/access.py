@@ -88,6 +88,7 @@ ROLES: dict[str, Role] = {
 SHARED: frozenset[str] = frozenset({
     "GET /", "GET /docs", f"GET {API}/openapi.json", f"GET {API}/schema/config.json",
     f"GET {API}/models", f"GET {API}/alerts", f"GET {API}/alerts/{{alert}}", f"GET {API}/jobs/{{job}}",
+    f"POST {API}/apply",  # each model of its body is decided on
 })  # fmt: skip
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from monitor.api.access import API
+from monitor.api.access import API, decide
 from monitor.api.body import JsonObject
 from monitor.api.render import answer, encode_json
 from monitor.api.routing import Operation, json_body
-from monitor.api.services import Parts
+from monitor.api.services import Calling, Parts
 from monitor.configuration.plan import Rules
 from monitor.configuration.reading import Document
 from monitor.configuration.resolve import resolve
@@ -29,11 +29,14 @@ _MAX_PATH = 1_000
 _AT_ONCE = 20
 
 
-def post_apply(body: JsonObject, services: Parts) -> Response:
+def post_apply(body: JsonObject, services: Parts, caller: Calling) -> Response:
     """Brings models and versions to what the documents say, in one transaction, or changes nothing."""
     configuration = configuration_of(body)
+    for wanted in configuration.models:
+        decide("write", caller=caller, model=wanted.model.name)
     rules = Rules(
-        prune=_flag(body, "prune"), adopt=_flag(body, "adopt"), max_columns=services.settings.max_columns
+        prune=_flag(body, "prune"), adopt=_flag(body, "adopt"), max_columns=services.settings.max_columns,
+        within=caller.sees,
     )  # fmt: skip
     done = apply(
         services.store, configuration=configuration, rules=rules, dry_run=_flag(body, "dry_run"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from monitor.configuration.difference import Change, FieldChange, model_changes
@@ -18,11 +18,15 @@ from monitor.model.names import nearest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """How to apply: ``prune`` removes what the set made and no longer names, ``adopt`` takes over what others made."""
+    """How to apply: ``prune`` removes what the set made and no longer names, ``adopt`` takes over what others made.
+
+    ``within`` says of a model's name whether it may be removed at all: a token may be limited to some.
+    """
 
     prune: bool = False
     adopt: bool = False
     max_columns: int = 2_000
+    within: Callable[[str], bool] = lambda name: True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,7 @@ def plan(configuration: Configuration, *, stored: Mapping[str, StoredModel], rul
         message = "pruning needs the set's name: write name: … at the top of a file, or say --set"
         made.problems.append(Problem(place=Place(file="the set", path="name"), message=message))
     elif rules.prune:
-        _prune(made, configuration=configuration, stored=stored)
+        _prune(made, configuration=configuration, stored=stored, within=rules.within)
     made.references.sort(key=lambda wanted: wanted.last)
     return made
 
@@ -163,10 +167,15 @@ def _followers(wanted: ResolvedModel, *, before: StoredModel | None, now_us: int
             yield VersionWrite(before=stored.version, after=replace(after, updated_us=now_us), schema=None)
 
 
-def _prune(made: Plan, *, configuration: Configuration, stored: Mapping[str, StoredModel]) -> None:
+def _prune(
+    made: Plan, *, configuration: Configuration, stored: Mapping[str, StoredModel], within: Callable[[str], bool]
+) -> None:
     wanted = {model.model.name: {version.name for version in model.versions} for model in configuration.models}
     for name, before in sorted(stored.items()):
         if name not in wanted and before.model.origin == configuration.name:
+            if not within(name):
+                message = "the set no longer names it, and the token is limited to other models: prune with another one"
+                made.problems.append(Problem(place=Place(file="the set", path=f"models.{name}"), message=message))
             made.removed.append((name, None))
             made.changes.append(Change(model=name, action="delete"))
         for version in sorted(before.versions) if name in wanted else ():

@@ -26,7 +26,7 @@ FOR_READ = [
     f"GET {V}/report", f"GET {V}/suggest-checks",
 ]  # fmt: skip
 FOR_WRITE = [
-    f"PUT {M}", f"POST {M}/relayout", f"POST {M}/labels/quarantine/replay", f"POST {M}/silences",
+    "POST /api/v1/apply", f"PUT {M}", f"POST {M}/relayout", f"POST {M}/labels/quarantine/replay", f"POST {M}/silences",
     f"POST {M}/checks/simulate", f"PUT {V}", f"PUT {V}/reference", f"POST {V}/reference",
     f"POST {V}/reference/{{number}}/activate", f"POST {V}/evaluate", f"POST {V}/quarantine/replay",
     f"PUT {V}/windows/{{start}}/mark", f"POST {V}/explain", "POST /api/v1/alerts/{alert}/acknowledge",
@@ -51,6 +51,7 @@ EVERY = [*FOR_ALL, *FOR_METRICS, *FOR_INGEST, *FOR_READ, *FOR_WRITE, *FOR_ADMIN]
 LIMITED = [
     *FOR_ALL, "GET /", "GET /docs", "GET /api/v1/openapi.json", "GET /api/v1/schema/config.json",
     "GET /api/v1/models", "GET /api/v1/alerts", "GET /api/v1/alerts/{alert}", "GET /api/v1/jobs/{job}",
+    "POST /api/v1/apply",
 ]  # fmt: skip
 
 

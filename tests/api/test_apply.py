@@ -119,3 +119,19 @@ def test_a_reference_is_taken_from_another_version_on_request(client):
     assert client.post(path, params={"from_version": "9"}).status_code == 404
     both = client.post(path, params={"from_version": "1", "from": "2026-01-01", "to": "2026-01-02"})
     assert (both.status_code, client.post(path).status_code) == (422, 422)
+
+
+def test_a_token_that_is_limited_to_models_applies_and_prunes_only_those(client):
+    root = client.post("/api/v1/tokens", json={"role": "admin", "name": "root"}).json()["token"]
+    admin = {"Authorization": f"Bearer {root}"}
+    sent = {"role": "write", "name": "churn", "models": ["churn*"]}
+    limited = {"Authorization": f"Bearer {client.post('/api/v1/tokens', json=sent, headers=admin).json()['token']}"}
+    both = {"churn-eu": {}, "fraud": {}}
+    refused = client.post(APPLY, json=body(both, set="s", dry_run=True), headers=limited)
+    assert (refused.status_code, "limited to other models than 'fraud'" in refused.text) == (403, True)
+    assert client.post(APPLY, json=body(both, set="s"), headers=admin).status_code == 200
+    own = body({"churn-eu": {"team": "x"}}, set="s")
+    assert client.post(APPLY, json=own, headers=limited).status_code == 200
+    pruned = client.post(APPLY, json=own | {"prune": True}, headers=limited)
+    assert (pruned.status_code, "models.fraud" in pruned.text) == (422, True)
+    assert client.get("/api/v1/models/fraud", headers=admin).status_code == 200
