@@ -70,6 +70,7 @@ class Panel:
     cells: tuple[Cell, ...] = ()
     worst_first: tuple[str, ...] = ()  # titles of cells to sort by, largest first
     stacked: bool = False
+    points: int | None = None  # at most so many a series: for queries that touch a whole fleet
     value_and_name: bool = False
     link: str | None = None
     link_title: str = ""

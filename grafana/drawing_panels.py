@@ -40,6 +40,8 @@ def panel_of(panel: Panel, *, id: int, place: sdk.GridPos) -> sdk.Panel:
     for matcher, properties in overrides_of(panel):
         made.with_override(matcher, properties)
     found: sdk.Panel = made.build()
+    if panel.points is not None:
+        found.max_data_points = panel.points
     if panel.link is not None and found.field_config is not None:
         links: list[Any] = [{"title": panel.link_title, "url": panel.link}]  # the SDK's type is of dashboards' links
         found.field_config.defaults.links = links

@@ -29,6 +29,14 @@ def how_many(value: int) -> str:
     return f"count({in_team(f'{STATES} == {value}')}) or vector(0)"
 
 
+def counted_by_state() -> str:
+    """How many versions are in each state that there is, in one query: the states of a thousand versions are dear."""
+    counted = f'count_values("state", {in_team(STATES)})'
+    for value, text, _ in STATE.words:
+        counted = f'label_replace({counted}, "state", "{text}", "state", "{value}")'
+    return counted
+
+
 def furthest(expr: str, ranked: str, *, best: str = "topk") -> str:
     """The series of the ``SHOWN`` versions that are first at the end of the range."""
     return f"{in_team(expr)} and on ({VERSION}) {best}({SHOWN}, {in_team(ranked)})"
@@ -113,7 +121,7 @@ FLEET = Board(
             Panel(
                 kind="timeseries", title="Versions by state", width=8, unit="short", decimals=0, stacked=True,
                 description="All versions, each counted at its worst.", no_data="No version is exported.",
-                queries=COUNTS, styles=COLORED,
+                queries=(Query(expr=counted_by_state(), legend="{{state}}"),), styles=COLORED, points=100,
             ),
         )),
         Section(title="Volume, freshness, coverage", height=9, panels=(

@@ -186,6 +186,7 @@ def is_bounded(panel: Panel, expression: str) -> bool:
         or not re.search(r"\bby \(", expression.split(" or ", maxsplit=1)[0])
         or (by is not None and set(by[1].split(", ")) <= few)
         or expression.startswith(("count(", "max(", "min(", "histogram_quantile(", "time()"))
+        or "count_values(" in expression  # one series a state
     )
 
 
