@@ -30,11 +30,12 @@ def how_many(value: int) -> str:
 
 
 def counted_by_state() -> str:
-    """How many versions are in each state that there is, in one query: the states of a thousand versions are dear."""
+    """How many versions are in each state, 0 too, in one query: the states of a thousand versions are dear."""
     counted = f'count_values("state", {in_team(STATES)})'
     for value, text, _ in STATE.words:
         counted = f'label_replace({counted}, "state", "{text}", "state", "{value}")'
-    return counted
+    none = [f'label_replace(vector(0), "state", "{text}", "", "")' for _, text, _ in STATE.words]
+    return " or ".join([counted, *none])
 
 
 def furthest(expr: str, ranked: str, *, best: str = "topk") -> str:
