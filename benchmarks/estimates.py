@@ -1,10 +1,15 @@
 """Estimated performance against what labels show: coverage, covariate shift, concept drift; for docs/estimates.md.
 
-Fixed seeds; a minute or two for each table. ``python -m benchmarks estimates``.
+    .venv/bin/python -m benchmarks estimates
+
+Seeds are fixed; every window has a reference of its own. A table takes seconds to three minutes, all of them about
+MINUTES minutes of a core. ``python -m benchmarks.estimates binary regression`` makes only those of ``TABLES``. Of 1,000
+windows with bounds that hold 95 % in truth, 93.6 to 96.4 % are held nineteen times of twenty.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 
 import numpy as np
@@ -132,11 +137,11 @@ def regression_window(model, matrix, prediction, label):
     return {e.metric: e for e in estimate("regression", loss_sums=sums, loss_model=model)}, realised
 
 
-def loss_models(references):
-    """Loss models, each of a reference of its own: fitting is slow, so windows share them."""
-    rng = np.random.default_rng(6)
-    drawn = [numbers(rng, REFERENCE_ROWS) for _ in range(references)]
-    return [fit_losses(matrix, prediction=told, label=label, rng=rng) for matrix, told, label in drawn]
+def one_regression(rng, n):
+    """A window with a reference of its own."""
+    matrix, told, label = numbers(rng, REFERENCE_ROWS)
+    model = fit_losses(matrix, prediction=told, label=label, rng=rng)
+    return regression_window(model, *numbers(rng, n))
 
 
 def coverage(name, one, *, windows):
@@ -146,7 +151,9 @@ def coverage(name, one, *, windows):
     for n in SIZES:
         rng = np.random.default_rng(n)
         hits: dict[str, list[bool]] = {}
-        for _ in range(windows):
+        for done in range(windows):
+            if done % 200 == 0:
+                print(f"  {name}, {n} rows: {done} of {windows}", file=sys.stderr, flush=True)
             found, realised = one(rng, n)
             for metric, value in realised.items():
                 e = found[metric]
@@ -324,23 +331,41 @@ def _seconds(work):
     return time.process_time() - began, done
 
 
-def main():
-    """Prints every table."""
-    coverage("Binary, scores calibrated", lambda r, n: one_binary(r, n, threshold=0.5), windows=500)
+def binaries():
+    """Prints the coverage of a binary classifier's bounds."""
+    coverage("Binary, scores calibrated", lambda r, n: one_binary(r, n, threshold=0.5), windows=2_000)
     coverage(
-        "Binary, scores exaggerate a little", lambda r, n: one_binary(r, n, threshold=0.5, honesty=0.9), windows=200
+        "Binary, scores exaggerate a little", lambda r, n: one_binary(r, n, threshold=0.5, honesty=0.9), windows=1_000
     )
-    coverage("Binary, scores exaggerate", lambda r, n: one_binary(r, n, threshold=0.4, b=4.0, honesty=0.5), windows=400)
-    coverage("Four classes, macro averages, scores calibrated", one_multiclass, windows=200)
-    coverage("Four classes, scores exaggerate", lambda r, n: one_multiclass(r, n, honesty=0.6), windows=100)
-    models = loss_models(20)
-    coverage("Regression", lambda r, n: regression_window(models[r.integers(20)], *numbers(r, n)), windows=500)
-    shift()
-    flights()
-    drift()
-    without_normalising()
-    speed()
+    coverage(
+        "Binary, scores exaggerate", lambda r, n: one_binary(r, n, threshold=0.4, b=4.0, honesty=0.5), windows=1_000
+    )
+
+
+def multiclass():
+    """Prints the coverage of the bounds of macro averages, accuracy and losses of four classes."""
+    coverage("Four classes, scores calibrated", one_multiclass, windows=1_000)
+    coverage("Four classes, scores exaggerate", lambda r, n: one_multiclass(r, n, honesty=0.6), windows=1_000)
+
+
+def regression():
+    """Prints the coverage of a regression's bounds."""
+    coverage("Regression", one_regression, windows=1_000)
+
+
+TABLES = {
+    "binary": binaries, "multiclass": multiclass, "regression": regression, "shift": shift, "flights": flights,
+    "drift": drift, "without_normalising": without_normalising, "speed": speed,
+}  # fmt: skip
+
+
+def main(names):
+    """Prints the tables named, or all of them."""
+    for name in names or TABLES:
+        began = time.perf_counter()
+        TABLES[name]()
+        print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -67,6 +67,23 @@ class Calibration:
         slope += np.bincount(self.right, weights * self.share, blocks)
         return float(np.sum(slope * slope * self.block_variance))
 
+    def levelled(self, weights: Floats, *, rows: Floats) -> float:
+        """What Σ rows · weights · probability (float64[B] each) is short of because the fit is level within a block.
+
+        Labels still go with scores inside a block, and pooling always takes that away in one direction: for a weight
+        that rises with the score the sum over the reference's own rows is never below that of its labels (Robertson,
+        Wright and Dykstra 1988, Order Restricted Statistical Inference, theorem 1.3.2). A block's difference on the
+        reference is added for each of its rows, so the reference's own losses come out as its labels say. 0 for raw.
+        """
+        if not self.isotonic:
+            return 0.0
+        blocks, known = len(self.block_variance), self.labelled.sum(axis=0).astype(np.float64)
+        missed = np.bincount(self.left, (self.labelled[1] - known * self.probability) * weights, blocks)
+        mass = np.bincount(self.left, rows * (1.0 - self.share), blocks) + np.bincount(
+            self.right, rows * self.share, blocks
+        )
+        return float(missed @ (mass / np.bincount(self.left, known, blocks)))
+
 
 def calibrate(fit: Integers, *, held_out: Integers, centers: Floats) -> Calibration:
     """The calibration that the reference's labels call for: the raw scores, where they agree with them.

@@ -43,10 +43,9 @@ def _of_all_rows(
     reason = refusal(by_prediction, calibration=calibration)
     if reason is not None:
         return dict.fromkeys(names if worth is None else (*names, "business_value"), reason)
-    probability, centers = calibration.probability, calibration.centers
-    confusion = expected_confusion(by_prediction, probability=probability)
+    confusion = expected_confusion(by_prediction, probability=calibration.probability)
     rows = by_prediction.sum(axis=0).astype(np.float64)
     losses = {"log_loss": log_loss, "brier": brier}
     found: dict[str, Expected | str] = {"accuracy": accuracy(confusion)}
-    found |= {name: loss(rows, probability=probability, centers=centers) for name, loss in losses.items()}
+    found |= {name: loss(rows, calibration=calibration) for name, loss in losses.items()}
     return found if worth is None else found | {"business_value": business_value(confusion, worth=worth)}

@@ -14,6 +14,7 @@ from monitor.performance.calibrator import Calibration
 from monitor.performance.cbpe_class import CLASS_METRICS, estimate_class, expected_class
 from monitor.performance.confusion_spread import ClassCounts, macro_variance
 from monitor.performance.estimated import ASSUMPTION, LEAST_ROWS, Estimated, Expected, between, not_estimated
+from monitor.performance.exclusive import exclusive, predicted_share
 from monitor.performance.expected_confusion import CONFUSION_METRICS
 from monitor.performance.expected_losses import CLASS_LOSSES
 
@@ -83,29 +84,33 @@ def _window(by_prediction: Integers, *, calibrations: Sequence[Calibration]) -> 
 def _accuracy(window: _Window) -> Estimated:
     """Σ TP_k / n: each record is predicted to be of one class and right with that class's probability."""
     told, n = window.told, float(window.told.predicted.sum())
-    variance = float(np.sum(told.right - told.right_squares)) / n**2
-    pairs = zip(window.counts, window.calibrations, strict=True)
-    variance += sum(c.variance_of(rows[1] / n) for rows, c in pairs)
+    chance, shares = float(np.sum(told.right - told.right_squares)), [predicted_share(rows) for rows in window.counts]
+    own = sum(c.variance_of(rows[1]) for rows, c in zip(window.counts, window.calibrations, strict=True))
+    own *= exclusive(window.counts, calibrations=window.calibrations, weights=shares).ratio
     value = float(told.right.sum()) / n
-    return between("accuracy", value=value, variance=variance, n=int(n), ends=(0.0, 1.0), method=window.method)
+    return between(
+        "accuracy", value=value, variance=(chance + own) / n**2, n=int(n), ends=(0.0, 1.0), method=window.method
+    )
 
 
 def _losses(window: _Window) -> list[Estimated]:
-    """Log loss and Brier score; a record's classes exclude each other, which bounds the variance from above."""
+    """Log loss and Brier score: a record's label takes the loss of one class only, and so did the reference's."""
     calibrations, n = window.calibrations, window.n
-    ends = np.cumsum([len(c.centers) for c in calibrations])[:-1]
-    weight = np.concatenate([rows.sum(axis=0) for rows in window.counts]) / n
-    p = np.concatenate([c.probability for c in calibrations])
+    rows = [counts.sum(axis=0).astype(np.float64) for counts in window.counts]
     found = []
     for name, make in CLASS_LOSSES.items():
-        loss = make(np.concatenate([c.centers for c in calibrations]))
-        value = float(weight @ (p * loss.if_yes + loss.always))
-        # Var Σ y_k v_k is at most Σ p v² − (its mean)² by Jensen, and Σ p (1 − p) v², as all v have one sign
-        by_mean = float(weight @ (p * loss.spread**2)) - float(weight @ (p * loss.spread)) ** 2
-        by_class = float(weight @ (p * (1.0 - p) * loss.spread**2))
-        own = zip(calibrations, np.split(weight * loss.spread, ends), strict=True)
-        variance = max(min(by_mean, by_class), 0.0) / n + sum(c.variance_of(part) for c, part in own)
-        found.append(between(name, value=value, variance=variance, n=n, ends=(0.0, np.inf), method=window.method))
+        losses = [make(c.centers) for c in calibrations]
+        value = own = 0.0
+        for c, loss, many in zip(calibrations, losses, rows, strict=True):
+            value += float(many @ (c.probability * loss.if_yes + loss.always)) + c.levelled(loss.if_yes, rows=many)
+            own += c.variance_of(many * loss.spread)
+        chance = exclusive(
+            window.counts, calibrations=calibrations, weights=[loss.spread for loss in losses],
+            others=[make(1.0 - c.centers).spread for c in calibrations],
+        )  # fmt: skip
+        variance = (chance.together + own * chance.ratio) / n**2
+        ends = (0.0, np.inf)
+        found.append(between(name, value=value / n, variance=variance, n=n, ends=ends, method=window.method))
     return found
 
 

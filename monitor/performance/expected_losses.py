@@ -18,29 +18,22 @@ _INNER_BINS = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)[1:-1]
 _LEAST_SCORE = float(np.finfo(np.float64).eps)  # as sklearn.metrics.log_loss clips
 
 
-def log_loss(rows: Floats, *, probability: Floats, centers: Floats) -> Expected:
-    """−Σ p ln s + (1 − p) ln(1 − s) over the records, by their number: rows float64[B] by score cell.
-
-    >>> round(log_loss(np.array([4.0]), probability=np.array([0.5]), centers=np.array([0.5])).value, 4)
-    0.6931
-    """
-    score = np.clip(centers, _LEAST_SCORE, 1.0 - _LEAST_SCORE)
-    return _mean_loss(rows, probability=probability, if_yes=-np.log(score), if_no=-np.log1p(-score))
+def log_loss(rows: Floats, *, calibration: Calibration) -> Expected:
+    """−Σ p ln s + (1 − p) ln(1 − s) over the records, by their number: rows float64[B] by score cell."""
+    score = np.clip(calibration.centers, _LEAST_SCORE, 1.0 - _LEAST_SCORE)
+    return _mean_loss(rows, calibration=calibration, if_yes=-np.log(score), if_no=-np.log1p(-score))
 
 
-def brier(rows: Floats, *, probability: Floats, centers: Floats) -> Expected:
-    """Σ p (1 − s)² + (1 − p) s² over the records, by their number. Source: Brier (1950), Mon. Weather Rev. 78(1).
-
-    >>> brier(np.array([4.0]), probability=np.array([0.5]), centers=np.array([0.5])).value
-    0.25
-    """
-    return _mean_loss(rows, probability=probability, if_yes=(1.0 - centers) ** 2, if_no=centers**2)
+def brier(rows: Floats, *, calibration: Calibration) -> Expected:
+    """Σ p (1 − s)² + (1 − p) s² over the records, by their number. Source: Brier (1950), Mon. Weather Rev. 78(1)."""
+    score = calibration.centers
+    return _mean_loss(rows, calibration=calibration, if_yes=(1.0 - score) ** 2, if_no=score**2)
 
 
-def _mean_loss(rows: Floats, *, probability: Floats, if_yes: Floats, if_no: Floats) -> Expected:
-    total = float(rows.sum())
-    value = float(np.sum(rows * (probability * if_yes + (1.0 - probability) * if_no))) / total
-    return Expected(value=value, slope=((if_yes - if_no) / total)[None, :])
+def _mean_loss(rows: Floats, *, calibration: Calibration, if_yes: Floats, if_no: Floats) -> Expected:
+    total, rise = float(rows.sum()), if_yes - if_no
+    mass = float(np.sum(rows * (calibration.probability * rise + if_no))) + calibration.levelled(rise, rows=rows)
+    return Expected(value=mass / total, slope=(rise / total)[None, :])
 
 
 def calibration_error(rows: Floats, *, calibration: Calibration) -> tuple[float, float]:
@@ -48,21 +41,31 @@ def calibration_error(rows: Floats, *, calibration: Calibration) -> tuple[float,
 
     In each bin the difference of labels P and scores S is normal about its mean by the chance in labels, and its
     absolute value folded normal (Leone, Nelson and Nottingham 1961): what chance alone will show is in the estimate.
-    What the calibration's own error adds to the square of a mean is taken off it, and added to the variance.
-    Source: Naeini, Cooper and Hauskrecht (2015), AAAI.
+    A fitted mean is off by the calibration's own error, which is part of that chance already: only the rest is folded
+    in, and where it is the larger, its excess is taken off the mean's square. The calibration's own error moves an
+    absolute value no more than it moves that of a normal number of its size. Source: Naeini, Cooper and Hauskrecht
+    (2015), AAAI.
     """
     probability, total = calibration.probability, float(rows.sum())
     bins = _INNER_BINS.searchsorted(calibration.centers)  # right-closed
     mean = np.bincount(bins, rows * (probability - calibration.centers), CALIBRATION_BINS)
-    variance = np.bincount(bins, rows * probability * (1.0 - probability), CALIBRATION_BINS)
-    own = np.array([calibration.variance_of(np.where(bins == b, rows, 0.0)) for b in range(CALIBRATION_BINS)])
-    mean, sd = np.sqrt(np.maximum(mean**2 - own * calibration.isotonic, 0.0)), np.sqrt(variance)
-    at = np.divide(mean, sd, out=np.zeros(CALIBRATION_BINS), where=sd > 0)
-    folded = np.where(
-        sd > 0, sd * np.sqrt(2.0 / np.pi) * np.exp(-(at**2) / 2.0) + mean * (1.0 - 2.0 * ndtr(-at)), np.abs(mean)
-    )
-    spread = np.maximum(mean**2 + variance - folded**2, 0.0) + own
-    return float(folded.sum()) / total, float(spread.sum()) / total**2
+    chance: Floats = np.bincount(bins, rows * probability * (1.0 - probability), CALIBRATION_BINS).astype(np.float64)
+    inside = [(bins == b).astype(np.float64) for b in range(CALIBRATION_BINS)]
+    mean += np.array([calibration.levelled(flag, rows=rows) for flag in inside])
+    own = np.array([calibration.variance_of(flag * rows) for flag in inside])
+    rest = chance - own * calibration.isotonic
+    lessened = np.sqrt(np.maximum(mean**2 + np.minimum(rest, 0.0), 0.0))
+    value, _ = _folded(lessened, variance=np.maximum(rest, 0.0))
+    spread = _folded(lessened, variance=chance)[1] + _folded(lessened, variance=own)[1]
+    return float(value.sum()) / total, float(spread.sum()) / total**2
+
+
+def _folded(mean: Floats, *, variance: Floats) -> tuple[Floats, Floats]:
+    """Mean and variance of the absolute values of normal numbers, float64[n] each."""
+    sd, size = np.sqrt(variance), np.abs(mean)
+    at = np.divide(size, sd, out=np.zeros(len(sd)), where=sd > 0)
+    folded = np.where(sd > 0, sd * np.sqrt(2.0 / np.pi) * np.exp(-(at**2) / 2.0) + size * (1.0 - 2.0 * ndtr(-at)), size)
+    return folded, np.maximum(mean**2 + variance - folded**2, 0.0)
 
 
 class ClassLoss(NamedTuple):

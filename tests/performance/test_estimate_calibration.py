@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from monitor.performance.calibrator import LEAST_LABELS, LEAST_OF_A_CLASS, calibrate, calibrate_classes, restored
 from monitor.performance.calibrator_codec import decode_calibrations, encode_calibrations
+from monitor.performance.cbpe_binary import estimate_binary
 from tests.performance.scoring import CENTERS, EDGES, by, records
+
+COUNTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=2, max_size=12)
 
 
 def _calibrated(rng, n, **kind):
@@ -84,15 +87,59 @@ def test_the_calibrations_own_error_is_that_of_a_share_when_the_whole_reference_
     assert found.variance_of(rows) == pytest.approx(expected, rel=0.03)
 
 
+@pytest.mark.parametrize("metric", ["log_loss", "brier"])
+def test_on_the_references_own_rows_the_estimated_loss_is_that_of_its_labels(metric):
+    metrics = pytest.importorskip("sklearn.metrics", reason="the extra `demo` is not installed")
+    score, label = records(np.random.default_rng(9), 3_000, honesty=0.6)
+    labelled, middle = by(label, score), CENTERS[EDGES.searchsorted(score)]
+    found = restored(labelled, centers=CENTERS, isotonic=True, gain=0.1, gain_se=0.0, misfit=9.0, reason=None)
+    counts = by(score >= 0.5, score)
+    estimated = {e.metric: e.value for e in estimate_binary(counts, calibration=found)}[metric]
+    realised = {"log_loss": metrics.log_loss, "brier": metrics.brier_score_loss}[metric](label, middle)
+    assert estimated == pytest.approx(realised, abs=1e-12)
+
+
+@given(counts=COUNTS, window=st.lists(st.integers(0, 50), min_size=12, max_size=12))
+def test_what_a_level_block_misses_never_rises_with_a_rising_weight_on_the_reference_and_adds_up(counts, window):
+    """Weights of one add nothing: a block has the labels it has."""
+    labelled = np.array(counts).T
+    size = len(counts)
+    if not labelled.any():
+        return
+    kind = {"centers": np.linspace(0.0, 1.0, size), "gain": 0.1, "gain_se": 0.0, "misfit": 9.0, "reason": None}
+    fitted = restored(labelled, isotonic=True, **kind)
+    rows = np.array(window[:size], dtype=float)
+    assert fitted.levelled(np.ones(size), rows=rows) == pytest.approx(0.0, abs=1e-9)
+    assert fitted.levelled(np.arange(size), rows=labelled.sum(axis=0).astype(float)) <= 1e-9
+    assert restored(labelled, isotonic=False, **kind).levelled(np.arange(size), rows=rows) == 0.0
+
+
+def test_estimates_from_a_fit_lean_to_neither_side():
+    """Over 150 references as large as the window: the mean of (realised − estimated) / se is 0 ± 3 / √150."""
+    rng = np.random.default_rng(10)
+    away: dict[str, list[float]] = {"log_loss": [], "brier": [], "calibration_error": []}
+    for _ in range(150):
+        calibration, _, _ = _calibrated(rng, 10_000, honesty=0.5)
+        score, label = records(rng, 10_000, honesty=0.5)
+        found = {e.metric: e for e in estimate_binary(by(score >= 0.5, score), calibration=calibration)}
+        gaps = np.bincount(np.linspace(0, 1, 11)[1:-1].searchsorted(score), label - score, 10)
+        realised = {
+            "log_loss": -np.mean(np.log(np.where(label, score, 1 - score))),
+            "brier": np.mean((score - label) ** 2),
+            "calibration_error": np.abs(gaps).sum() / len(score),
+        }
+        for name, several in away.items():
+            several.append((realised[name] - found[name].value) / found[name].se)
+    means = {name: float(np.mean(several)) for name, several in away.items()}
+    assert {name: mean for name, mean in means.items() if abs(mean) > 3 / np.sqrt(150)} == {}
+
+
 def test_shapes_that_do_not_fit_and_scores_outside_0_to_1_are_refused():
     half = np.ones((2, 3), np.int64)
     with pytest.raises(ValueError, match="expected \\(2, 2\\)"):
         calibrate(half, held_out=half, centers=np.array([0.1, 0.2]))
     with pytest.raises(ValueError, match=r"0\.\.1"):
         calibrate(half, held_out=half, centers=np.array([0.1, 0.2, 1.5]))
-
-
-COUNTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=2, max_size=12)
 
 
 @given(counts=COUNTS, isotonic=st.booleans())

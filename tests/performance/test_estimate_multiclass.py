@@ -9,7 +9,9 @@ from monitor.performance.calibrator import calibrate_classes, restored
 from monitor.performance.cbpe_class import CLASS_METRICS
 from monitor.performance.confusion_spread import ClassCounts, confused, macro_variance
 from monitor.performance.estimate import estimate
-from tests.performance.scoring import CENTERS, SURE, by
+from monitor.performance.exclusive import exclusive, predicted_share
+from monitor.performance.expected_losses import class_brier, class_log_loss
+from tests.performance.scoring import CENTERS, EDGES, SURE, by
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics", reason="the extra `demo` is not installed")
 CLASSES = ("ant", "bee", "cat")
@@ -69,6 +71,22 @@ def test_the_estimate_is_the_mean_of_what_labels_drawn_from_the_scores_show():
         assert abs(values.mean() - found[name].value) < 4 * values.std() / np.sqrt(60) + 5e-4, name
         if name in ("accuracy", "recall/bee", "roc_auc/cat"):
             assert found[name].se == pytest.approx(values.std(), rel=0.35), name
+
+
+@pytest.mark.parametrize("alpha", [(2.0, 1.0, 1.0), (0.5, 0.5, 0.5), (6.0, 2.0, 1.0)])
+@pytest.mark.parametrize(("loss", "others"), [(class_log_loss, True), (class_brier, True), (None, False)])
+def test_the_chance_in_a_sum_over_classes_is_that_of_rows_with_one_label(alpha, loss, others):
+    """Against each row's own multinomial variance: not 3 % too small nor 12 % too large; a third less than apart."""
+    scores = np.clip(np.random.default_rng(8).dirichlet(alpha, 20_000), 1e-6, 1.0)
+    counts, cells = _counts(scores, scores.argmax(axis=1)), EDGES.searchsorted(scores)
+    weights = [predicted_share(c) for c in counts] if loss is None else [loss(CENTERS).spread] * 3
+    beyond = [loss(1.0 - CENTERS).spread] * 3 if others else None
+    found = exclusive(counts, calibrations=RAW, weights=weights, others=beyond)
+    p, w = CENTERS[cells], np.stack([one[cell] for one, cell in zip(weights, cells.T, strict=True)], axis=1)
+    p = p / p.sum(axis=1, keepdims=True)
+    rows = float(np.sum((p * w**2).sum(axis=1) - (p * w).sum(axis=1) ** 2))
+    assert 0.97 < found.together / rows < 1.12
+    assert found.ratio < (0.67 if others else 1.0)
 
 
 def test_the_bounds_hold_the_realised_value_in_at_least_95_of_100_windows():

@@ -164,6 +164,22 @@ def test_the_bounds_hold_the_realised_errors_in_95_of_100_windows(model, n):
     assert {name: h for name, h in hits.items() if not 273 <= h <= 296} == {}
 
 
+def test_a_references_own_error_is_as_large_as_its_stated_part_of_the_bounds():
+    """Windows of 40,000 beside references of 2,000 labels: z² of 60 references has the mean 1 ± 3 √(2 / 60)."""
+    rng = np.random.default_rng(15)
+    squares = {"mae": [], "mse": []}
+    for _ in range(60):
+        matrix, prediction, label = _draw(rng, 2_000)
+        one = fit_losses(matrix, prediction=prediction, label=label, rng=rng)
+        matrix, prediction, label = _draw(rng, 40_000)
+        realised = {"mae": np.abs(label - prediction).mean(), "mse": np.mean((label - prediction) ** 2)}
+        found = estimate_regression(_sums(one.losses(matrix, prediction=prediction)), model=one)
+        for e in found[:2]:
+            squares[e.metric].append(((realised[e.metric] - e.value) / e.se) ** 2)
+    means = {name: float(np.mean(several)) for name, several in squares.items()}
+    assert {name: mean for name, mean in means.items() if not 0.45 < mean < 1.55} == {}
+
+
 def test_the_estimate_follows_a_covariate_shift_and_not_a_concept_drift(model):
     rng = np.random.default_rng(9)
     matrix, prediction, label = _draw(rng, 20_000, shift=1.5)
