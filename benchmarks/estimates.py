@@ -15,6 +15,7 @@ import time
 import numpy as np
 from scipy.stats import rankdata
 
+from monitor.performance.anchor import Anchor, anchored
 from monitor.performance.binning import bin_codes
 from monitor.performance.calibrator import calibrate_classes
 from monitor.performance.concept_drift import concept_gap
@@ -80,12 +81,26 @@ def numbers(rng, n, *, shift=0.0, noise=0.5):
     return matrix, prediction, prediction + rng.normal(size=n) * (noise + np.abs(matrix[:, 0]))
 
 
-def fit_binary(scores, label):
-    """Calibrations from the two halves of labelled rows."""
-    flags, half = label[:, None], len(label) // 2
-    return calibrate_classes(
-        by(flags[:half], scores[:half]), held_out=by(flags[half:], scores[half:]), centers=[CENTERS]
+def fit(scores, flags, predicted):
+    """Calibrations from the two halves of labelled rows: scores, labels and predictions [n, K]."""
+    half = len(flags) // 2
+    found = calibrate_classes(
+        by(flags[:half], scores[:half]), held_out=by(flags[half:], scores[half:]), centers=[CENTERS] * flags.shape[1]
     )
+    counts = by(predicted, scores)
+    return [
+        anchored(one, anchor=Anchor(labelled=_table(label, told), by_prediction=rows))
+        for one, label, told, rows in zip(found, flags.T, predicted.T, counts, strict=True)
+    ]
+
+
+def _table(label, predicted):
+    return np.array([[np.sum((label == a) & (predicted == b)) for b in (False, True)] for a in (False, True)])
+
+
+def fit_binary(scores, label, *, threshold=0.5):
+    """The same of a binary classifier, from label[n]."""
+    return fit(scores, label[:, None], scores >= threshold)
 
 
 def estimate_of(scores, predicted, calibrations):
@@ -96,7 +111,7 @@ def estimate_of(scores, predicted, calibrations):
 
 def one_binary(rng, n, *, threshold, **kind):
     """A window with a reference of its own: estimates and realised values."""
-    calibrations = fit_binary(*binary(rng, REFERENCE_ROWS, **kind))
+    calibrations = fit_binary(*binary(rng, REFERENCE_ROWS, **kind), threshold=threshold)
     scores, label = binary(rng, n, **kind)
     predicted = scores[:, 0] >= threshold
     return estimate_of(scores, predicted, calibrations), realised_class(scores[:, 0], label, predicted)
@@ -105,11 +120,8 @@ def one_binary(rng, n, *, threshold, **kind):
 def one_multiclass(rng, n, **kind):
     """The same for four classes."""
     scores, label = classes_of(rng, REFERENCE_ROWS, **kind)
-    k, half = scores.shape[1], REFERENCE_ROWS // 2
-    flags = label[:, None] == np.arange(k)
-    calibrations = calibrate_classes(
-        by(flags[:half], scores[:half]), held_out=by(flags[half:], scores[half:]), centers=[CENTERS] * k
-    )
+    k = scores.shape[1]
+    calibrations = fit(scores, label[:, None] == np.arange(k), scores.argmax(axis=1)[:, None] == np.arange(k))
     scores, label = classes_of(rng, n, **kind)
     predicted = scores.argmax(axis=1)
     counts = by(predicted[:, None] == np.arange(k), scores)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.evaluate.performance_side import PerformanceSide
+from monitor.performance.anchor import anchored_classes
 from monitor.performance.business_value import cost_table
 from monitor.performance.estimate import estimate as estimate_task
 from monitor.performance.estimated import Estimated
@@ -26,7 +27,7 @@ def estimate(side: PerformanceSide, card: Scorecard) -> tuple[Measured, ...]:
         estimate_task(
             outline.task,
             by_prediction=card.by_prediction,
-            calibrations=side.calibrations,
+            calibrations=anchored_classes(side.calibrations, outline=outline, card=side.card),
             classes=tuple(outline.classes[k] for k in outline.scored),
             complete=len(outline.scored) == len(outline.classes),
             worth=_worth(side),

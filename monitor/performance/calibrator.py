@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -31,6 +31,9 @@ class Calibration:
 
     A cell's isotonic fit is ``(1 − share)`` times that of block ``left`` plus ``share`` times that of ``right``
     (int64[B], float64[B]); ``block_variance`` float64[J] is how sure each block is.
+
+    ``excess`` float64[2] and ``sides`` int64[2]: what records (not) predicted to be of the class have above their
+    probabilities, and the reference's labels that say so; 0 where not known (``monitor.performance.anchor``).
     """
 
     centers: Floats
@@ -45,6 +48,8 @@ class Calibration:
     right: Integers
     share: Floats
     block_variance: Floats
+    excess: Floats = field(default_factory=lambda: np.zeros(2))
+    sides: Integers = field(default_factory=lambda: np.zeros(2, np.int64))
 
     @property
     def labels(self) -> int:
@@ -66,6 +71,23 @@ class Calibration:
         slope = np.bincount(self.left, weights * (1.0 - self.share), blocks)
         slope += np.bincount(self.right, weights * self.share, blocks)
         return float(np.sum(slope * slope * self.block_variance))
+
+    def side_variance(self, slopes: Floats, *, by_prediction: Integers) -> float:
+        """The same for a slope float64[2] that is one for all records of a side (predicted so or not, int64[2, B]).
+
+        Where ``sides`` have labels, these alone tell a side's share, by the chance they have themselves: that of the
+        window's own records of the side, n of them, times n by the number of labels.
+        """
+        if not self.sides.all():
+            return self.variance_of(slopes @ by_prediction)
+        chance = by_prediction @ (self.probability * (1.0 - self.probability))
+        return float(np.sum(slopes**2 * chance * by_prediction.sum(axis=1) / self.sides))
+
+    def confusion_of(self, by_prediction: Integers) -> Floats:
+        """float64[2]: of int64[2, B] records by (not) predicted so, how many are to be expected of the class."""
+        rows = by_prediction.sum(axis=1)
+        found: Floats = np.clip(by_prediction @ self.probability + rows * self.excess, 0.0, rows)
+        return found
 
     def levelled(self, weights: Floats, *, rows: Floats) -> float:
         """What Σ rows · weights · probability (float64[B] each) is short of because the fit is level within a block.

@@ -43,7 +43,7 @@ def _of_all_rows(
     reason = refusal(by_prediction, calibration=calibration)
     if reason is not None:
         return dict.fromkeys(names if worth is None else (*names, "business_value"), reason)
-    confusion = expected_confusion(by_prediction, probability=calibration.probability)
+    confusion = expected_confusion(by_prediction, calibration=calibration)
     rows = by_prediction.sum(axis=0).astype(np.float64)
     losses = {"log_loss": log_loss, "brier": brier}
     found: dict[str, Expected | str] = {"accuracy": accuracy(confusion)}

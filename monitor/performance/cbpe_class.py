@@ -59,7 +59,7 @@ def method_of(calibration: Calibration) -> dict[str, Any]:
 
 def expected_class(by_prediction: Integers, *, calibration: Calibration) -> dict[str, Expected | str]:
     """What ranking and confusion metrics come to, or the reason why not: int64[2, B] records."""
-    confusion = expected_confusion(by_prediction, probability=calibration.probability)
+    confusion = expected_confusion(by_prediction, calibration=calibration)
     rows = by_prediction.sum(axis=0).astype(np.float64)
     found = {name: _anchored(rank, rows=rows, calibration=calibration) for name, rank in RANKING_METRICS.items()}
     return found | {name: make(confusion) for name, make in CONFUSION_METRICS.items()}
@@ -82,6 +82,8 @@ def variance_of(slope: Floats, *, by_prediction: Integers, calibration: Calibrat
     """
     probability = calibration.probability
     chance = float(np.sum(by_prediction * (probability * (1.0 - probability)) * slope**2))
+    if slope.shape == (2, 1):  # a metric of the confusion: the same at every score
+        return chance + calibration.side_variance(slope[:, 0], by_prediction=by_prediction)
     return chance + calibration.variance_of((by_prediction * slope).sum(axis=0))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.performance.calibrator import Calibration
 from monitor.performance.cbpe_class import CLASS_METRICS, estimate_class, expected_class
-from monitor.performance.confusion_spread import ClassCounts, macro_variance
+from monitor.performance.confusion_spread import ClassCounts, macro_variances
 from monitor.performance.estimated import ASSUMPTION, LEAST_ROWS, Estimated, Expected, between, not_estimated
 from monitor.performance.exclusive import exclusive, predicted_share
 from monitor.performance.expected_confusion import CONFUSION_METRICS
@@ -85,8 +85,10 @@ def _accuracy(window: _Window) -> Estimated:
     """Σ TP_k / n: each record is predicted to be of one class and right with that class's probability."""
     told, n = window.told, float(window.told.predicted.sum())
     chance, shares = float(np.sum(told.right - told.right_squares)), [predicted_share(rows) for rows in window.counts]
-    own = sum(c.variance_of(rows[1]) for rows, c in zip(window.counts, window.calibrations, strict=True))
-    own *= exclusive(window.counts, calibrations=window.calibrations, weights=shares).ratio
+    ratio = exclusive(window.counts, calibrations=window.calibrations, weights=shares).ratio
+    own = 0.0
+    for rows, c in zip(window.counts, window.calibrations, strict=True):  # anchored ones have labels of their own rows
+        own += c.side_variance(np.array([0.0, 1.0]), by_prediction=rows) * (1.0 if c.sides.all() else ratio)
     value = float(told.right.sum()) / n
     return between(
         "accuracy", value=value, variance=(chance + own) / n**2, n=int(n), ends=(0.0, 1.0), method=window.method
@@ -134,12 +136,23 @@ def _macro(window: _Window, *, metric: str) -> Estimated:
 
 
 def _confusion_variance(window: _Window, *, slopes: dict[int, Floats]) -> float:
-    """The variance of a mean of confusion metrics, whose slopes float64[2, 1] are the same for all scores."""
+    """The variance of a mean of confusion metrics, whose slopes float64[2, 1] are the same for all scores.
+
+    The labels of an anchored class's predicted records err on the reference as those of the window do, n of them, times
+    n by their number: one wrong prediction is a miss of another class there too.
+    """
     sides = np.zeros((2, len(window.each)))
     for k, slope in slopes.items():
         sides[:, k] = slope[:, 0] / len(slopes)
-    own = sum(window.calibrations[k].variance_of(sides[:, k] @ window.counts[k]) for k in slopes)
-    return macro_variance(window.told, slopes=sides) + own
+    terms = macro_variances(window.told, slopes=sides)
+    variance = float(terms.sum())
+    for k in slopes:
+        c = window.calibrations[k]
+        if c.sides.all():
+            variance += float(terms[k] * window.told.predicted[k] / c.sides[1])
+        else:
+            variance += c.side_variance(sides[:, k], by_prediction=window.counts[k])
+    return variance
 
 
 def _together(window: _Window, *, slopes: dict[int, Floats]) -> float:

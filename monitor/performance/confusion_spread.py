@@ -33,21 +33,23 @@ class ClassCounts:
     def of(cls, counts: Sequence[Integers], *, calibrations: Sequence[Calibration]) -> ClassCounts:
         """The sums of K histograms int64[2, B]."""
         pairs = [(rows, c.probability) for rows, c in zip(counts, calibrations, strict=True)]
+        expected = np.array([c.confusion_of(rows) for rows, c in zip(counts, calibrations, strict=True)])
         return cls(
             predicted=np.array([float(rows[1].sum()) for rows, _ in pairs]),
-            right=np.array([rows[1] @ p for rows, p in pairs]),
+            right=expected[:, 1],
             right_squares=np.array([rows[1] @ p**2 for rows, p in pairs]),
-            missed=np.array([rows[0] @ p for rows, p in pairs]),
+            missed=expected[:, 0],
         )
 
 
-def macro_variance(told: ClassCounts, *, slopes: Floats) -> float:
-    """The variance by chance of Σ_k f_k, where a label k adds ``slopes`` float64[2, K] (row 1: predicted so, 0: not).
+def macro_variances(told: ClassCounts, *, slopes: Floats) -> Floats:
+    """float64[K]: what the records predicted to be of each class give to the variance by chance of Σ_k f_k.
 
-    A record predicted k with probability p is of class k, adding a_k, or of another class l, adding d_l, with
-    (1 − p) q_{l|k}; its variance is p a² + (1 − p) Σ q d² − (p a + (1 − p) Σ q d)². Histograms of one class each do
-    not say which class a wrong prediction truly is, so q comes from the table with wrong predictions by row and missed
-    records by column (``confused``).
+    A label k adds ``slopes`` float64[2, K] to it (row 1: where predicted so, 0: where not). A record predicted k with
+    probability p is of class k, adding a_k, or of another class l, adding d_l, with (1 − p) q_{l|k}; its variance is
+    p a² + (1 − p) Σ q d² − (p a + (1 − p) Σ q d)². Histograms of one class each do not say which class a wrong
+    prediction truly is, so q comes from the table with wrong predictions by row and missed records by column
+    (``confused``).
     """
     d, a = slopes
     q = confused(told)
@@ -56,7 +58,8 @@ def macro_variance(told: ClassCounts, *, slopes: Floats) -> float:
     wrong = told.predicted - right
     both = right - squares  # Σ p (1 − p)
     of_square = squares * a**2 + 2.0 * both * a * mean + (wrong - both) * mean**2
-    return float(np.sum(np.maximum(right * a**2 + wrong * square - of_square, 0.0)))
+    terms: Floats = np.maximum(right * a**2 + wrong * square - of_square, 0.0)
+    return terms
 
 
 def confused(told: ClassCounts) -> Floats:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.performance.calibrator import Calibration
 from monitor.performance.estimated import LEAST_EXPECTED, Expected
 
 Floats = NDArray[np.float64]
@@ -28,18 +29,15 @@ class Confusion:
         return self.tp + self.fp + self.fn + self.tn
 
 
-def expected_confusion(by_prediction: Integers, *, probability: Floats) -> Confusion:
-    """The confusion that int64[2, B] records by (not) predicted and score cell come to at float64[B] probabilities.
+def expected_confusion(by_prediction: Integers, *, calibration: Calibration) -> Confusion:
+    """The confusion that int64[2, B] records by (not) predicted and score cell come to.
 
     Every record predicted to be of the class is a true positive with its probability, a false positive with the rest;
     likewise for the others. Source: NannyML, How it works: confidence-based performance estimation (CBPE).
-
-    >>> expected_confusion(np.array([[8, 0], [0, 10]]), probability=np.array([0.25, 0.9]))
-    Confusion(tp=9.0, fp=1.0, fn=2.0, tn=6.0)
     """
-    no, yes = by_prediction.astype(np.float64)
-    fn, tp = float(no @ probability), float(yes @ probability)
-    return Confusion(tp=tp, fp=float(yes.sum()) - tp, fn=fn, tn=float(no.sum()) - fn)
+    no, yes = by_prediction.sum(axis=1).tolist()
+    fn, tp = calibration.confusion_of(by_prediction).tolist()
+    return Confusion(tp=tp, fp=yes - tp, fn=fn, tn=no - fn)
 
 
 def accuracy(c: Confusion) -> Expected:

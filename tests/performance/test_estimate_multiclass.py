@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from monitor.performance import Outline, count
+from monitor.performance.anchor import Anchor, anchored, anchored_classes
 from monitor.performance.calibrator import calibrate_classes, restored
 from monitor.performance.cbpe_class import CLASS_METRICS
-from monitor.performance.confusion_spread import ClassCounts, confused, macro_variance
+from monitor.performance.confusion_spread import ClassCounts, confused, macro_variances
 from monitor.performance.estimate import estimate
 from monitor.performance.exclusive import exclusive, predicted_share
 from monitor.performance.expected_losses import class_brier, class_log_loss
@@ -157,7 +159,59 @@ def test_the_variance_of_accuracy_as_a_macro_sum_is_that_of_independent_records(
         missed=np.array([10.0, 10.0]),
     )  # fmt: skip
     slopes = np.array([[0.0, 0.0], [0.01, 0.01]])
-    assert macro_variance(told, slopes=slopes) == pytest.approx((40 - 33 + 40 - 34) / 100**2)
+    assert macro_variances(told, slopes=slopes).sum() == pytest.approx((40 - 33 + 40 - 34) / 100**2)
+
+
+def _exaggerating(rng, n):
+    """Scores that promise too much, predicted classes and labels."""
+    scores, _ = _records(rng, n)
+    chance = scores**0.6 / (scores**0.6).sum(axis=1, keepdims=True)
+    label = (rng.uniform(size=(n, 1)) > np.cumsum(chance, axis=1)[:, :2]).sum(axis=1)
+    return scores, label
+
+
+def _anchored(scores, label):
+    """Calibrations by the labels of these rows, anchored to their confusion."""
+    predicted, half = scores.argmax(axis=1), len(label) // 2
+    found = calibrate_classes(
+        _counts(scores[:half], label[:half]), held_out=_counts(scores[half:], label[half:]), centers=[CENTERS] * 3
+    )
+    outline = Outline(task="multiclass_classification", classes=CLASSES, edges=(EDGES,) * 3, centers=(CENTERS,) * 3)
+    card = count(outline, label=label.astype(np.int32), prediction=predicted.astype(np.int32), scores=scores)
+    return anchored_classes(found, outline=outline, card=card)
+
+
+def test_the_references_own_confusion_is_estimated_as_its_labels_say():
+    scores, label = _exaggerating(np.random.default_rng(11), 6_000)
+    calibrations = _anchored(scores, label)
+    assert {c.method for c in calibrations} == {"isotonic"}
+    found, realised = _estimates(scores, calibrations), _realised(scores, label)
+    for name in ("accuracy", "precision", "recall", "specificity", "f1", "recall/bee"):
+        assert found[name].value == pytest.approx(realised[name], abs=1e-9), name
+
+
+def test_confusion_metrics_lean_to_neither_side_where_classes_are_predicted_for_the_low_scores_of_others():
+    """Over 60 references as large as the window: the mean of (realised − estimated) / se is 0 ± 3 / √60."""
+    rng = np.random.default_rng(12)
+    away: dict[str, list[float]] = {name: [] for name in ("accuracy", "precision", "recall", "specificity", "f1")}
+    for _ in range(60):
+        calibrations = _anchored(*_exaggerating(rng, 6_000))
+        scores, label = _exaggerating(rng, 6_000)
+        found, realised = _estimates(scores, calibrations), _realised(scores, label)
+        for name, several in away.items():
+            several.append((realised[name] - found[name].value) / found[name].se)
+    assert {name: np.mean(z) for name, z in away.items() if abs(np.mean(z)) > 3 / np.sqrt(60)} == {}
+    assert {name: np.std(z) for name, z in away.items() if not 0.72 < np.std(z) < 1.28} == {}
+
+
+def test_a_side_of_few_labels_and_raw_scores_are_not_anchored():
+    few = Anchor(labelled=np.array([[500, 12], [400, 7]]), by_prediction=np.ones((2, 1_000), np.int64))
+    labelled = by(np.arange(1_000) % 3 == 0, CENTERS)
+    kind = {"centers": CENTERS, "gain": 0.1, "gain_se": 0.0, "misfit": 9.0, "reason": None}
+    fitted, raw = (restored(labelled, isotonic=isotonic, **kind) for isotonic in (True, False))
+    assert anchored(fitted, anchor=few).excess[1] == 0.0
+    assert anchored(fitted, anchor=few).excess[0] != 0.0
+    assert anchored(raw, anchor=few).excess.tolist() == [0.0, 0.0]
 
 
 def test_without_scores_or_calibrations_every_metric_says_why():
