@@ -106,10 +106,7 @@ def _losses(window: _Window) -> list[Estimated]:
         for c, loss, many in zip(calibrations, losses, rows, strict=True):
             value += float(many @ (c.probability * loss.if_yes + loss.always)) + c.levelled(loss.if_yes, rows=many)
             own += c.variance_of(many * loss.spread)
-        chance = exclusive(
-            window.counts, calibrations=calibrations, weights=[loss.spread for loss in losses],
-            others=[make(1.0 - c.centers).spread for c in calibrations],
-        )  # fmt: skip
+        chance = exclusive(window.counts, calibrations=calibrations, weights=[loss.spread for loss in losses])
         variance = (chance.together + own * chance.ratio) / n**2
         ends = (0.0, np.inf)
         found.append(between(name, value=value / n, variance=variance, n=n, ends=ends, method=window.method))
@@ -156,17 +153,11 @@ def _confusion_variance(window: _Window, *, slopes: dict[int, Floats]) -> float:
 
 
 def _together(window: _Window, *, slopes: dict[int, Floats]) -> float:
-    """The variance of a sum over classes, from above, over what it would be if labels of classes were independent.
-
-    A record has one label: Var Σ_k y_k g_k = Σ p g² − (Σ p g)², at most Σ p g² − (its mean)² over all (Jensen).
-    """
-    independent = square = mean = 0.0
-    for k, slope in slopes.items():
-        p, rows = window.calibrations[k].probability, window.counts[k]
-        independent += float(np.sum(rows * (p * (1.0 - p)) * slope**2))
-        square += float(np.sum(rows * p * slope**2))
-        mean += float(np.sum(rows * p * slope))
-    return (square - mean**2 / window.n) / independent if independent > 0 else 1.0
+    """The variance of a sum over classes over what it would be if labels of classes were independent."""
+    return exclusive(
+        [window.counts[k] for k in slopes], calibrations=[window.calibrations[k] for k in slopes],
+        weights=[slope[0] for slope in slopes.values()],
+    ).ratio  # fmt: skip
 
 
 def _method(counts: Sequence[Integers], *, calibrations: Sequence[Calibration]) -> dict[str, Any]:

