@@ -54,9 +54,9 @@ def anchored(calibration: Calibration, *, anchor: Anchor) -> Calibration:
 def anchored_classes(
     calibrations: Sequence[Calibration], *, outline: Outline, card: Scorecard
 ) -> tuple[Calibration, ...]:
-    """Each scored class's calibration by the scorecard of the reference."""
+    """Each scored class's calibration by the scorecard of the reference; none where it has none."""
     found = []
-    for place, (k, calibration) in enumerate(zip(outline.scored, calibrations, strict=True)):
+    for place, (k, calibration) in enumerate(zip(outline.scored, calibrations, strict=False)):
         every, right = int(card.confusion.sum()), int(card.confusion[k, k])
         actual, predicted = int(card.confusion[k].sum()), int(card.confusion[:, k].sum())
         labelled = np.array([[every - actual - predicted + right, predicted - right], [actual - right, right]])
