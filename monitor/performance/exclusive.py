@@ -41,7 +41,8 @@ def exclusive(counts: Sequence[Integers], *, calibrations: Sequence[Calibration]
     known from each class's histogram. The second needs a record's scores together: of the class predicted they are
     known by cell, and the others share what is left of 1 evenly, in the mean of their weights there by the classes'
     size, moved so that the total is the one the histograms have. Within a cell the mean's square stands for the
-    square's mean, which makes the variance larger (Jensen): 0 to 5 % over that by rows in simulations.
+    square's mean, which makes the variance larger (Jensen): for ROC AUC
+    of six Dirichlet laws it came to 1.00 to 1.04 times that by rows.
 
     >>> from monitor.performance.calibrator import restored
     >>> sure = [restored(np.full((2, 2), 10**9), centers=np.array(s), isotonic=False, gain=0.0, gain_se=0.0, misfit=0.0,
