@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from monitor.demo.calendar import (
 from monitor.demo.classifier import Classifier, roc_auc
 from monitor.demo.findings import Findings, findings_of, read, windows_by_state
 from monitor.demo.screen import Screen
-from monitor.demo.server import DemoServer, ServiceFailed
+from monitor.demo.server import DemoServer, GivenServer, Server, ServiceFailed
 from monitor.demo.serving import LABEL_DAYS, MODEL, VERSION, ServingApplication
 
 if TYPE_CHECKING:
@@ -40,25 +41,44 @@ def run(*, once: bool, screen: Screen | None = None) -> int:
     Unless ``once``, the server runs on after the report until Ctrl-C, and the code is that of the report.
     """
     shown = screen or Screen()
-    began = time.monotonic()
-    calendar = calendar_for(datetime.now(UTC))
-    reference, live = _predictions(shown, calendar=calendar)
     with tempfile.TemporaryDirectory(prefix="driftline-demo-") as directory:
         server = DemoServer(Path(directory))
-        try:
-            server.wait_until_ready()
-            shown.step(f"The server runs on {server.url}, data in {directory}")
-            findings = _through_the_service(shown, server, reference=reference, live=live, calendar=calendar)
-            shown.step(f"\nAll that took {time.monotonic() - began:.0f} s.")
-            if not once:
-                _keep_running(shown, server)
-        except KeyboardInterrupt:
-            return 130
-        except (ServiceFailed, httpx.HTTPError) as error:
-            shown.step(f"The service failed: {error}\n{server.last_words()}")
-            return 1
-        finally:
-            server.stop()
+        keep = None if once else lambda: _keep_running(shown, server)
+        return _replay(shown, server, place=f"data in {directory}", then=keep)
+
+
+def replay(server: GivenServer, *, screen: Screen | None = None) -> int:
+    """The same against a server that runs already, which keeps the model; nothing if it has the model already."""
+    shown = screen or Screen()
+    server.wait_until_ready()
+    found = httpx.get(f"{server.url}/api/v1/models/{MODEL}", headers=server.access, timeout=60)
+    if found.status_code == 200:
+        shown.step(f"{server.url} has the model {MODEL} already: nothing is posted twice. DELETE it to start again.")
+        return 0
+    if found.status_code != 404:
+        shown.step(f"The service failed: {found.url} answered {found.status_code}: {found.text[:500]}")
+        return 1
+    return _replay(shown, server, place="with its own data")
+
+
+def _replay(screen: Screen, server: Server, *, place: str, then: Callable[[], None] | None = None) -> int:
+    began = time.monotonic()
+    calendar = calendar_for(datetime.now(UTC))
+    try:
+        reference, live = _predictions(screen, calendar=calendar)
+        server.wait_until_ready()
+        screen.step(f"The server runs on {server.url}, {place}")
+        findings = _through_the_service(screen, server, reference=reference, live=live, calendar=calendar)
+        screen.step(f"\nAll that took {time.monotonic() - began:.0f} s.")
+        if then is not None:
+            then()
+    except KeyboardInterrupt:
+        return 130
+    except (ServiceFailed, httpx.HTTPError) as error:
+        screen.step(f"The service failed: {error}\n{server.last_words()}")
+        return 1
+    finally:
+        server.stop()
     return 0 if findings.judged else 1
 
 
@@ -91,12 +111,12 @@ def _predictions(screen: Screen, *, calendar: Calendar) -> tuple[pd.DataFrame, p
 
 
 def _through_the_service(
-    screen: Screen, server: DemoServer, *, reference: pd.DataFrame, live: pd.DataFrame, calendar: Calendar
+    screen: Screen, server: Server, *, reference: pd.DataFrame, live: pd.DataFrame, calendar: Calendar
 ) -> Findings:
-    application = ServingApplication(server.url)
+    application = ServingApplication(server.url, access=server.access, ingest_access=server.ingest_access)
     try:
         answer = application.set_up(reference)
-        with httpx.Client(base_url=server.url, timeout=60) as client:
+        with _reader(server) as client:
             screen.reference(answer, status=client.get(f"{PATH}/status").raise_for_status().json())
         screen.step(
             f"Posting {len(live):,} predictions of {FIRST_DAY:%B} to {calendar.last_day:%B}, day by day; "
@@ -104,7 +124,7 @@ def _through_the_service(
             f"Who arrived late is posted as labels {LABEL_DAYS} days after each day."
         )
         days = flights.by_day(live)
-        with httpx.Client(base_url=server.url, timeout=60) as client, screen.posting(len(days)) as posting:
+        with _reader(server) as client, screen.posting(len(days)) as posting:
             for number, (day, rows) in enumerate(days, start=1):
                 posting.day(day, records=application.post_day(day, rows))
                 if number > LABEL_DAYS:
@@ -113,7 +133,7 @@ def _through_the_service(
                     posting.judged(_decided(_states(client)))
     finally:
         application.close()
-    with httpx.Client(base_url=server.url, timeout=60) as client:
+    with _reader(server) as client:
         _wait_for_verdicts(screen, server, client=client, days=len(days))
         _wait_for_labels(screen, server, client=client, days=len(days) - LABEL_DAYS)
         findings = findings_of(read(client, f"{PATH}/results"), calendar=calendar)
@@ -121,7 +141,11 @@ def _through_the_service(
     return findings
 
 
-def _wait_for_verdicts(screen: Screen, server: DemoServer, *, client: httpx.Client, days: int) -> None:
+def _reader(server: Server) -> httpx.Client:
+    return httpx.Client(base_url=server.url, headers=dict(server.access), timeout=60)
+
+
+def _wait_for_verdicts(screen: Screen, server: Server, *, client: httpx.Client, days: int) -> None:
     """Returns when every day has been judged; ``ServiceFailed`` when one could not be, or in ``VERDICT_SECONDS``."""
     until = time.monotonic() + VERDICT_SECONDS
     states: Counter[str] = Counter()
@@ -138,7 +162,7 @@ def _wait_for_verdicts(screen: Screen, server: DemoServer, *, client: httpx.Clie
     raise ServiceFailed(f"{_decided(states)} of {days} days were judged within {VERDICT_SECONDS:.0f} s: {dict(states)}")
 
 
-def _wait_for_labels(screen: Screen, server: DemoServer, *, client: httpx.Client, days: int) -> None:
+def _wait_for_labels(screen: Screen, server: Server, *, client: httpx.Client, days: int) -> None:
     """Returns when so many days have labels; ``ServiceFailed`` when they have not in ``VERDICT_SECONDS``."""
     until = time.monotonic() + VERDICT_SECONDS
     labelled = 0

@@ -1,4 +1,4 @@
-"""The real server in a process of its own: ``driftline serve`` on a free loopback port, with its own data directory."""
+"""The real server: in a process of the demo's own, on a free loopback port, or one that runs already."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
 
 import httpx
 
@@ -22,8 +25,55 @@ class ServiceFailed(DriftlineError):
     """The demo's server did not do what it should; the message ends with its last words."""
 
 
+class Server(Protocol):
+    """What the demo asks of the server that it posts to."""
+
+    url: str
+    access: Mapping[str, str]  # the headers of whoever sets up and reads
+    ingest_access: Mapping[str, str]  # those of whoever posts records
+
+    def wait_until_ready(self) -> None:
+        """Returns when ``/readyz`` says yes; ``ServiceFailed`` when it takes too long."""
+
+    def check(self) -> None:
+        """``ServiceFailed`` if the server has ended."""
+
+    def stop(self) -> int:
+        """Ends what the demo started of it; the exit code."""
+
+    def last_words(self) -> str:
+        """The end of its log, where the demo can see it."""
+
+
+class GivenServer:
+    """A server that runs already, somewhere; the demo leaves it as it is. Without tokens both are None."""
+
+    def __init__(self, url: str, *, token: str | None, ingest_token: str | None) -> None:
+        self.url = url
+        self.access = _bearer(token)
+        self.ingest_access = _bearer(ingest_token) or self.access
+
+    def wait_until_ready(self) -> None:
+        """Returns when ``/readyz`` says yes; ``ServiceFailed`` when it takes too long."""
+        _wait_until_ready(self)
+
+    def check(self) -> None:
+        """Nothing: that it ended shows in the next request."""
+
+    def stop(self) -> int:
+        """0: it is not the demo's to stop."""
+        return 0
+
+    def last_words(self) -> str:
+        """Where to look: its log is with whoever started it."""
+        return f"see the log of {self.url}"
+
+
 class DemoServer:
     """``driftline serve`` on an embedded database in ``data_dir``, its output in ``server.log`` there."""
+
+    access: Mapping[str, str] = MappingProxyType({})  # it has no tokens: only this machine reaches it
+    ingest_access: Mapping[str, str] = access
 
     def __init__(self, data_dir: Path) -> None:
         self.log = data_dir / "server.log"
@@ -40,16 +90,7 @@ class DemoServer:
 
     def wait_until_ready(self) -> None:
         """Returns when ``/readyz`` says yes; ``ServiceFailed`` when the process ends or takes too long."""
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until:
-            self.check()
-            try:
-                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-        raise ServiceFailed(f"the server was not ready within {START_SECONDS:.0f} s\n{self.last_words()}")
+        _wait_until_ready(self)
 
     def check(self) -> None:
         """``ServiceFailed`` if the process has ended."""
@@ -73,6 +114,23 @@ class DemoServer:
     def last_words(self) -> str:
         """The end of the server's log."""
         return self.log.read_text(errors="replace")[-2000:]
+
+
+def _wait_until_ready(server: Server) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        server.check()
+        try:
+            if httpx.get(f"{server.url}/readyz", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise ServiceFailed(f"the server was not ready within {START_SECONDS:.0f} s\n{server.last_words()}")
+
+
+def _bearer(token: str | None) -> Mapping[str, str]:
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
 def _free_port() -> int:

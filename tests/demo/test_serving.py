@@ -68,3 +68,14 @@ def test_any_other_refusal_ends_the_demo_with_the_servers_words():
     made = application([httpx.Response(422, text="nothing fits")], [])
     with pytest.raises(ServiceFailed, match="answered 422: nothing fits"):
         made.post_day(date(2013, 3, 1), predictions(2))
+
+
+def test_the_model_is_set_up_with_one_token_and_records_are_posted_with_another():
+    seen: list[httpx.Request] = []
+    made = application([httpx.Response(200, json={"stored": 0})] * 5, seen)
+    made._access, made._ingest_access = {"Authorization": "Bearer w"}, {"Authorization": "Bearer i"}
+    made.set_up(predictions(1))
+    made.post_day(date(2013, 3, 1), predictions(1))
+    made.post_labels(date(2013, 3, 1), predictions(1).assign(late=True))
+    sent = [(request.method, request.headers["Authorization"]) for request in seen]
+    assert sent == [("PUT", "Bearer w")] * 3 + [("POST", "Bearer i")] * 2
