@@ -27,8 +27,8 @@ CHECKS = [
 @pytest.mark.alone
 @pytest.mark.timeout(3600)
 def test_the_image_is_built_and_serves_without_privileges_on_a_read_only_root():
-    if os.environ.get("DRIFTLINE_TEST_IMAGE") != "1":
-        pytest.skip("building the image takes minutes: DRIFTLINE_TEST_IMAGE=1 asks for it")
+    if os.environ.get("TEST_IMAGE") != "1":
+        pytest.skip("building the image takes minutes: TEST_IMAGE=1 asks for it")
     if shutil.which("buildah") is None or os.geteuid() != 0:
         pytest.skip("building the image without Docker needs buildah (Debian: apt-get install buildah) and root")
     done = subprocess.run(["sh", "tools/image"], cwd=ROOT, check=False, capture_output=True, text=True)
