@@ -17,6 +17,7 @@ $(VENV)/installed: pyproject.toml constraints.txt tools/setup
 
 test: $(VENV)/installed lint ## tests, doctests, ruff, mypy, import contracts
 	sh tools/debian prometheus prometheus-alertmanager
+	command -v npm >/dev/null || sh tools/debian npm
 	$(RUNNING) pytest -n $(TEST_WORKERS) --dist loadgroup -m "not alone"
 	$(RUNNING) pytest -m alone
 
