@@ -98,6 +98,7 @@ def _services(
     return Services(
         store=store, settings=settings, telemetry=telemetry, ingest=ingest, jobs=runner if jobs else None,
         contexts=contexts, open_windows=runner.open_windows, references=asyncio.Semaphore(REFERENCES_AT_ONCE),
+        small_references=asyncio.Semaphore(1),
         now_us=now_us,
         exporter=_exporter(settings, store=store, telemetry=telemetry, now_us=now_us, refresh_seconds=refresh_seconds),
         keyring=make_keyring(store, server_file=server_file, now_us=now_us),

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from monitor.alert.cells import Cells, Flags, Floats, Integers
-from monitor.alert.history import FOLDS, History
+from monitor.alert.history import History
 from monitor.alert.replay import replay
 from monitor.alert.scoring import Usual
 from monitor.alert.season import windows_to_a_week
@@ -130,7 +130,7 @@ def calibrate(
     family = tests & np.array(sharing, dtype=bool)
     x, usual = replay(history)
     log_p = np.full(x.shape, np.nan)
-    for fold in range(FOLDS):
+    for fold in np.unique(history.fold):  # none where there are no windows
         inside = history.fold == fold
         log_p[inside] = fit_tails(x[~inside], fold=history.fold[~inside]).surprise(x[inside])
     judged_p = np.where(family, log_p, np.nan).reshape(history.windows, family.size)

@@ -21,16 +21,16 @@ from monitor.evaluate.activation import Published, activate
 from monitor.evaluate.copied_reference import copy_reference
 from monitor.evaluate.profile_file import set_profile_file
 from monitor.evaluate.reference import Origin, set_reference
-from monitor.evaluate.reference_profile import DLP_MEDIA_TYPE
 from monitor.evaluate.stored_reference import set_stored_reference
 from monitor.ingest.open_table import TABLE_TYPES, open_table
 from monitor.model.entities import Version
 from monitor.model.errors import InvalidInput, NotAvailableYet, UnsupportedMedia
-from monitor.profile.dlp import read_dlp
+from monitor.profile.dlp import DLP_MEDIA_TYPE, read_dlp
 from monitor.store import references, versions
 
 MEDIA_TYPES = (*TABLE_TYPES, DLP_MEDIA_TYPE)
 MAX_SOURCE = 2_000
+SMALL_BYTES = 1024**2
 FromVersion = Annotated[str | None, Query(description="the version of the same model whose reference it takes over")]
 
 
@@ -41,7 +41,7 @@ async def put_reference(model: ModelName, version: VersionName, request: Request
     found = await run_in_threadpool(_version, services, model, version, request)
     async with received_file(request, directory=services.settings.upload_dir) as upload:
         origin = Origin(digest=upload.digest, source=source, media_type=media_type)
-        async with services.references:
+        async with services.small_references if upload.size <= SMALL_BYTES else services.references:
             published = await run_in_threadpool(
                 _set, services, version=found, upload=upload, roles=roles, origin=origin
             )  # fmt: skip

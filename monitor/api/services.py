@@ -26,7 +26,8 @@ from monitor.telemetry import Telemetry
 class Services:
     """The concrete things behind the routes; ``jobs`` is None where another process runs them.
 
-    ``references`` bounds how many are profiled at a time: each costs a core.
+    ``references`` bounds how many are profiled at a time: each costs a core. Small ones, which are all Python and so
+    only hinder each other (four at once take a quarter longer than one after the other), have one place of their own.
     """
 
     store: Store
@@ -39,6 +40,7 @@ class Services:
     exporter: Exporter
     keyring: Keyring
     references: asyncio.Semaphore
+    small_references: asyncio.Semaphore
     now_us: Callable[[], int]
 
 

@@ -12,9 +12,9 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet
 
-from monitor.evaluate.reference_profile import DLP_MEDIA_TYPE
 from monitor.ingest.open_table import TABLE_TYPES, media_type_of
 from monitor.model.errors import Malformed
+from monitor.profile.dlp import DLP_MEDIA_TYPE
 
 PARQUET, CSV, NDJSON, ARROW = TABLE_TYPES
 

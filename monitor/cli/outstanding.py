@@ -17,7 +17,7 @@ from monitor.cli.server import Server, version_path
 from monitor.configuration.problems import InvalidConfiguration, Place, Problem
 from monitor.model.errors import DriftlineError
 
-AT_ONCE = 4
+AT_ONCE = 2
 _IN_MEMORY = 4 * 1024**2  # a file that small is sent again by itself when the server is busy
 _SECONDS = 3_600.0
 
@@ -103,9 +103,8 @@ def _send(server: Server, path: str, *, file: Path, source: str) -> Response:
 
 def _open(path: Path) -> None:
     """Reads the first rows, or the whole of a profile."""
-    from monitor.evaluate.reference_profile import DLP_MEDIA_TYPE
     from monitor.ingest.open_table import open_table
-    from monitor.profile.dlp import read_dlp
+    from monitor.profile.dlp import DLP_MEDIA_TYPE, read_dlp
 
     media_type = reference_type_of(path)
     if media_type == DLP_MEDIA_TYPE:

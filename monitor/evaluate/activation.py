@@ -12,13 +12,14 @@ from monitor.alert.calibrate import Calibration
 from monitor.alert.codec import encode_calibration, encode_history
 from monitor.evaluate.context import is_timed
 from monitor.evaluate.performance_side import PerformanceSide, encode_side
-from monitor.evaluate.reference_profile import DLP_MEDIA_TYPE, ReferenceProfile, calibration_of, profile_reference
+from monitor.evaluate.reference_profile import ReferenceProfile, calibration_of, profile_reference
 from monitor.evaluate.reference_rows import stored_rows
 from monitor.model.defaults import with_own
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.errors import Conflict
 from monitor.model.schema import Schema
 from monitor.profile import codec
+from monitor.profile.dlp import DLP_MEDIA_TYPE
 from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile
 from monitor.store.calibrations import save_calibration

@@ -8,13 +8,13 @@ from monitor.evaluate.activation import Draft, Published, activate, discarding, 
 from monitor.evaluate.context import is_timed
 from monitor.evaluate.profile_file import set_profile_file
 from monitor.evaluate.reference import Known, Origin, begin, earlier_reference, read_known, worth_of_rows
-from monitor.evaluate.reference_profile import DLP_MEDIA_TYPE, layout_of, profile_reference
+from monitor.evaluate.reference_profile import layout_of, profile_reference
 from monitor.evaluate.reference_rows import ReferenceRows, stored_rows
 from monitor.evaluate.reference_warnings import reference_warnings
 from monitor.model.entities import Reference
 from monitor.model.errors import Conflict
 from monitor.model.schema import Schema
-from monitor.profile.dlp import read_dlp
+from monitor.profile.dlp import DLP_MEDIA_TYPE, read_dlp
 from monitor.profile.layout import Layout
 from monitor.store.engine import Store
 from monitor.store.layouts import get_layout

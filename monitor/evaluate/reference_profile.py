@@ -23,7 +23,6 @@ from monitor.profile.build import LayoutBuilder, extend
 from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile, ProfileAccumulator, merge, profile_batch
 
-DLP_MEDIA_TYPE = "application/vnd.driftline.profile"
 MOST_WINDOWS = 2_000  # the newest ones: more would say little and calibrate slowly
 NO_TIME_US = -1  # the timestamp of reference rows without one: before every window
 

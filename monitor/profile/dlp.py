@@ -19,7 +19,7 @@ from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile
 
 MAGIC = b"DLP1"
-MEDIA_TYPE = "application/vnd.driftline.profile"
+DLP_MEDIA_TYPE = "application/vnd.driftline.profile"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

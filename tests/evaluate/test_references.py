@@ -9,14 +9,13 @@ from monitor.evaluate.activation import activate
 from monitor.evaluate.profile_file import set_profile_file
 from monitor.evaluate.recompute import request_recompute
 from monitor.evaluate.reference import Origin, set_reference
-from monitor.evaluate.reference_profile import DLP_MEDIA_TYPE
 from monitor.evaluate.relayout import request_relayout
 from monitor.evaluate.stored_reference import set_stored_reference
 from monitor.model.errors import Conflict, InvalidInput, TooLarge
 from monitor.model.schema import Column, Schema
 from monitor.model.time import HOUR_US
 from monitor.profile import codec
-from monitor.profile.dlp import ProfileFile
+from monitor.profile.dlp import DLP_MEDIA_TYPE, ProfileFile
 from monitor.profile.layout import Layout
 from monitor.store import layouts, references, runs
 from monitor.store.models import get_version_by_id
