@@ -80,6 +80,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             )
             if hour == 2:
                 fleet.trouble()
+            seen(server, FAILING, value=drifted)
             time.sleep(2.5)  # two scrapes of that state
         fleet.wait(lambda page: page[STALE] == 1, what="the silent model stale")
         fleet.trouble()
@@ -90,6 +91,17 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             for kind in ("text/plain", "application/openmetrics-text")
         }
         yield Watched(Prometheus(url=server, start=began, end=time.time(), step=1), pages)
+
+
+def seen(server: str, series: str, *, value: float) -> None:
+    """Waits until Prometheus has scraped the series at this value: its first scrape comes when it pleases."""
+    until = time.monotonic() + 60
+    while True:
+        found = Prometheus(url=server, start=0, end=time.time(), step=1).instant(series)
+        if [samples[-1][1] for _, samples in found] == [value]:
+            return
+        assert time.monotonic() < until, (series, value, found)
+        time.sleep(0.1)
 
 
 @pytest.fixture
