@@ -28,11 +28,8 @@ class StoredCalibration:
 
 def save_calibration(conn: Connection, *, version_id: int, reference_id: int, made_us: int, payload: bytes) -> None:
     """Keeps the calibration in place of an earlier one for the same reference."""
-    put = dialect.insert(conn, tables.calibration).values(
-        version_id=version_id, reference_id=reference_id, made_us=made_us, payload=payload
-    )
-    changed = {"made_us": put.excluded.made_us, "payload": put.excluded.payload}
-    conn.execute(put.on_conflict_do_update(index_elements=["version_id", "reference_id"], set_=changed))
+    values = {"version_id": version_id, "reference_id": reference_id, "made_us": made_us, "payload": payload}
+    conn.execute(dialect.upsert(conn, tables.calibration), values)
 
 
 def get_calibration(conn: Connection, *, version_id: int, reference_id: int) -> StoredCalibration | None:

@@ -16,33 +16,50 @@ _r = tables.reference.c
 _c = tables.reference_chunk.c
 _META = [c for c in _r if c.name not in ("profile", "history")]
 
-# Asked for every window of a version that is not kept decoded: built once.
+_v = tables.version.c
+
+# Built once, for building costs as much as running: asked for every window of a version that is not kept decoded, …
 _BY_ID = select(*_META).where(_r.id == bindparam("id"))
 _PROFILE = select(_r.profile).where(_r.id == bindparam("id"))
+# … and for every reference of a folder of models.
+_LIVE = update(tables.version).where(_v.id == bindparam("of"), _v.deleted_us.is_(None))
+_TOUCH = _LIVE.values(state=_v.state)
+_LAST = select(func.coalesce(func.max(_r.number), 0)).where(_r.version_id == bindparam("version_id"))
+_BEGIN = insert(tables.reference).returning(_r.id)
+_APPEND = insert(tables.reference_chunk)
+_FINISH = update(tables.reference).where(_r.id == bindparam("of")).returning(*_META)
+_SAME = (
+    select(*_META)
+    .where(
+        _r.version_id == bindparam("version_id"), _r.digest == bindparam("digest"), _r.roles == bindparam("roles"),
+        _r.ready.is_(True),
+    )
+    .order_by(_r.number.desc())
+    .limit(1)
+)  # fmt: skip
+_READY = select(_r.id).where(_r.id == bindparam("ready"), _r.version_id == bindparam("of"), _r.ready.is_(True))
+_ACTIVATE = _LIVE.where(_READY.exists()).values(revision=_v.revision + 1)
 
 
 def begin_reference(conn: Connection, reference: Reference) -> Reference:
     """The reference as stored, with its id and the version's next number; not ready until it is finished."""
-    v = tables.version.c
     # The update locks the version's row: two references begun at once get two numbers.
-    locked = update(tables.version).where(v.id == reference.version_id, v.deleted_us.is_(None)).values(state=v.state)
-    if conn.execute(locked).rowcount != 1:
+    if conn.execute(_TOUCH, {"of": reference.version_id}).rowcount != 1:
         raise NotFound(f"version {reference.version_id} does not exist any more")
-    last = select(func.coalesce(func.max(_r.number), 0)).where(_r.version_id == reference.version_id)
-    number = int(conn.execute(last).scalar_one()) + 1
+    number = int(conn.execute(_LAST, {"version_id": reference.version_id}).scalar_one()) + 1
     values = {
         "version_id": reference.version_id, "number": number, "digest": reference.digest,
         "roles": _roles(reference.roles), "source": reference.source, "media_type": reference.media_type,
         "rows": reference.rows, "schema_id": reference.schema_id, "layout_id": reference.layout_id,
         "warnings": jsontext.dump(list(reference.warnings)), "created_us": reference.created_us, "ready": False,
     }  # fmt: skip
-    id = conn.execute(insert(tables.reference).values(values).returning(_r.id)).scalar_one()
+    id = conn.execute(_BEGIN, values).scalar_one()
     return replace(reference, id=int(id), number=number, ready=False)
 
 
 def append_chunk(conn: Connection, *, reference_id: int, seq: int, payload: bytes) -> None:
     """Keeps the next piece of the reference's file; ``seq`` counts 0, 1, 2, …"""
-    conn.execute(insert(tables.reference_chunk).values(reference_id=reference_id, seq=seq, payload=payload))
+    conn.execute(_APPEND, {"reference_id": reference_id, "seq": seq, "payload": payload})
 
 
 def chunks(conn: Connection, *, reference_id: int, seq: int) -> bytes | None:
@@ -74,8 +91,7 @@ def finish_reference(
     }  # fmt: skip
     if digest is not None:
         values["digest"] = digest
-    change = update(tables.reference).where(_r.id == reference_id).values(values).returning(*_META)
-    return _reference(_one(conn.execute(change).first(), reference_id))
+    return _reference(_one(conn.execute(_FINISH, values | {"of": reference_id}).first(), reference_id))
 
 
 def set_reference_profile(
@@ -90,10 +106,7 @@ def set_reference_profile(
 
 def find_reference(conn: Connection, *, version_id: int, digest: str, roles: dict[str, Any]) -> Reference | None:
     """The version's ready reference made from the same bytes with the same roles, if there is one."""
-    query = select(*_META).where(
-        _r.version_id == version_id, _r.digest == digest, _r.roles == _roles(roles), _r.ready.is_(True)
-    )
-    row = conn.execute(query.order_by(_r.number.desc()).limit(1)).first()
+    row = conn.execute(_SAME, {"version_id": version_id, "digest": digest, "roles": _roles(roles)}).first()
     return None if row is None else _reference(row)
 
 
@@ -120,8 +133,7 @@ def get_reference(conn: Connection, *, version_id: int, number: int | None = Non
         row = conn.execute(query.where(_r.number == number)).first() if dialect.is_id(number) else None
         missing = f"there is no reference {number}"
     else:
-        v = tables.version.c
-        active = select(v.reference_id).where(v.id == version_id).scalar_subquery()
+        active = select(_v.reference_id).where(_v.id == version_id).scalar_subquery()
         row = conn.execute(query.where(_r.id == active)).first()
         missing = "the version has no reference yet: set one with PUT …/reference"
     if row is None:
@@ -136,10 +148,8 @@ def get_reference_by_id(conn: Connection, *, id: int) -> Reference:
 
 def activate_reference(conn: Connection, *, version_id: int, reference_id: int) -> None:
     """Makes a ready reference the one that the version is held against from now on."""
-    ready = select(_r.id).where(_r.id == reference_id, _r.version_id == version_id, _r.ready.is_(True)).exists()
-    v = tables.version.c
-    change = update(tables.version).where(v.id == version_id, v.deleted_us.is_(None), ready)
-    if conn.execute(change.values(reference_id=reference_id, revision=v.revision + 1)).rowcount != 1:
+    asked = {"of": version_id, "ready": reference_id, "reference_id": reference_id}
+    if conn.execute(_ACTIVATE, asked).rowcount != 1:
         raise NotFound(f"version {version_id} has no ready reference {reference_id}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, bindparam, case, cast, func, null, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Text, bindparam, case, cast, func, null, select, update
 
 from monitor.model.entities import Model, Version
 from monitor.model.errors import Conflict, FenceLost, NotFound, PreconditionFailed
@@ -19,13 +19,31 @@ _LIVE = select(_v.id).where(_v.id.in_(bindparam("ids", expanding=True)), _v.dele
 # Asked for every slice and every window: built once, for building costs as much as running.
 _LOCK = select(tables.version).where(_v.id == bindparam("id"), _v.deleted_us.is_(None)).with_for_update()
 _BY_ID = rows.select_both().where(_v.id == bindparam("id"))
+_NAMED = rows.select_both().where(tables.model.c.name == bindparam("model"), _v.name == bindparam("version"))
+_OF_MODEL = (
+    select(tables.version)
+    .where(_v.model_id == bindparam("model_id"), _v.deleted_us.is_(None), _v.name > bindparam("after"))
+    .order_by(_v.name)
+    .limit(bindparam("most", type_=BigInteger))
+)  # fmt: skip
+# By whether the version is live from now on: it was before (then or unknown), or it becomes so now.
+_CHANGE = {
+    live: update(tables.version)
+    .where(_v.id == bindparam("of"), _v.deleted_us.is_(None))
+    .values(revision=_v.revision + 1, live_us=since)
+    .returning(tables.version)
+    for live, since in (
+        (True, case((_v.state == "live", _v.live_us), else_=bindparam("became_us", type_=BigInteger))),
+        (False, null()),
+    )
+}
 
 
 def get_version(conn: Connection, *, model: str, version: str) -> tuple[Model, Version]:
     """The named version with its model, or ``NotFound`` that says which of the two is missing."""
-    found = _both(conn, tables.model.c.name == model, _v.name == version)
-    if found is not None:
-        return found
+    row = conn.execute(_NAMED, {"model": model, "version": version}).first()
+    if row is not None:
+        return rows.both_from_row(row)
     if conn.execute(select(tables.model.c.id).where(tables.model.c.name == model)).first() is None:
         raise NotFound(f"model {model!r} does not exist: create it with PUT /api/v1/models/{model}")
     raise NotFound(
@@ -69,8 +87,8 @@ def newest_live_version(conn: Connection, *, model: str) -> tuple[Model, Version
 
 def list_versions(conn: Connection, *, model_id: int, after: str = "", limit: int = 1000) -> list[Version]:
     """A model's versions by name, from the one behind ``after`` on."""
-    query = select(tables.version).where(_v.model_id == model_id, _v.deleted_us.is_(None), _v.name > after)
-    return [rows.version_from_row(row) for row in conn.execute(query.order_by(_v.name).limit(limit))]
+    asked = {"model_id": model_id, "after": after, "most": limit}
+    return [rows.version_from_row(row) for row in conn.execute(_OF_MODEL, asked)]
 
 
 def all_versions(conn: Connection) -> list[tuple[Model, Version]]:
@@ -108,23 +126,16 @@ def update_version(conn: Connection, version: Version, *, if_revision: int | Non
     Schema, layout, active reference and folds have functions of their own and are left as they are.
     ``PreconditionFailed`` where ``if_revision`` is no longer the stored one.
     """
-    change = update(tables.version).where(_v.id == version.id, _v.deleted_us.is_(None))
+    live = version.state == "live"
+    change = _CHANGE[live]
     if if_revision is not None:
         change = change.where(_v.revision == if_revision)
-    own = {"revision": _v.revision + 1, "live_us": _live_us(version)}
-    change = change.values(rows.version_values(version) | own).returning(tables.version)
-    row = conn.execute(change).first()
+    asked: dict[str, Any] = {"of": version.id} | ({"became_us": version.updated_us} if live else {})
+    row = conn.execute(change, rows.version_values(version) | asked).first()
     if row is not None:
         return rows.version_from_row(row)
     get_version_by_id(conn, id=version.id)
     raise PreconditionFailed(f"version {version.name!r} has changed since revision {if_revision}: read it again")
-
-
-def _live_us(version: Version) -> Any:
-    """When the stored version became live: it was live before (then or unknown), or is from now on."""
-    if version.state != "live":
-        return null()
-    return case((_v.state == "live", _v.live_us), else_=version.updated_us)
 
 
 def delete_version(conn: Connection, *, model: str, version: str) -> None:
@@ -142,11 +153,6 @@ def mark_deleted(conn: Connection, condition: ColumnElement[bool]) -> None:
         .returning(_v.id)
     ).scalars()
     runs.cancel_subjects(conn, subjects=[str(id) for id in gone])
-
-
-def _both(conn: Connection, *conditions: ColumnElement[bool]) -> tuple[Model, Version] | None:
-    row = conn.execute(rows.select_both().where(*conditions)).first()
-    return None if row is None else rows.both_from_row(row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ _DUE = (
     .order_by(_w.start_us)
     .limit(bindparam("most", type_=BigInteger))
 )
+_MARK = update(tables.window).where(_w.version_id == bindparam("of"), _w.state != "sealed").values(dirty=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +119,12 @@ def dirty_versions(conn: Connection) -> list[tuple[int, int]]:
 
 def mark_dirty(conn: Connection, *, version_id: int, from_us: int | None = None, to_us: int | None = None) -> int:
     """How many windows that start in [from_us, to_us) are dirty now; sealed ones stay as they are."""
-    change = update(tables.window).where(_w.version_id == version_id, _w.state != "sealed")
+    change = _MARK
     if from_us is not None:
         change = change.where(_w.start_us >= from_us)
     if to_us is not None:
         change = change.where(_w.start_us < to_us)
-    return conn.execute(change.values(dirty=True)).rowcount
+    return conn.execute(change, {"of": version_id}).rowcount
 
 
 def due_windows(conn: Connection, *, now_us: int) -> bool:
