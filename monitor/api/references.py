@@ -46,7 +46,7 @@ async def put_reference(model: ModelName, version: VersionName, request: Request
                 _set, services, version=found, upload=upload, roles=roles, origin=origin
             )  # fmt: skip
     services.ingest.invalidate()
-    return _answer(published)
+    return await run_in_threadpool(_answer, published)
 
 
 async def post_reference(
@@ -66,7 +66,7 @@ async def post_reference(
             _from_stored, services, version=found, model=model, span=span, from_version=from_version
         )
     services.ingest.invalidate()
-    return _answer(published)
+    return await run_in_threadpool(_answer, published)
 
 
 def _from_stored(

@@ -80,13 +80,11 @@ def quantiles(layout: Layout, profile: Profile, *, column: int) -> dict[str, flo
     low, high = float(profile.minimum[column]), float(profile.maximum[column])
     bounds = np.clip(np.concatenate(([low], edges, [high])), low, high)
     cumulated = np.cumsum(counts)
-    found: dict[str, float | None] = {}
-    for q in QUANTILES:
-        cell = int(np.searchsorted(cumulated, q * total))
-        before = int(cumulated[cell] - counts[cell])
-        within = (q * total - before) / int(counts[cell])
-        found[str(q)] = float((1 - within) * bounds[cell] + within * bounds[cell + 1])
-    return found
+    wanted = np.array(QUANTILES) * total
+    cell = np.searchsorted(cumulated, wanted)
+    within = (wanted - (cumulated[cell] - counts[cell])) / counts[cell]
+    found = (1 - within) * bounds[cell] + within * bounds[cell + 1]
+    return dict(zip(map(str, QUANTILES), found.tolist(), strict=True))
 
 
 def _counts(layout: Layout, profile: Profile, d: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
