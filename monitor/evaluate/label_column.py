@@ -58,6 +58,15 @@ def with_label(schema: Schema, *, model: Model) -> Schema:
     return replace(schema, columns=(*schema.columns, kind))
 
 
+def showable(schema: Schema) -> Column | None:
+    """The label column that joined labels are put into, if there is one.
+
+    What a schema keeps as a hash, or not at all, does not come back out of another drawer.
+    """
+    column = schema.role("label")
+    return column if column is not None and column.store == "value" else None
+
+
 def as_column(values: pa.Array, column: Column) -> Coerced:
     """The labels in the type of the column, and as JSON texts those that do not fit it."""
     texts = pa.types.is_dictionary(values.type)

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from monitor.columns.batch import ID, companion_of
 from monitor.columns.keyed_ids import hash_ids, hash_key
-from monitor.evaluate.label_column import WindowLabels, as_column, replaced
+from monitor.evaluate.label_column import WindowLabels, as_column, replaced, showable
 from monitor.model.schema import Schema
 from monitor.store.engine import Store
 
@@ -17,9 +17,7 @@ class LabelledRows:
     def __init__(self, store: Store, *, version_id: int, schema: Schema) -> None:
         self._labels = WindowLabels(store, version_id=version_id)
         self._key = hash_key(store.secret)
-        column = schema.role("label")
-        # What a schema keeps as a hash, or not at all, does not come back out of another drawer.
-        self._column = column if column is not None and column.store == "value" else None
+        self._column = showable(schema)
 
     def __call__(self, batch: pa.RecordBatch, *, start_us: int) -> pa.RecordBatch:
         """The batch, of rows of the window that starts then, with the window's labels in its label column."""

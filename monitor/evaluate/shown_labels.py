@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from monitor.columns.keyed_ids import hash_ids, hash_key
 from monitor.evaluate.label_codec import Labels, Positions, join_labels
-from monitor.evaluate.label_column import WindowLabels, as_column, replaced, with_label
+from monitor.evaluate.label_column import WindowLabels, as_column, replaced, showable, with_label
 from monitor.model.schema import Schema
 from monitor.store.engine import Store
 from monitor.store.outcomes import labelled_versions
@@ -31,9 +31,7 @@ class ShownLabels:
         self._store = store
         self._labels = WindowLabels(store, version_id=found.id)
         self.schema = with_label(schema, model=self._model) if labelled else schema
-        column = self.schema.role("label")
-        # What a schema keeps as a hash, or not at all, is not shown out of another drawer.
-        self._column = column if labelled and column is not None and column.store == "value" else None
+        self._column = showable(self.schema) if labelled else None
 
     def into(self, page: pa.Table) -> pa.Table:
         """The page with each record's label in force: a posted one before its own, none where it was withdrawn."""
