@@ -9,6 +9,7 @@ import numpy as np
 from monitor.alert.calibrate import calibrate
 from monitor.alert.cells import GROUPS, Cells, Counts
 from monitor.alert.history import History
+from monitor.alert.scales import sums_of, until_next_look
 from monitor.alert.scoring import surprises
 from monitor.alert.threshold import model_score
 from monitor.model.time import HOUR_US
@@ -75,13 +76,32 @@ def calibrated(history, *, windows_per_month=720.0, per_month=1.0):
 
 
 def scores(calibration, history, windows):
-    """The model scores of windows judged by the calibration, −∞ where nothing was judged."""
-    valid = windows.cells.sum(axis=2)
-    every = np.broadcast_to(windows.rows[:, None], valid.shape)
-    scale = calibration.scales[0]
-    x = surprises(
-        cells=windows.cells, hits=windows.hits, sizes=np.stack([valid, valid, every, every, valid], axis=1),
-        baseline=history.reference, usual=scale.usual, ordered=history.layout_cells.numeric,
+    """The model scores of windows in time order judged by the calibration at every scale, −∞ where nothing was.
+
+    A window that alarms alone is left out of later sums, as in the service.
+    """
+    alone, *longer = calibration.scales
+    log_p = _at(alone, calibration, history, windows, known=np.ones(len(windows)))
+    known = (_score(log_p, calibration) <= calibration.threshold()).astype(float)
+    for scale in longer:
+        log_p = np.fmax(log_p, _at(scale, calibration, history, windows, known=known))
+    return _score(log_p, calibration)
+
+
+def _at(scale, calibration, history, windows, *, known):
+    sums = sums_of(
+        windows.cells * known[:, None, None], windows.hits * known[:, None, None], windows.rows * known,
+        scale=scale.windows,
     )  # fmt: skip
-    log_p = np.where(calibration.judged, scale.tails.surprise(x), np.nan).reshape(len(x), -1)
-    return model_score(log_p, tests=calibration.tests, looks_per_month=calibration.windows_per_month)
+    x = surprises(
+        cells=sums.cells, hits=sums.hits, sizes=sums.sizes, baseline=history.reference, usual=scale.usual,
+        ordered=history.layout_cells.numeric,
+    )  # fmt: skip
+    there = np.array([known[end + 1 - scale.windows : end + 1].sum() for end in sums.ends.tolist()])
+    found = np.where(2 * there[:, None, None] >= scale.windows, scale.credited(scale.tails.surprise(x)), np.nan)
+    return until_next_look(found, ends=sums.ends, windows=len(windows))
+
+
+def _score(log_p, calibration):
+    judged = np.where(calibration.judged, log_p, np.nan).reshape(len(log_p), -1)
+    return model_score(judged, tests=calibration.tests, looks_per_month=calibration.windows_per_month)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from monitor.alert.breakage import share_limit
 from monitor.alert.cells import TESTS
@@ -40,8 +40,16 @@ class Held:
         return self.alert / NATS
 
 
-def find_all(check: Check, *, columns: Iterable[str], held: Held) -> Iterator[tuple[Finding, str]]:
-    """The finding on each column, and which test said so (empty where none was judged).
+class Said(NamedTuple):
+    """A finding, the test that said so (empty where none was judged), and of how many windows together."""
+
+    finding: Finding
+    test: str = ""
+    scale: int = 1
+
+
+def find_all(check: Check, *, columns: Iterable[str], held: Held) -> Iterator[Said]:
+    """The finding on each column, and which test at which scale said so.
 
     The value is the *surprise*, −log10 p of the most surprising of the check's tests.
     """
@@ -51,15 +59,16 @@ def find_all(check: Check, *, columns: Iterable[str], held: Held) -> Iterator[tu
     for column in columns:
         position = positions.get(column)
         if position is None:
-            yield _unknown(column, reason="not_comparable", rows=0), ""
+            yield Said(_unknown(column, reason="not_comparable", rows=0))
             continue
         found = every[position]
         if found.rows < check.min_rows or found.test < 0:
-            yield _not_judged(check, column=column, rows=found.rows, sent=sent), ""
+            yield Said(_not_judged(check, column=column, rows=found.rows, sent=sent))
         elif found.windows < needed:
-            yield _learning(column, found=found, needs=needed), TESTS[found.test]
+            yield Said(_learning(column, found=found, needs=needed), TESTS[found.test], found.scale)
         else:
-            yield _judged(column, found=found, held=held, threshold=threshold), TESTS[found.test]
+            finding = _judged(column, found=found, held=held, threshold=threshold)
+            yield Said(finding, TESTS[found.test], found.scale)
 
 
 def find_broken(check: Check, *, measurement: Measurement, coarse: bool) -> Finding | None:

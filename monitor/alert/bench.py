@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain, groupby
 from operator import attrgetter
 
-from monitor.alert.auto import Held, find_all, find_broken
+from monitor.alert.auto import Held, Said, find_all, find_broken
 from monitor.alert.breakage import judge_schema, judge_volume
 from monitor.alert.findings import Finding, undecided, verdict_of
 from monitor.alert.fixed import Measured, judge_fixed
@@ -118,7 +118,7 @@ def _judge_drift(
 ) -> tuple[list[ResultRow], CheckVerdict]:
     found = list(find_all(check, columns=[column.name for column in columns], held=held))
     rows = drift_rows(check, found=found, measured=bench.measured, elsewhere=bench.shown)
-    verdict = verdict_of(check, [finding for finding, _ in found], rows=bench.current.rows)
+    verdict = verdict_of(check, [said.finding for said in found], rows=bench.current.rows)
     reference_rows = 0 if bench.reference is None else bench.reference.rows
     rows.append(
         model_row(
@@ -137,13 +137,13 @@ def _judge_quality(
     by_column, threshold = bench.measured.get(check.metric, {}), held.threshold
     defined = [column for column in columns if column.name in by_column]  # the metric is not for every type of column
     found = find_all(check, columns=[column.name for column in defined], held=held)
-    for column, (finding, test) in zip(defined, found, strict=True):
+    for column, said in zip(defined, found, strict=True):
         measurement = by_column[column.name]
-        coarse = column.role == "context" or finding.reason == "learning"
+        coarse = column.role == "context" or said.finding.reason == "learning"
         broken = find_broken(check, measurement=measurement, coarse=coarse)
         if broken is None and column.role == "context":
             continue  # no statistics are spent on it
-        said, by = (finding, test) if broken is None else (broken, "half of the rows")
-        findings.append(said)
-        rows.append(quality_row(check, measurement=measurement, finding=said, test=by, threshold=threshold))
+        decided = said if broken is None else Said(broken, "half of the rows")
+        findings.append(decided.finding)
+        rows.append(quality_row(check, measurement=measurement, said=decided, threshold=threshold))
     return rows, verdict_of(check, findings, rows=bench.current.rows)

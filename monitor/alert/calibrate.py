@@ -10,7 +10,8 @@ import numpy as np
 
 from monitor.alert.cells import Cells, Flags, Floats, Integers
 from monitor.alert.history import History
-from monitor.alert.replay import replay
+from monitor.alert.replay import Replayed, replay
+from monitor.alert.scales import far_scales, own_scales, replay_at, stretched, stride_of, until_next_look
 from monitor.alert.scoring import Usual
 from monitor.alert.season import windows_to_a_week
 from monitor.alert.tail import Tails, fit_tails
@@ -32,7 +33,13 @@ class Scale:
     @property
     def stride(self) -> int:
         """How many windows pass between two looks."""
-        return max(1, self.windows // 4)
+        return stride_of(self.windows)
+
+    def credited(self, log_p: Floats) -> Floats:
+        """−ln p with what fewer looks are worth: a scale looked at every fourth window may be passed four times as
+        likely at each look."""
+        credited: Floats = log_p + np.log(self.stride)
+        return credited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,19 +135,16 @@ def calibrate(
     tests = history.tests
     sharing = [columns is None or name in columns for name in history.layout_cells.columns]
     family = tests & np.array(sharing, dtype=bool)
-    x, usual = replay(history)
-    log_p = np.full(x.shape, np.nan)
-    for fold in np.unique(history.fold):  # none where there are no windows
-        inside = history.fold == fold
-        log_p[inside] = fit_tails(x[~inside], fold=history.fold[~inside]).surprise(x[inside])
+    replayed = replay(history)
+    scales, log_p = _taught(history, replayed)
     judged_p = np.where(family, log_p, np.nan).reshape(history.windows, family.size)
     scores = model_score(judged_p, tests=int(family.sum()), looks_per_month=windows_per_month)
     return Calibration(
         layout_cells=history.layout_cells,
-        scales=(Scale(windows=1, usual=usual, tails=fit_tails(x, fold=history.fold)),),
+        scales=scales,
         able=tests,
         judged=family,
-        known=np.isfinite(x).sum(axis=0),
+        known=np.isfinite(replayed.x).sum(axis=0),
         peaks=find_peaks(scores),
         windows=history.windows,
         windows_per_month=windows_per_month,
@@ -151,3 +155,31 @@ def calibrate(
         until_us=int(history.starts_us[-1]) if history.windows else -1,
         volume=recent_volume(history.rows, windows_per_month=windows_per_month),
     )
+
+
+def _taught(history: History, replayed: Replayed) -> tuple[tuple[Scale, ...], Floats]:
+    """The scales that the history teaches, and −ln p float64[K, 5, D] of its windows, the most surprising scale's."""
+    scales: list[Scale] = []
+    most = np.full(replayed.x.shape, np.nan)
+    for size in own_scales(history.windows):
+        x, fold, usual, looks = replay_at(history, replayed, scale=size)
+        scales.append(Scale(windows=size, usual=usual, tails=fit_tails(x, fold=fold)))
+        log_p = np.full(x.shape, np.nan)
+        for each in np.unique(fold):
+            inside = fold == each
+            log_p[inside] = fit_tails(x[~inside], fold=fold[~inside]).surprise(x[inside])
+        begin = 0
+        for look in looks:
+            count, at = len(look.sums.ends), np.flatnonzero(look.part.inside)
+            standing = until_next_look(
+                scales[-1].credited(log_p[begin : begin + count]), ends=look.sums.ends, windows=len(at)
+            )
+            most[at] = np.fmax(most[at], standing)
+            begin += count
+    for size in far_scales(history.windows):
+        short, long = scales[len(own_scales(history.windows)) - 2 : len(own_scales(history.windows))]
+        usual = stretched(
+            long.usual, short.usual, scales=(short.windows, long.windows, size), windows=history.windows
+        )  # fmt: skip
+        scales.append(Scale(windows=size, usual=usual, tails=long.tails))
+    return tuple(scales), most

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.alert.calibrate import Calibration, Scale
-from monitor.alert.cells import Cells, Counts
+from monitor.alert.cells import Cells, Counts, Floats
 from monitor.alert.history import History
 from monitor.alert.movement import Movement
 from monitor.alert.pooling import Pooling
@@ -59,10 +59,13 @@ def encode_calibration(calibration: Calibration) -> bytes:
     for position, scale in enumerate(calibration.scales):
         usual = scale.usual
         parts: dict[str, NDArray[Any]] = {
-            "member": usual.pooling.member, "cell_width": usual.pooling.width, "needs": usual.pooling.needs,
-            "directions": usual.movement.directions.astype(np.float32),
             "variance": usual.movement.variance.astype(np.float32), "share_variance": usual.share_variance,
         }  # fmt: skip
+        if position == 0:  # every scale has the same cells and directions
+            parts |= {
+                "member": usual.pooling.member, "cell_width": usual.pooling.width, "needs": usual.pooling.needs,
+                "directions": usual.movement.directions.astype(np.float32),
+            }  # fmt: skip
         parts |= {f"own_{name}": getattr(scale.tails.own, name) for name in _TAIL}
         parts |= {f"kind_{name}": getattr(scale.tails.kind, name) for name in _TAIL}
         parts["calm"] = scale.tails.calm
@@ -87,9 +90,14 @@ def decode_calibration(payload: bytes) -> Calibration:
     """The calibration of ``encode_calibration``'s bytes."""
     head, arrays = _unpack("calibration", payload)
     windows, count, start, total = head["peaks"]
+    pooling = Pooling(member=arrays["0:member"], width=arrays["0:cell_width"], needs=arrays["0:needs"])
+    directions = arrays["0:directions"].astype(np.float64)
     return Calibration(
         layout_cells=_cells(head, arrays),
-        scales=tuple(_scale(size, position=i, arrays=arrays) for i, size in enumerate(head["scales"])),
+        scales=tuple(
+            _scale(size, position=i, arrays=arrays, pooling=pooling, directions=directions)
+            for i, size in enumerate(head["scales"])
+        ),
         able=arrays["able"],
         judged=arrays["judged"],
         known=arrays["test_windows"].astype(np.int64),
@@ -101,10 +109,11 @@ def decode_calibration(payload: bytes) -> Calibration:
     )
 
 
-def _scale(windows: int, *, position: int, arrays: dict[str, NDArray[Any]]) -> Scale:
+def _scale(
+    windows: int, *, position: int, arrays: dict[str, NDArray[Any]], pooling: Pooling, directions: Floats
+) -> Scale:
     part = {name.partition(":")[2]: array for name, array in arrays.items() if name.startswith(f"{position}:")}
-    movement = Movement(directions=part["directions"].astype(np.float64), variance=part["variance"].astype(np.float64))
-    pooling = Pooling(member=part["member"], width=part["cell_width"], needs=part["needs"])
+    movement = Movement(directions=directions, variance=part["variance"].astype(np.float64))
     return Scale(
         windows=windows,
         usual=Usual(pooling=pooling, movement=movement, share_variance=part["share_variance"]),

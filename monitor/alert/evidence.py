@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -22,24 +22,31 @@ NATS = float(np.log(10.0))  # surprise is shown in powers of ten
 
 class TestEvidence(NamedTuple):
     """The most surprising of some tests of one column: which (−1: none was judged), −ln p, the PSI beyond what noise
-    brings, and in how many healthy windows it could be judged; ``rows`` are the most that any of the tests had."""
+    brings, and in how many healthy windows it could be judged; ``rows`` are the most that any of the tests had,
+    ``scale`` how many windows were looked at together."""
 
     test: int
     log_p: float
     rows: int
     effect: float
     windows: int
+    scale: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """A window's tests, arrays [5, D] by column ``positions``; ``needed`` healthy windows make a verdict."""
+    """A window's tests, arrays [5, D] by column ``positions``; ``needed`` healthy windows make a verdict.
+
+    ``log_p`` is the most surprising scale's, credited for how seldom it is looked at; ``scale`` which that is, and
+    ``effect`` the PSI beyond noise of its sum. ``sizes`` are the window's own.
+    """
 
     positions: dict[str, int]
     log_p: Floats
     sizes: Floats
     effect: Floats
     windows: Integers
+    scale: Integers
     needed: int
 
     @cached_property
@@ -56,28 +63,45 @@ class Evidence:
         judged = ~np.isnan(among).all(axis=0)
         parts = (
             np.where(judged, which, -1), self.log_p[which, every], self.sizes[list(tests)].max(axis=0).astype(np.int64),
-            self.effect[which, every], self.windows[which, every],
+            self.effect[which, every], self.windows[which, every], self.scale[which, every],
         )  # fmt: skip
         return [TestEvidence._make(one) for one in zip(*(part.tolist() for part in parts), strict=True)]
 
 
-def gather(calibration: Calibration, *, reference: Profile, current: Profile) -> Evidence:
-    """The evidence of a window against its baseline, the most surprising scale of each test."""
+def gather(
+    calibration: Calibration, *, reference: Profile, current: Profile, sums: Mapping[int, Counts] | None = None
+) -> Evidence:
+    """The evidence of a window against its baseline, the most surprising scale of each test.
+
+    ``sums`` are those of the windows up to the last look, by scale (``recent.py``); a scale that is not in it is not
+    looked at.
+    """
     cells = calibration.layout_cells
     baseline, now = reduce_profile(cells, profile=reference), reduce_profile(cells, profile=current)
-    log_p = np.full(calibration.judged.shape, np.nan)
+    log_p, effect = np.full(calibration.judged.shape, np.nan), np.zeros(calibration.judged.shape)
+    scales = np.ones(calibration.judged.shape, dtype=np.int64)
     for scale in calibration.scales:
+        counts = now if scale.windows == 1 else (sums or {}).get(scale.windows)
+        if counts is None:
+            continue
         x = surprises(
-            cells=now.cells[None], hits=now.hits[None], sizes=now.sizes[None],
+            cells=counts.cells[None], hits=counts.hits[None], sizes=counts.sizes[None],
             baseline=baseline, usual=scale.usual, ordered=cells.numeric,
         )  # fmt: skip
-        log_p = np.fmax(log_p, scale.tails.surprise(x)[0])
+        found = scale.credited(scale.tails.surprise(x)[0])
+        better = np.isnan(log_p) | (found > log_p)
+        log_p = np.where(better, found, log_p)
+        scales = np.where(better, scale.windows, scales)
+        effect = np.where(
+            better, effect_sizes(counts, baseline=baseline, pooling=scale.usual.pooling), effect
+        )  # fmt: skip
     return Evidence(
         positions={name: d for d, name in enumerate(cells.columns)},
         log_p=np.where(calibration.able, log_p, np.nan),
         sizes=now.sizes,
-        effect=effect_sizes(now, baseline=baseline, pooling=calibration.scales[0].usual.pooling),
+        effect=effect,
         windows=calibration.known,
+        scale=scales,
         needed=calibration.needed,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -10,6 +10,7 @@ from monitor.alert.auto import Held
 from monitor.alert.bench import Judgement, judge_all
 from monitor.alert.budget import budgets
 from monitor.alert.calibrate import Calibration, calibrate
+from monitor.alert.cells import Counts
 from monitor.alert.evidence import Evidence, gather, looks, thresholds
 from monitor.alert.history import build_history
 from monitor.drift.measurement import Measurement
@@ -34,13 +35,15 @@ def judge(
     min_effect: float = 0.0,
     expected_rows: float | None = None,
     absent: Collection[str] = (),
+    sums: Mapping[int, Counts] | None = None,
 ) -> Judgement:
     """The rows and verdicts of a window.
 
     Without a calibration (a reference without windows of its own) scores are those of independent rows and
     the checks that need one are ``learning``. ``measurements`` are drift's and quality's, of the default
     metrics and of ``wanted_metrics(checks)``; ``expected_rows`` what a volume bound of ``drop`` or ``rise``
-    is held against; ``absent`` the columns that the rows did not have at all.
+    is held against; ``absent`` the columns that the rows did not have at all; ``sums`` are those of the windows up
+    to the last look, by scale (``recent.py``).
     """
     every = tuple(checks)
     if calibration is None and reference is not None:
@@ -53,7 +56,9 @@ def judge(
         reference=reference,
         current=current,
         measurements=measurements,
-        held=_holder(every, calibration=calibration, reference=reference, current=current, min_effect=min_effect),
+        held=_holder(
+            every, calibration=calibration, reference=reference, current=current, sums=sums, min_effect=min_effect
+        ),
         expected_rows=expected_rows,
         absent=absent,
     )
@@ -71,6 +76,7 @@ def _holder(
     calibration: Calibration | None,
     reference: Profile | None,
     current: Profile,
+    sums: Mapping[int, Counts] | None,
     min_effect: float,
 ) -> Callable[[Check], Held | None]:
     """What gives each auto check its thresholds, all from one look at the window."""
@@ -84,7 +90,7 @@ def _holder(
 
     @cache  # only where an auto check asks
     def evidence() -> Evidence:
-        return gather(taught, reference=baseline, current=current)
+        return gather(taught, reference=baseline, current=current, sums=sums)
 
     def held(check: Check) -> Held:
         alert, warning = thresholds(taught, per_month=shares[check.name])

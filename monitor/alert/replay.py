@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from monitor.alert.cells import Counts, Flags, Floats
@@ -16,13 +18,31 @@ _NO_HISTORY = 500.0
 _SMALL = 100.0
 
 
-def replay(history: History) -> tuple[Floats, Usual]:
-    """The surprises x float64[K, 5, D] of every window by the other folds, and the movement by all of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The windows (``inside`` bool[K]) of a fold held against one baseline, and what the other folds say is usual."""
+
+    fold: int
+    inside: Flags
+    baseline: Counts
+    usual: Usual
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """The surprises ``x`` float64[K, 5, D] of every window by the other folds, part by part; the movement by all."""
+
+    x: Floats
+    usual: Usual
+    parts: tuple[Part, ...]
+
+
+def replay(history: History) -> Replayed:
+    """Every window of the history scored by the other folds."""
     pooling = _pooling(history)
     roots, noises, valid = _cell_roots(history, pooling=pooling)
     share_roots, share_noises, share_valid = _share_roots(history)
     fold, sizes = history.fold, history.sizes
-    x = np.full(sizes.shape, np.nan)
 
     def usual_without(left_out: int, *, baseline: Counts) -> Usual:
         counted = fold != left_out
@@ -33,12 +53,18 @@ def replay(history: History) -> tuple[Floats, Usual]:
             share_variance=share_variance(share_roots, noise=share_noises, valid=share_valid & counted[:, None, None]),
         )
 
-    for each, inside, baseline in history.parts():
+    parts = tuple(
+        Part(fold=each, inside=inside, baseline=baseline, usual=usual_without(each, baseline=baseline))
+        for each, inside, baseline in history.parts()
+    )
+    x = np.full(sizes.shape, np.nan)
+    for part in parts:
+        inside = part.inside
         x[inside] = surprises(
-            cells=history.cells[inside], hits=history.hits[inside], sizes=sizes[inside], baseline=baseline,
-            usual=usual_without(each, baseline=baseline), ordered=history.layout_cells.numeric,
+            cells=history.cells[inside], hits=history.hits[inside], sizes=sizes[inside], baseline=part.baseline,
+            usual=part.usual, ordered=history.layout_cells.numeric,
         )  # fmt: skip
-    return x, usual_without(-1, baseline=history.reference).rounded()
+    return Replayed(x=x, usual=usual_without(-1, baseline=history.reference), parts=parts)
 
 
 def _pooling(history: History) -> Pooling:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
-from monitor.alert.auto import TESTS_OF, Held
-from monitor.alert.cells import TESTS
+from monitor.alert.auto import TESTS_OF, Held, Said
 from monitor.alert.evidence import NATS
-from monitor.alert.findings import Finding
 from monitor.alert.fixed import Measured, measured_row
 from monitor.alert.threshold import model_score
 from monitor.drift.measurement import Measurement
@@ -21,16 +20,17 @@ _BESIDE = frozenset((*DRIFT_METRICS, "out_of_range", "off_support"))  # what a d
 
 
 def drift_rows(
-    check: Check, *, found: Iterable[tuple[Finding, str]], measured: Measured, elsewhere: Mapping[str, Collection[str]]
+    check: Check, *, found: Iterable[Said], measured: Measured, elsewhere: Mapping[str, Collection[str]]
 ) -> list[ResultRow]:
     """The rows of columns under an auto drift check: each one's surprise, then what was measured of it beside.
 
-    ``found`` are findings with the test that said so; ``elsewhere`` the columns, by metric, that another check shows.
+    ``elsewhere`` are the columns, by metric, that another check shows.
     """
     beside = [(by_column, elsewhere.get(name, ())) for name, by_column in measured.items() if name in _BESIDE]
-    methods = {test: {"test": test} for test in TESTS} | {"": {}}  # thousands of rows say the same
+    methods: dict[tuple[str, int], dict[str, Any]] = {("", 1): {}}  # thousands of rows say the same
     rows: list[ResultRow] = []
-    for finding, test in found:
+    for finding, test, scale in found:
+        method = methods.setdefault((test, scale), {"test": test} | ({"scale": scale} if scale > 1 else {}))
         column = finding.column
         shown = [
             measured_row(check, measurement=by_column[column], finding=finding)
@@ -42,22 +42,23 @@ def drift_rows(
                 column=column, metric="surprise", check=check.name, kind=check.kind, value=finding.value,
                 threshold=finding.threshold, p_value=_p_value(finding.value), rows=finding.rows,
                 reference_rows=shown[0].reference_rows if shown else 0, status=finding.status, reason=finding.reason,
-                needs=finding.needs, method=methods[test],
+                needs=finding.needs, method=method,
             )
         )  # fmt: skip
         rows += shown
     return rows
 
 
-def quality_row(check: Check, *, measurement: Measurement, finding: Finding, test: str, threshold: float) -> ResultRow:
+def quality_row(check: Check, *, measurement: Measurement, said: Said, threshold: float) -> ResultRow:
     """A share's row under an auto quality check: the share, decided by its surprise or by half of the rows.
 
     ``threshold`` is that of the surprise.
     """
+    finding = said.finding
     by_share = finding.metric == measurement.metric
-    method = {**measurement.method, "decided_by": test} if by_share else {
+    method = {**measurement.method, "decided_by": said.test} if by_share else {
         **measurement.method, "decided_by": "surprise", "surprise": finding.value,
-        "surprise_threshold": threshold,
+        "surprise_threshold": threshold, **({"scale": said.scale} if said.scale > 1 else {}),
     }  # fmt: skip
     return ResultRow(
         column=measurement.column, metric=measurement.metric, check=check.name, kind=check.kind,

@@ -111,6 +111,7 @@ def score_once(cells: Cells, *, baseline: Counts, now: Counts) -> Evidence:
         sizes=now.sizes,
         effect=effect_sizes(now, baseline=baseline, pooling=pooling),
         windows=np.zeros(x.shape, dtype=np.int64),
+        scale=np.ones(x.shape, dtype=np.int64),
         needed=0,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,10 @@ import msgspec
 
 from monitor.alert.bench import Judgement
 from monitor.alert.calibrate import Calibration, calibrate
+from monitor.alert.cells import Counts, reduce_profile
 from monitor.alert.history import build_history
 from monitor.alert.judge import judge, wanted_metrics
+from monitor.alert.recent import LONGEST, alarms_alone, recent_sums
 from monitor.alert.single import judge_once
 from monitor.compare.current import CurrentSide
 from monitor.compare.reference import ReferenceSide
@@ -63,8 +65,10 @@ class Court:
             false_alarms=self.false_alarms, spec=self.spec,
         )  # fmt: skip
 
-    def judge(self, current: Profile, *, checks: tuple[Check, ...]) -> Judgement:
-        """One profile held against the reference by these checks."""
+    def judge(
+        self, current: Profile, *, checks: tuple[Check, ...], sums: Mapping[int, Counts] | None = None
+    ) -> Judgement:
+        """One profile held against the reference by these checks; ``sums`` are for longer scales."""
         side: dict[str, Any] = {
             "checks": checks, "schema": self.reference.schema, "layout": self.reference.layout,
             "reference": self.reference.profile, "current": current, "absent": self.absent,
@@ -72,7 +76,7 @@ class Court:
         }  # fmt: skip
         if self.calibration is None:
             return judge_once(**side, false_alarms=self.false_alarms)
-        return judge(**side, calibration=self.calibration, expected_rows=self.expected_rows)
+        return judge(**side, calibration=self.calibration, expected_rows=self.expected_rows, sums=sums)
 
     def _measurements(self, current: Profile, *, checks: tuple[Check, ...]) -> tuple[Measurement, ...]:
         layout, reference = self.reference.layout, self.reference.profile
@@ -98,9 +102,13 @@ def judge_sides(
         yield JudgedSide(start_us=None, end_us=None, rows=current.profile.rows, judgement=judgement)
         return
     earlier: list[tuple[int, Profile]] = []
+    counted: list[tuple[int, Counts]] = []
     for start_us, profile in current.windows:
         earlier = [e for e in earlier if e[0] >= start_us - LOOKBACK * spec.nominal_us]
-        judgement = _judge_window(court, profile, earlier=[p for _, p in reversed(earlier)])
+        sums = _sums(court, profile, counted=counted, ordinal=spec.ordinal(start_us))
+        judgement = _judge_window(court, profile, earlier=[p for _, p in reversed(earlier)], sums=sums)
+        if counted and alarms_alone(judgement.rows):
+            counted.pop()
         judgement = court.worth(judgement, card=current.cards.get(start_us))
         yield JudgedSide(start_us=start_us, end_us=spec.end_of(start_us), rows=profile.rows, judgement=judgement)
         earlier.append((start_us, profile))
@@ -135,7 +143,21 @@ def _calibration(
     )  # fmt: skip
 
 
-def _judge_window(court: Court, profile: Profile, *, earlier: list[Profile]) -> Judgement:
+def _sums(
+    court: Court, profile: Profile, *, counted: list[tuple[int, Counts]], ordinal: int
+) -> dict[int, Counts] | None:
+    """What longer scales are looked at with; ``counted`` keeps the counts of the windows before, and this one's."""
+    if court.calibration is None:
+        return None
+    own = reduce_profile(court.calibration.layout_cells, profile=profile)
+    found = recent_sums(own, counted, ordinal=ordinal, scales=[scale.windows for scale in court.calibration.scales])
+    counted[:] = [*(each for each in counted if each[0] > ordinal - LONGEST), (ordinal, own)]
+    return found
+
+
+def _judge_window(
+    court: Court, profile: Profile, *, earlier: list[Profile], sums: Mapping[int, Counts] | None
+) -> Judgement:
     """A window of few rows is judged merged with the ones before it; volume and schema are those of its own rows."""
     least = max((check.min_rows for check in court.checks if check.enabled), default=0)
     merged, windows = profile, 1
@@ -144,9 +166,9 @@ def _judge_window(court: Court, profile: Profile, *, earlier: list[Profile]) -> 
             break
         merged, windows = merge(merged, before), windows + 1
     if windows == 1:
-        return court.judge(profile, checks=court.checks)
+        return court.judge(profile, checks=court.checks, sums=sums)
     alone = court.judge(profile, checks=tuple(c for c in court.checks if c.kind in OF_ITS_OWN_ROWS))
-    together = court.judge(merged, checks=tuple(c for c in court.checks if c.kind not in OF_ITS_OWN_ROWS))
+    together = court.judge(merged, checks=tuple(c for c in court.checks if c.kind not in OF_ITS_OWN_ROWS), sums=sums)
     told = {"merged_windows": windows}
     rows = tuple(msgspec.structs.replace(row, method=row.method | told) for row in together.rows)
     return Judgement(rows=rows + alone.rows, verdicts=together.verdicts + alone.verdicts)

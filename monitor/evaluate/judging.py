@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
 
+from monitor.alert.cells import Counts
 from monitor.alert.judge import Judgement, judge, wanted_metrics
 from monitor.drift.compare import compare
 from monitor.drift.measurement import Measurement
@@ -43,9 +44,15 @@ class Judged:
 
 
 def judge_window(
-    context: VersionContext, *, window: WindowRow, profile: Profile | None, earlier: Sequence[StoredProfile]
+    context: VersionContext,
+    *,
+    window: WindowRow,
+    profile: Profile | None,
+    earlier: Sequence[StoredProfile],
+    sums: Mapping[int, Counts] | None = None,
 ) -> Judged:
-    """The window's rows and verdicts; ``profile`` None without a layout, ``earlier`` what it may be merged with."""
+    """The window's rows and verdicts; ``profile`` None without a layout, ``earlier`` what it may be merged with,
+    ``sums`` what longer scales are looked at with."""
     layout = context.layout if profile is not None and context.layout is not None else NO_LAYOUT
     own = profile if profile is not None else replace(empty(NO_LAYOUT), rows=window.rows)
     merged = merge_until(
@@ -53,9 +60,11 @@ def judge_window(
         min_rows=context.min_rows,
     )  # fmt: skip
     if merged.windows == 1:
-        judgement = _judge(context, checks=context.checks, layout=layout, current=own)
+        judgement = _judge(context, checks=context.checks, layout=layout, current=own, sums=sums)
     else:
-        judgement = _judge_merged(context, layout=layout, own=own, merged=merged.profile, windows=merged.windows)
+        judgement = _judge_merged(
+            context, layout=layout, own=own, merged=merged.profile, windows=merged.windows, sums=sums
+        )  # fmt: skip
     side = context.reference
     found = worst(verdict.status for verdict in judgement.verdicts)
     return Judged(
@@ -68,18 +77,24 @@ def judge_window(
     )
 
 
-def _judge_merged(context: VersionContext, *, layout: Layout, own: Profile, merged: Profile, windows: int) -> Judgement:
+def _judge_merged(
+    context: VersionContext, *, layout: Layout, own: Profile, merged: Profile, windows: int,
+    sums: Mapping[int, Counts] | None,
+) -> Judgement:  # fmt: skip
     """Shares and distributions of the merged rows, volume and schema of the window's own."""
     itself = tuple(check for check in context.checks if check.kind in OF_ITS_OWN_ROWS)
     others = tuple(check for check in context.checks if check.kind not in OF_ITS_OWN_ROWS)
     alone = _judge(context, checks=itself, layout=layout, current=own)
-    together = _judge(context, checks=others, layout=layout, current=merged)
+    together = _judge(context, checks=others, layout=layout, current=merged, sums=sums)
     told = {"merged_windows": windows}
     rows = tuple(msgspec.structs.replace(row, method=row.method | told) for row in together.rows)
     return Judgement(rows=rows + alone.rows, verdicts=together.verdicts + alone.verdicts)
 
 
-def _judge(context: VersionContext, *, checks: tuple[Check, ...], layout: Layout, current: Profile) -> Judgement:
+def _judge(
+    context: VersionContext, *, checks: tuple[Check, ...], layout: Layout, current: Profile,
+    sums: Mapping[int, Counts] | None = None,
+) -> Judgement:  # fmt: skip
     side = context.reference
     return judge(
         checks=checks,
@@ -92,6 +107,7 @@ def _judge(context: VersionContext, *, checks: tuple[Check, ...], layout: Layout
         windows_per_month=context.model.window.per_month,
         min_effect=float(context.model.settings.get("min_effect") or 0.0),
         expected_rows=_expected_rows(context),
+        sums=sums,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from monitor.evaluate.fold import Folder
+from monitor.evaluate.recent_counts import counts_of
 from monitor.evaluate.window import Evaluator, judged_of, result_of
 from monitor.model.errors import FenceLost
 from monitor.model.time import MINUTE_US
@@ -70,5 +71,6 @@ class OpenWindows:
             return None
         profile, _ = self._evaluator.profile_of(seen)
         card = self._evaluator.card_of(seen, now_us=now_us)
-        judged = judged_of(seen, profile=profile, card=card, now_us=now_us)
+        own = counts_of(seen.context, profile)
+        judged = judged_of(seen, profile=profile, own=own, card=card, now_us=now_us)
         return Partial(window=seen.window, result=result_of(seen.window, judged=judged, revision=0, now_us=now_us))

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from monitor.alert.cells import Counts
 from monitor.evaluate.catchup import Silence, newest_judged_us, silence
 from monitor.evaluate.context import Contexts, VersionContext
 from monitor.evaluate.guard import Guard, Moved
 from monitor.evaluate.judging import Judged, judge_window
 from monitor.evaluate.judging_performance import due_us, has_labels, judge_performance, with_performance
 from monitor.evaluate.merged import LOOKBACK, earlier_profiles
+from monitor.evaluate.recent_counts import counts_before, counts_of, keep_counts, sums_at
 from monitor.evaluate.reprofile import reprofile
 from monitor.evaluate.standing import standing
 from monitor.evaluate.verdicts import move_verdicts
@@ -48,6 +50,7 @@ class Seen:
     window: WindowRow
     stored: tuple[int, bytes] | None
     earlier: list[StoredProfile]
+    before: list[tuple[int, bytes]]
     labelled: bool = False
     last: StoredResult | None = None
 
@@ -73,9 +76,12 @@ class Evaluator:
         stands = None if afresh else standing(seen.context, window=seen.window, last=seen.last)
         profile, made = (None, None) if stands is not None else self.profile_of(seen, afresh=afresh)
         card = self.card_of(seen, now_us=now_us, afresh=afresh)
-        judged = judged_of(seen, profile=profile, card=card, stands=stands, now_us=now_us)
+        own = counts_of(seen.context, profile)
+        judged = judged_of(seen, profile=profile, own=own, card=card, stands=stands, now_us=now_us)
         with self._store.write() as conn:
             transitions = _write(conn, seen=seen, judged=judged, made=made, card=card, now_us=now_us)
+            if own is not None:
+                keep_counts(conn, context=seen.context, window=seen.window, own=own, rows=judged.rows)
             if guard is not None:
                 guard(conn)
         return Evaluated(
@@ -98,6 +104,7 @@ class Evaluator:
                 labelled=bool(context.performance) and has_labels(conn, context=context),
                 stored=get_profile(conn, version_id=version_id, window_start_us=start_us),
                 earlier=earlier_profiles(conn, window=window, nominal_us=nominal_us) if few else [],
+                before=counts_before(conn, context=context, window=window),
                 last=get_result(conn, version_id=version_id, window_start_us=start_us) if again else None,
             )
 
@@ -155,10 +162,20 @@ class Evaluator:
 
 
 def judged_of(
-    seen: Seen, *, profile: Profile | None, card: WindowCard | None, now_us: int, stands: Judged | None = None
+    seen: Seen,
+    *,
+    profile: Profile | None,
+    own: Counts | None,
+    card: WindowCard | None,
+    now_us: int,
+    stands: Judged | None = None,
 ) -> Judged:
-    """The window judged by its profile, unless its last judgement ``stands``; by its scorecard where there is one."""
-    judged = stands or judge_window(seen.context, window=seen.window, profile=profile, earlier=seen.earlier)
+    """The window judged by its profile and the ``own`` counts of it, unless its last judgement ``stands``; by its
+    scorecard where there is one."""
+    judged = stands or judge_window(
+        seen.context, window=seen.window, profile=profile, earlier=seen.earlier,
+        sums=sums_at(seen.context, window=seen.window, own=own, before=seen.before),
+    )  # fmt: skip
     if card is None:
         return judged
     return with_performance(

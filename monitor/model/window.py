@@ -79,6 +79,20 @@ class WindowSpec:
             following = local + timedelta(days=1 if self.length == "1d" else 7)
         return to_us(_midnight(following))
 
+    def ordinal(self, start_us: int) -> int:
+        """The number of the window that starts then: one more for each that follows, with rows or without.
+
+        >>> WindowSpec(length="1h").ordinal(3 * 3_600_000_000)
+        3
+        """
+        fixed = FIXED_US.get(self.length)
+        if fixed is not None:
+            return start_us // fixed
+        local = from_us(start_us).astimezone(ZoneInfo(self.timezone))
+        if self.length == "1mo":
+            return 12 * local.year + local.month
+        return local.toordinal() if self.length == "1d" else local.toordinal() // 7
+
     def starts_of(self, instants_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """``start_of`` for many instants: int64[n] in, int64[n] out."""
         fixed = FIXED_US.get(self.length)

@@ -10,8 +10,8 @@ from monitor.store.keys import model_scope
 STEP_BYTES = 32 * 1024 * 1024
 _STEPS: tuple[Table, ...] = (
     tables.log_batch, tables.id_run, tables.profile, tables.result, tables.quarantine, tables.request_key,
-    tables.window, tables.calibration, tables.verdict, tables.transition, tables.outcome, tables.window_label,
-    tables.scorecard, tables.performance,
+    tables.window, tables.calibration, tables.judged_counts, tables.verdict, tables.transition, tables.outcome,
+    tables.window_label, tables.scorecard, tables.performance,
 )  # fmt: skip
 
 

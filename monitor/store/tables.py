@@ -36,9 +36,10 @@ from monitor.store.outcome_tables import (
 from monitor.store.token_tables import token
 
 __all__ = [
-    "calibration", "id_run", "job_run", "label_batch", "label_payload", "label_quarantine", "label_segment", "layout",
-    "log_batch", "log_payload", "meta", "metadata", "model", "notification", "outcome", "performance", "profile",
-    "quarantine", "reference", "reference_chunk", "request_key", "result", "schema", "scorecard", "token",
+    "calibration", "id_run", "job_run", "judged_counts", "label_batch", "label_payload", "label_quarantine",
+    "label_segment", "layout", "log_batch", "log_payload", "meta", "metadata", "model", "notification", "outcome",
+    "performance", "profile", "quarantine", "reference", "reference_chunk", "request_key", "result", "schema",
+    "scorecard", "token",
     "transition", "verdict", "version", "window", "window_label",
 ]  # fmt: skip
 
@@ -250,6 +251,16 @@ calibration = Table(
     Column("version_id", BigInteger, ForeignKey("version.id"), primary_key=True, autoincrement=False),
     Column("reference_id", BigInteger, primary_key=True, autoincrement=False),
     Column("made_us", BigInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)  # fmt: skip
+
+# What the longer scales of a check add up: the few counts of a window that are judged, in the cells of a reference.
+judged_counts = Table(
+    "judged_counts", metadata,
+    Column("version_id", BigInteger, ForeignKey("version.id"), primary_key=True, autoincrement=False),
+    Column("window_start_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("layout_id", BigInteger, nullable=False),
+    Column("reference_id", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
 )  # fmt: skip
 
