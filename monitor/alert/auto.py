@@ -34,6 +34,12 @@ class Held:
     method: dict[str, Any]
     min_effect: float = 0.0
 
+    def alarms_alone(self, check: Check, *, columns: Iterable[str]) -> bool:
+        """Whether the window alerts by itself, without the ones before, in a column of the check."""
+        return self.evidence.alarms_alone(
+            TESTS_OF[check.metric], columns=columns, limit=self.alert, least_effect=self.min_effect
+        )
+
     @property
     def threshold(self) -> float:
         """The alert threshold as it is shown, −log10 p."""

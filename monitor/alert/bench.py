@@ -19,13 +19,19 @@ from monitor.model.schema import Column, Schema
 from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile
 
+BROKEN = "half of the rows"  # what decides where a share is up by so much
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What judging one window leaves: result rows, and one verdict a check."""
+    """What judging one window leaves: result rows, one verdict a check, and whether it alarms by itself ``alone``.
+
+    Then later windows are not added to it: it has been told of, and a broken hour would else sound for a week.
+    """
 
     rows: tuple[ResultRow, ...]
     verdicts: tuple[CheckVerdict, ...]
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +78,9 @@ def judge_all(
     )
     judged = [_judge_check(check, columns=deciding[check.name], bench=bench) for check in enabled]
     return Judgement(
-        rows=tuple(chain.from_iterable(rows for rows, _ in judged)), verdicts=tuple(verdict for _, verdict in judged)
+        rows=tuple(chain.from_iterable(rows for rows, _ in judged)),
+        verdicts=tuple(verdict for _, verdict in judged),
+        alone=any(_alone(check, rows=rows, bench=bench) for check, (rows, _) in zip(enabled, judged, strict=True)),
     )
 
 
@@ -113,6 +121,15 @@ def _judge_check(check: Check, *, columns: tuple[Column, ...], bench: Bench) -> 
     return _judge_drift(check, columns=columns, bench=bench, held=held)
 
 
+def _alone(check: Check, *, rows: list[ResultRow], bench: Bench) -> bool:
+    """Whether one of the columns that decide the auto check alerts by the window itself, or is broken in it."""
+    held = bench.held(check) if check.kind in ("drift", "quality") and check.threshold is None else None
+    if held is None:
+        return False
+    broken = any(row.method.get("decided_by") == BROKEN and row.status == "alert" for row in rows)
+    return broken or held.alarms_alone(check, columns={row.column for row in rows if row.column})
+
+
 def _judge_drift(
     check: Check, *, columns: tuple[Column, ...], bench: Bench, held: Held
 ) -> tuple[list[ResultRow], CheckVerdict]:
@@ -143,7 +160,7 @@ def _judge_quality(
         broken = find_broken(check, measurement=measurement, coarse=coarse)
         if broken is None and column.role == "context":
             continue  # no statistics are spent on it
-        decided = said if broken is None else Said(broken, "half of the rows")
+        decided = said if broken is None else Said(broken, BROKEN)
         findings.append(decided.finding)
         rows.append(quality_row(check, measurement=measurement, said=decided, threshold=threshold))
     return rows, verdict_of(check, findings, rows=bench.current.rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.alert.calibrate import Calibration, Scale
-from monitor.alert.cells import Counts, Floats, Integers, reduce_profile
+from monitor.alert.cells import Counts, Flags, Floats, Integers, reduce_profile
 from monitor.alert.pooling import Pooling
 from monitor.alert.roots import noise, share_root
 from monitor.alert.scoring import roots_at, surprises
@@ -38,7 +38,7 @@ class Evidence:
     """A window's tests, arrays [5, D] by column ``positions``; ``needed`` healthy windows make a verdict.
 
     ``log_p`` is the most surprising scale's, credited for how seldom it is looked at; ``scale`` which that is, and
-    ``effect`` the PSI beyond noise of its sum. ``sizes`` are the window's own.
+    ``effect`` the PSI beyond noise of its sum. ``sizes``, ``alone`` (−ln p) and ``alone_effect`` are the window's own.
     """
 
     positions: dict[str, int]
@@ -47,12 +47,20 @@ class Evidence:
     effect: Floats
     windows: Integers
     scale: Integers
+    alone: Floats
+    alone_effect: Floats
     needed: int
 
     @cached_property
     def sent(self) -> int:
         """The rows of the window: those behind *missing*, which every row has or has not."""
         return int(self.sizes[2].max(initial=0))
+
+    def alarms_alone(self, tests: Sequence[int], *, columns: Iterable[str], limit: float, least_effect: float) -> bool:
+        """Whether the window by itself, without the ones before, passes the −ln p of ``limit`` in one of the tests."""
+        at = np.ix_(list(tests), [self.positions[name] for name in columns if name in self.positions])
+        decided = (self.windows[at] >= self.needed) & (self.alone_effect[at] >= least_effect)
+        return bool((decided & (self.alone[at] > limit)).any())  # nan passes nothing
 
     def most_surprising(self, tests: Sequence[int]) -> list[TestEvidence]:
         """By position, the most surprising of the tests of each column (the first of equals)."""
@@ -76,34 +84,41 @@ def gather(
     ``sums`` are those of the windows up to the last look, by scale (``recent.py``); a scale that is not in it is not
     looked at.
     """
-    cells = calibration.layout_cells
+    cells, able = calibration.layout_cells, calibration.able
     baseline, now = reduce_profile(cells, profile=reference), reduce_profile(cells, profile=current)
-    log_p, effect = np.full(calibration.judged.shape, np.nan), np.zeros(calibration.judged.shape)
-    scales = np.ones(calibration.judged.shape, dtype=np.int64)
+    alone = alone_effect = np.full(able.shape, np.nan)
+    log_p, effect, scales = alone, alone_effect, np.ones(able.shape, dtype=np.int64)
     for scale in calibration.scales:
         counts = now if scale.windows == 1 else (sums or {}).get(scale.windows)
         if counts is None:
             continue
-        x = surprises(
-            cells=counts.cells[None], hits=counts.hits[None], sizes=counts.sizes[None],
-            baseline=baseline, usual=scale.usual, ordered=cells.numeric,
-        )  # fmt: skip
-        found = scale.credited(scale.tails.surprise(x)[0])
-        better = np.isnan(log_p) | (found > log_p)
-        log_p = np.where(better, found, log_p)
-        scales = np.where(better, scale.windows, scales)
-        effect = np.where(
-            better, effect_sizes(counts, baseline=baseline, pooling=scale.usual.pooling), effect
-        )  # fmt: skip
+        found = np.where(able, _log_p(scale, counts, baseline=baseline, ordered=cells.numeric), np.nan)
+        moved = effect_sizes(counts, baseline=baseline, pooling=scale.usual.pooling)
+        if scale.windows == 1:
+            alone, alone_effect = found, moved
+        better = (found > log_p) | (np.isnan(log_p) & ~np.isnan(found))
+        log_p = np.fmax(log_p, found)
+        scales, effect = np.where(better, scale.windows, scales), np.where(better, moved, effect)
     return Evidence(
         positions={name: d for d, name in enumerate(cells.columns)},
-        log_p=np.where(calibration.able, log_p, np.nan),
+        log_p=log_p,
         sizes=now.sizes,
         effect=effect,
         windows=calibration.known,
         scale=scales,
+        alone=alone,
+        alone_effect=alone_effect,
         needed=calibration.needed,
     )
+
+
+def _log_p(scale: Scale, counts: Counts, *, baseline: Counts, ordered: Flags) -> Floats:
+    """−ln p float64[5, D] of the counts at a scale, credited for how seldom it is looked at."""
+    x = surprises(
+        cells=counts.cells[None], hits=counts.hits[None], sizes=counts.sizes[None], baseline=baseline,
+        usual=scale.usual, ordered=ordered,
+    )  # fmt: skip
+    return scale.credited(scale.tails.surprise(x)[0])
 
 
 def looks(calibration: Calibration, scale: Scale) -> float:

@@ -8,7 +8,6 @@ import numpy as np
 
 from monitor.alert.cells import GROUPS, SHARES, Counts
 from monitor.alert.scales import SCALES, stride_of
-from monitor.model.results import ResultRow
 
 LONGEST = SCALES[-1] + stride_of(SCALES[-1])  # windows, in time, that a look may reach back
 _WIDTHS = ("<u4", "<u8")
@@ -42,18 +41,6 @@ def recent_sums(
                 hits=np.sum([counts.hits for counts in inside], axis=0),
             )
     return found
-
-
-def alarms_alone(rows: Iterable[ResultRow]) -> bool:
-    """Whether a window is in alert by what is in it alone, not by the ones before.
-
-    Its counts are then left out of later sums: it has been told of, and a broken hour would else sound for a week.
-    """
-    return any(row.status == "alert" and "scale" not in row.method and _by_itself(row) for row in rows)
-
-
-def _by_itself(row: ResultRow) -> bool:
-    return bool(row.column) and (row.metric == "surprise" or "decided_by" in row.method)
 
 
 def encode_counts(counts: Counts) -> bytes:

@@ -105,13 +105,17 @@ def score_once(cells: Cells, *, baseline: Counts, now: Counts) -> Evidence:
         [_cell_surprise(cells, baseline=baseline, now=now, pooling=pooling)[None], _share_surprise(now, baseline)]
     )
     judged = _able(cells) & (now.sizes >= LEAST_ROWS)
+    log_p = np.where(judged, np.maximum(x, 0.0), np.nan)
+    effect = effect_sizes(now, baseline=baseline, pooling=pooling)
     return Evidence(
         positions={name: d for d, name in enumerate(cells.columns)},
-        log_p=np.where(judged, np.maximum(x, 0.0), np.nan),
+        log_p=log_p,
         sizes=now.sizes,
-        effect=effect_sizes(now, baseline=baseline, pooling=pooling),
+        effect=effect,
         windows=np.zeros(x.shape, dtype=np.int64),
         scale=np.ones(x.shape, dtype=np.int64),
+        alone=log_p,
+        alone_effect=effect,
         needed=0,
     )
 

@@ -13,7 +13,7 @@ from monitor.alert.calibrate import Calibration, calibrate
 from monitor.alert.cells import Counts, reduce_profile
 from monitor.alert.history import build_history
 from monitor.alert.judge import judge, wanted_metrics
-from monitor.alert.recent import LONGEST, alarms_alone, recent_sums
+from monitor.alert.recent import LONGEST, recent_sums
 from monitor.alert.single import judge_once
 from monitor.compare.current import CurrentSide
 from monitor.compare.reference import ReferenceSide
@@ -107,7 +107,7 @@ def judge_sides(
         earlier = [e for e in earlier if e[0] >= start_us - LOOKBACK * spec.nominal_us]
         sums = _sums(court, profile, counted=counted, ordinal=spec.ordinal(start_us))
         judgement = _judge_window(court, profile, earlier=[p for _, p in reversed(earlier)], sums=sums)
-        if counted and alarms_alone(judgement.rows):
+        if counted and judgement.alone:
             counted.pop()
         judgement = court.worth(judgement, card=current.cards.get(start_us))
         yield JudgedSide(start_us=start_us, end_us=spec.end_of(start_us), rows=profile.rows, judgement=judgement)
@@ -171,4 +171,6 @@ def _judge_window(
     together = court.judge(merged, checks=tuple(c for c in court.checks if c.kind not in OF_ITS_OWN_ROWS), sums=sums)
     told = {"merged_windows": windows}
     rows = tuple(msgspec.structs.replace(row, method=row.method | told) for row in together.rows)
-    return Judgement(rows=rows + alone.rows, verdicts=together.verdicts + alone.verdicts)
+    return Judgement(
+        rows=rows + alone.rows, verdicts=together.verdicts + alone.verdicts, alone=together.alone
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -134,4 +134,4 @@ def judge_performance(
     chosen = [c for c in checks if c.enabled and c.kind in PERFORMANCE_KINDS and (asked or card.labelled)]
     per_run = false_alarms.per_run(None if spec is None else spec.per_month)
     rows, verdicts = judge_worth(chosen, worth, per_month=per_run, windows_per_month=1.0)
-    return Judgement(rows=judgement.rows + rows, verdicts=judgement.verdicts + verdicts)
+    return replace(judgement, rows=judgement.rows + rows, verdicts=judgement.verdicts + verdicts)

@@ -33,6 +33,7 @@ class Judged:
     """A window judged: its rows, verdicts and the worst of them; number and rows of the reference, if there is one.
 
     ``data_status`` is the worst verdict of the checks that need no labels; None where there are no such checks.
+    ``alone`` is whether it alarms by itself, without the windows before.
     """
 
     rows: tuple[ResultRow, ...]
@@ -41,6 +42,7 @@ class Judged:
     data_status: Status | None
     reference_number: int | None
     reference_rows: int
+    alone: bool = False
 
 
 def judge_window(
@@ -74,6 +76,7 @@ def judge_window(
         data_status=found if judgement.verdicts else None,
         reference_number=None if side is None else side.reference.number,
         reference_rows=0 if side is None else side.profile.rows,
+        alone=judgement.alone,
     )
 
 
@@ -88,7 +91,9 @@ def _judge_merged(
     together = _judge(context, checks=others, layout=layout, current=merged, sums=sums)
     told = {"merged_windows": windows}
     rows = tuple(msgspec.structs.replace(row, method=row.method | told) for row in together.rows)
-    return Judgement(rows=rows + alone.rows, verdicts=together.verdicts + alone.verdicts)
+    return Judgement(
+        rows=rows + alone.rows, verdicts=together.verdicts + alone.verdicts, alone=together.alone
+    )  # fmt: skip
 
 
 def _judge(

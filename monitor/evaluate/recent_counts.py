@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
 from monitor.alert.cells import Counts, reduce_profile
-from monitor.alert.recent import LONGEST, alarms_alone, decode_counts, encode_counts, recent_sums
+from monitor.alert.recent import LONGEST, decode_counts, encode_counts, recent_sums
 from monitor.evaluate.context import VersionContext
-from monitor.model.results import ResultRow
 from monitor.profile.profile import Profile
-from monitor.store.judged_counts import drop_judged_counts, judged_counts, put_judged_counts
+from monitor.store.judged_counts import JudgedCounts, judged_counts, mark_stale, put_judged_counts
 from monitor.store.windows import WindowRow
 
 
@@ -20,11 +19,9 @@ def counts_before(conn: Connection, *, context: VersionContext, window: WindowRo
     version, calibration = context.version, context.calibration
     if calibration is None or len(calibration.scales) < 2 or version.layout_id is None or version.reference_id is None:
         return []
-    # A window more than asked for: days that the clock changes are an hour shorter or longer.
-    reach_us = (LONGEST + 1) * context.model.window.nominal_us
     return judged_counts(
         conn, version_id=version.id, layout_id=version.layout_id, reference_id=version.reference_id,
-        from_us=window.start_us - reach_us, to_us=window.start_us,
+        from_us=window.start_us - _reach_us(context), to_us=window.start_us,
     )  # fmt: skip
 
 
@@ -42,22 +39,31 @@ def sums_at(
     if own is None or context.calibration is None:
         return {}
     spec = context.model.window
-    known = [(spec.ordinal(start_us), decode_counts(payload)) for start_us, payload in before]
+    known = [(spec.ordinal(start_us), decode_counts(payload)) for start_us, payload in before if payload]
     scales = [scale.windows for scale in context.calibration.scales]
     return recent_sums(own, known, ordinal=spec.ordinal(window.start_us), scales=scales)
 
 
-def keep_counts(
-    conn: Connection, *, context: VersionContext, window: WindowRow, own: Counts, rows: Iterable[ResultRow]
-) -> None:
-    """Writes the window's counts for those that come after it, unless its ``rows`` say that it alarms alone."""
+def keep_counts(conn: Connection, *, context: VersionContext, window: WindowRow, own: Counts, alone: bool) -> None:
+    """Writes the window's counts for those that come after it; later ones judged already are judged again if they
+    are others than before.
+
+    A window in alert by what is in it ``alone`` is left out of later sums: it has been told of, and a broken hour
+    would else sound for a week.
+    """
     version = context.version
     if version.layout_id is None or version.reference_id is None:
         return
-    if alarms_alone(rows):
-        drop_judged_counts(conn, version_id=version.id, window_start_us=window.start_us)
-        return
-    put_judged_counts(
-        conn, version_id=version.id, window_start_us=window.start_us, layout_id=version.layout_id,
-        reference_id=version.reference_id, payload=encode_counts(own),
+    counts = JudgedCounts(
+        version_id=version.id, window_start_us=window.start_us, layout_id=version.layout_id,
+        reference_id=version.reference_id, payload=b"" if alone else encode_counts(own),
     )  # fmt: skip
+    if put_judged_counts(conn, counts) and context.calibration is not None and len(context.calibration.scales) > 1:
+        mark_stale(
+            conn, version_id=version.id, after_us=window.start_us, to_us=window.start_us + _reach_us(context)
+        )  # fmt: skip
+
+
+def _reach_us(context: VersionContext) -> int:
+    """How far back a look may reach, and a window more: days that the clock changes are an hour shorter or longer."""
+    return (LONGEST + 1) * context.model.window.nominal_us

@@ -22,6 +22,7 @@ from monitor.model.results import Status
 from monitor.profile import codec
 from monitor.profile.profile import Profile, empty
 from monitor.store.engine import Store
+from monitor.store.judged_counts import is_stale
 from monitor.store.models import get_version_by_id
 from monitor.store.outcomes import replace_outcomes
 from monitor.store.profiles import StoredProfile, get_profile, put_profiles
@@ -51,6 +52,7 @@ class Seen:
     stored: tuple[int, bytes] | None
     earlier: list[StoredProfile]
     before: list[tuple[int, bytes]]
+    stale: bool = False
     labelled: bool = False
     last: StoredResult | None = None
 
@@ -73,7 +75,8 @@ class Evaluator:
         seen = self.read(version_id=version_id, start_us=start_us)
         if seen is None:
             return None
-        stands = None if afresh else standing(seen.context, window=seen.window, last=seen.last)
+        again = afresh or seen.stale
+        stands = None if again else standing(seen.context, window=seen.window, last=seen.last)
         profile, made = (None, None) if stands is not None else self.profile_of(seen, afresh=afresh)
         card = self.card_of(seen, now_us=now_us, afresh=afresh)
         own = counts_of(seen.context, profile)
@@ -81,7 +84,7 @@ class Evaluator:
         with self._store.write() as conn:
             transitions = _write(conn, seen=seen, judged=judged, made=made, card=card, now_us=now_us)
             if own is not None:
-                keep_counts(conn, context=seen.context, window=seen.window, own=own, rows=judged.rows)
+                keep_counts(conn, context=seen.context, window=seen.window, own=own, alone=judged.alone)
             if guard is not None:
                 guard(conn)
         return Evaluated(
@@ -105,6 +108,7 @@ class Evaluator:
                 stored=get_profile(conn, version_id=version_id, window_start_us=start_us),
                 earlier=earlier_profiles(conn, window=window, nominal_us=nominal_us) if few else [],
                 before=counts_before(conn, context=context, window=window),
+                stale=again and is_stale(conn, version_id=version_id, start_us=start_us),
                 last=get_result(conn, version_id=version_id, window_start_us=start_us) if again else None,
             )
 

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Connection, bindparam, delete, select
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import BigInteger, Connection, RowMapping, bindparam, select, update
 
 from monitor.store import dialect, tables
+from monitor.store.windows import JUDGED
 
-_j = tables.judged_counts.c
+_j, _w = tables.judged_counts.c, tables.window.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedCounts:
+    """What a window was judged by; ``payload`` is empty where sums of windows leave it out."""
+
+    version_id: int
+    window_start_us: int
+    layout_id: int
+    reference_id: int
+    payload: bytes
+
 
 # Asked for every window: built once.
 _BEFORE = (
@@ -18,17 +33,18 @@ _BEFORE = (
     )
     .order_by(_j.window_start_us)
 )  # fmt: skip
+_AT = select(_j.version_id, _j.window_start_us, _j.layout_id, _j.reference_id, _j.payload, _j.stale).where(
+    _j.version_id == bindparam("version_id"), _j.window_start_us == bindparam("start_us", type_=BigInteger)
+)
 
 
-def put_judged_counts(
-    conn: Connection, *, version_id: int, window_start_us: int, layout_id: int, reference_id: int, payload: bytes
-) -> None:
-    """Keeps the window's counts in place of earlier ones."""
-    row = {
-        "version_id": version_id, "window_start_us": window_start_us, "layout_id": layout_id,
-        "reference_id": reference_id, "payload": payload,
-    }  # fmt: skip
-    conn.execute(dialect.upsert(conn, tables.judged_counts), row)
+def put_judged_counts(conn: Connection, counts: JudgedCounts) -> bool:
+    """Whether they differ from what the window was judged by before; kept in place of that, and no longer stale."""
+    found = conn.execute(_AT, {"version_id": counts.version_id, "start_us": counts.window_start_us}).mappings().first()
+    same = found is not None and _kept(found) == counts
+    if found is None or not same or found["stale"]:
+        conn.execute(dialect.upsert(conn, tables.judged_counts), asdict(counts) | {"stale": False})
+    return not same
 
 
 def judged_counts(
@@ -40,7 +56,26 @@ def judged_counts(
     return [(row.window_start_us, bytes(row.payload)) for row in found]
 
 
-def drop_judged_counts(conn: Connection, *, version_id: int, window_start_us: int) -> None:
-    """Takes the window's counts away, if there are any."""
-    here = (_j.version_id == version_id, _j.window_start_us == window_start_us)
-    conn.execute(delete(tables.judged_counts).where(*here))
+def is_stale(conn: Connection, *, version_id: int, start_us: int) -> bool:
+    """Whether an earlier window's counts have changed since the window was judged with them."""
+    found = conn.execute(_AT, {"version_id": version_id, "start_us": start_us}).first()
+    return found is not None and bool(found.stale)
+
+
+def mark_stale(conn: Connection, *, version_id: int, after_us: int, to_us: int) -> int:
+    """How many judged windows that start in (after_us, to_us) are to be judged again: what they add up has changed."""
+    later = (_j.version_id == version_id, _j.window_start_us > after_us, _j.window_start_us < to_us)
+    changed = conn.execute(update(tables.judged_counts).where(*later).values(stale=True)).rowcount
+    if not changed:  # as for every window that is the newest
+        return 0
+    again = update(tables.window).where(
+        _w.version_id == version_id, _w.start_us > after_us, _w.start_us < to_us, _w.state.in_(JUDGED)
+    )
+    return conn.execute(again.values(dirty=True)).rowcount
+
+
+def _kept(row: RowMapping) -> JudgedCounts:
+    return JudgedCounts(
+        version_id=row["version_id"], window_start_us=row["window_start_us"], layout_id=row["layout_id"],
+        reference_id=row["reference_id"], payload=bytes(row["payload"]),
+    )  # fmt: skip

@@ -39,8 +39,7 @@ __all__ = [
     "calibration", "id_run", "job_run", "judged_counts", "label_batch", "label_payload", "label_quarantine",
     "label_segment", "layout", "log_batch", "log_payload", "meta", "metadata", "model", "notification", "outcome",
     "performance", "profile", "quarantine", "reference", "reference_chunk", "request_key", "result", "schema",
-    "scorecard", "token",
-    "transition", "verdict", "version", "window", "window_label",
+    "scorecard", "token", "transition", "verdict", "version", "window", "window_label",
 ]  # fmt: skip
 
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
@@ -261,7 +260,8 @@ judged_counts = Table(
     Column("window_start_us", BigInteger, primary_key=True, autoincrement=False),
     Column("layout_id", BigInteger, nullable=False),
     Column("reference_id", BigInteger, nullable=False),
-    Column("payload", LargeBinary, nullable=False),
+    Column("stale", Boolean, nullable=False),  # an earlier window's have changed since this one was judged
+    Column("payload", LargeBinary, nullable=False),  # empty where the window is left out of sums
 )  # fmt: skip
 
 result = Table(

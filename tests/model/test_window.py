@@ -25,6 +25,7 @@ def test_every_instant_lies_in_its_window_and_windows_follow_one_another(instant
     assert spec.start_of(start) == start
     assert spec.start_of(end) == end
     assert spec.start_of(end - 1) == start
+    assert spec.ordinal(end) == spec.ordinal(start) + 1
 
 
 @given(instant=instants, zone=st.sampled_from(ZONES))

@@ -12,6 +12,7 @@ from monitor.store import (
     batches,
     calibrations,
     ids,
+    judged_counts,
     keys,
     label_quarantine,
     labels,
@@ -174,6 +175,8 @@ def fill(conn, *, model_id, version_id):
     profiles.put_profiles(conn, [profiles.StoredProfile(
         version_id=version_id, window_start_us=0, layout_id=1, payload=b"x")])  # fmt: skip
     windows.upsert_window(conn, WindowRow(version_id=version_id, start_us=0, end_us=1))
+    judged_counts.put_judged_counts(conn, judged_counts.JudgedCounts(
+        version_id=version_id, window_start_us=0, layout_id=1, reference_id=1, payload=b"x"))  # fmt: skip
     calibrations.save_calibration(conn, version_id=version_id, reference_id=reference.id, made_us=1, payload=b"x")
     results.put_result(conn, results.StoredResult(
         version_id=version_id, window_start_us=0, window_end_us=1, revision=1, reference_number=1, status="ok",

@@ -2,4 +2,12 @@
 
 from __future__ import annotations
 
-REVISIONS = ("v0001", "v0002", "v0003", "v0004", "v0005", "v0006")  # every migration of this release, oldest first
+REVISIONS = (
+    "v0001",
+    "v0002",
+    "v0003",
+    "v0004",
+    "v0005",
+    "v0006",
+    "v0007",
+)  # every migration of this release, oldest first

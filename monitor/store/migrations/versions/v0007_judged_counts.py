@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("window_start_us", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("layout_id", sa.BigInteger(), nullable=False),
         sa.Column("reference_id", sa.BigInteger(), nullable=False),
+        sa.Column("stale", sa.Boolean(), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["version_id"], ["version.id"], name=op.f("fk_judged_counts_version_id")),
         sa.PrimaryKeyConstraint("version_id", "window_start_us", name=op.f("pk_judged_counts")),

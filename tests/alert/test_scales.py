@@ -1,0 +1,143 @@
+"""Sums of windows: how they are added, which are looked at, and what they say of small shifts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from monitor.alert.cells import GROUPS, SHARES, Counts
+from monitor.alert.codec import decode_calibration, encode_calibration
+from monitor.alert.recent import decode_counts, encode_counts, last_look, recent_sums
+from monitor.alert.scales import SCALES, far_scales, own_scales, stretched, stride_of, sums_of, until_next_look
+from tests.alert.drawing import Traffic, calibrated, scores
+
+
+def shifted(by):
+    """Shares of the reference's deciles for a standard normal whose mean moved by so many standard deviations."""
+    return np.diff(norm.cdf(norm.ppf(np.linspace(0, 1, 11)) - by))
+
+
+def drawn(windows, *, columns=2, seed=1):
+    cells, hits, rows = Traffic(rng=np.random.default_rng(seed), columns=columns, rows=100).windows(windows)
+    return [Counts(rows=int(n), cells=c, hits=h) for c, h, n in zip(cells, hits, rows, strict=True)]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_service_adds_up_the_windows_that_the_replay_added_up(scale):
+    """Windows numbered from 0: at every window the sum of the last look, as ``sums_of`` has it."""
+    counts = drawn(200)
+    sums = sums_of(
+        np.stack([c.cells for c in counts]), np.stack([c.hits for c in counts]),
+        np.array([float(c.rows) for c in counts]), scale=scale,
+    )  # fmt: skip
+    standing = until_next_look(sums.cells, ends=sums.ends, windows=200)
+    for ordinal in range(scale - 1, 200) if scale > 1 else ():
+        before = list(enumerate(counts))[:ordinal]
+        found = recent_sums(counts[ordinal], before, ordinal=ordinal, scales=[scale])[scale]
+        np.testing.assert_array_equal(found.cells, standing[ordinal])
+    assert np.isnan(standing[: scale - 1]).all()
+    assert not np.isnan(standing[scale - 1 :]).any()
+
+
+@given(ordinal=st.integers(0, 10**6), scale=st.sampled_from(SCALES))
+def test_a_look_stands_until_the_next_and_no_longer(ordinal, scale):
+    looked = last_look(ordinal, scale=scale)
+    assert ordinal - stride_of(scale) < looked <= ordinal
+    assert (looked + 1) % stride_of(scale) == 0
+
+
+def test_a_sum_of_fewer_than_half_its_windows_is_none():
+    counts = list(enumerate(drawn(24)))
+    own = counts[23][1]
+
+    def known(earlier):
+        return set(recent_sums(own, earlier, ordinal=23, scales=SCALES))
+
+    assert known(counts[:23]) == {3, 8, 24}
+    assert known(counts[12:23]) == {3, 8, 24}
+    assert known(counts[13:23]) == {3, 8}
+    assert known([]) == set()
+
+
+def test_later_windows_are_in_no_sum():
+    counts = list(enumerate(drawn(8)))
+    alone = recent_sums(counts[4][1], counts[:4], ordinal=4, scales=[3])[3]
+    with_later = recent_sums(counts[4][1], counts[:4] + counts[5:], ordinal=4, scales=[3])[3]
+    np.testing.assert_array_equal(alone.cells, with_later.cells)
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=st.integers(0, 2**40), columns=st.integers(0, 4), seed=st.integers(0, 99))
+def test_judged_counts_come_back_from_bytes_as_they_were(rows, columns, seed):
+    rng = np.random.default_rng(seed)
+    counts = Counts(
+        rows=rows,
+        cells=rng.integers(0, rows + 1, (columns, GROUPS)).astype(float),
+        hits=rng.integers(0, rows + 1, (len(SHARES), columns)).astype(float),
+    )
+    again = decode_counts(encode_counts(counts))
+    assert again.rows == counts.rows
+    np.testing.assert_array_equal(again.cells, counts.cells)
+    np.testing.assert_array_equal(again.hits, counts.hits)
+
+
+@pytest.mark.parametrize(
+    ("windows", "own", "far"),
+    [
+        (14, (1,), ()),
+        (59, (1,), ()),
+        (60, (1, 3), (8, 24)),
+        (160, (1, 3, 8), (24,)),
+        (480, (1, 3, 8, 24), (72, 168)),
+        (1_440, (1, 3, 8, 24, 72), (168,)),
+    ],
+)
+def test_a_history_teaches_scales_by_its_length(windows, own, far):
+    assert (own_scales(windows), far_scales(windows)) == (own, far)
+
+
+def test_a_calibration_of_several_scales_comes_back_from_bytes():
+    calibration = calibrated(Traffic(rng=np.random.default_rng(3), columns=3).history(240))
+    again = decode_calibration(encode_calibration(calibration))
+    assert [scale.windows for scale in again.scales] == [1, 3, 8, 24]
+    for one, other in zip(calibration.scales, again.scales, strict=True):
+        np.testing.assert_allclose(other.usual.movement.variance, one.usual.movement.variance, rtol=1e-6)
+        np.testing.assert_array_equal(other.usual.share_variance, one.usual.share_variance)
+        np.testing.assert_array_equal(other.tails.own.start, one.tails.own.start)
+
+
+def test_movement_that_averages_out_is_stretched_as_it_did_and_what_stays_as_it_stays():
+    """λ₈/λ₂₄ = 3 says β = 1: at 72 a third of λ₂₄, and a 30th for the reference of 720; λ₈ = λ₂₄ says β = 0."""
+    long, short = (
+        calibrated(Traffic(rng=np.random.default_rng(3), columns=1).history(480)).scales[i].usual for i in (3, 2)
+    )
+
+    def with_variance(usual, each):
+        movement = replace(usual.movement, variance=np.full_like(usual.movement.variance, each))
+        return replace(usual, movement=movement, share_variance=np.full_like(usual.share_variance, each))
+
+    for before, expected in ((3.0, 1 / 3 + 24 / 720), (1.0, 2.0)):
+        far = stretched(with_variance(long, 1.0), with_variance(short, before), scales=(8, 24, 72), windows=720)
+        np.testing.assert_allclose(far.movement.variance, expected)
+        np.testing.assert_allclose(far.share_variance, expected)
+
+
+@pytest.mark.parametrize(("by", "within"), [(0.1, 12), (0.05, 72)])
+def test_a_small_shift_that_lasts_is_found_in_hours(by, within):
+    """A thousand rows an hour, twenty columns, a tenth and a twentieth of a standard deviation in one of them."""
+    traffic = Traffic(rng=np.random.default_rng(8))
+    history = traffic.history(720)
+    calibration = calibrated(history)
+    before, after = traffic.windows(168), traffic.windows(within, shares=shifted(by))
+    both = tuple(np.concatenate(parts) for parts in zip(before, after, strict=True))
+    found = scores(calibration, history, both) > calibration.threshold()
+    assert found[168:].any()
+
+
+def test_a_scale_that_is_seldom_looked_at_is_credited_for_it():
+    long = calibrated(Traffic(rng=np.random.default_rng(3), columns=1).history(480)).scales[3]
+    assert (long.windows, long.stride) == (24, 6)
+    np.testing.assert_allclose(long.credited(np.array([1.0])), 1.0 + np.log(6.0))
