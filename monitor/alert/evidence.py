@@ -13,7 +13,7 @@ from monitor.alert.calibrate import Calibration, Scale
 from monitor.alert.cells import Counts, Flags, Floats, Integers, reduce_profile
 from monitor.alert.pooling import Pooling
 from monitor.alert.roots import noise, share_root
-from monitor.alert.scoring import roots_at, surprises
+from monitor.alert.scoring import by_scale, roots_at, surprises
 from monitor.alert.threshold import column_threshold
 from monitor.profile.profile import Profile
 
@@ -84,41 +84,35 @@ def gather(
     ``sums`` are those of the windows up to the last look, by scale (``recent.py``); a scale that is not in it is not
     looked at.
     """
-    cells, able = calibration.layout_cells, calibration.able
+    cells = calibration.layout_cells
     baseline, now = reduce_profile(cells, profile=reference), reduce_profile(cells, profile=current)
-    alone = alone_effect = np.full(able.shape, np.nan)
-    log_p, effect, scales = alone, alone_effect, np.ones(able.shape, dtype=np.int64)
-    for scale in calibration.scales:
-        counts = now if scale.windows == 1 else (sums or {}).get(scale.windows)
-        if counts is None:
-            continue
-        found = np.where(able, _log_p(scale, counts, baseline=baseline, ordered=cells.numeric), np.nan)
-        moved = effect_sizes(counts, baseline=baseline, pooling=scale.usual.pooling)
-        if scale.windows == 1:
-            alone, alone_effect = found, moved
-        better = (found > log_p) | (np.isnan(log_p) & ~np.isnan(found))
-        log_p = np.fmax(log_p, found)
-        scales, effect = np.where(better, scale.windows, scales), np.where(better, moved, effect)
+    looked = {1: now, **(sums or {})}
+    scales = [scale for scale in calibration.scales if scale.windows in looked]
+    counts = [looked[scale.windows] for scale in scales]
+    log_p = np.where(calibration.able, _log_p(scales, counts, baseline=baseline, ordered=cells.numeric), np.nan)
+    effect = effect_sizes(counts, baseline=baseline, pooling=scales[0].usual.pooling)
+    most = np.where(np.isnan(log_p), -np.inf, log_p).argmax(axis=0)[None]  # the first of equals, so the shortest
     return Evidence(
         positions={name: d for d, name in enumerate(cells.columns)},
-        log_p=log_p,
+        log_p=np.take_along_axis(log_p, most, axis=0)[0],
         sizes=now.sizes,
-        effect=effect,
+        effect=np.take_along_axis(effect, most, axis=0)[0],
         windows=calibration.known,
-        scale=scales,
-        alone=alone,
-        alone_effect=alone_effect,
+        scale=np.array([scale.windows for scale in scales])[most[0]],
+        alone=log_p[0],
+        alone_effect=effect[0],
         needed=calibration.needed,
     )
 
 
-def _log_p(scale: Scale, counts: Counts, *, baseline: Counts, ordered: Flags) -> Floats:
-    """−ln p float64[5, D] of the counts at a scale, credited for how seldom it is looked at."""
+def _log_p(scales: Sequence[Scale], counts: Sequence[Counts], *, baseline: Counts, ordered: Flags) -> Floats:
+    """−ln p float64[S, 5, D] of the counts of each scale, credited for how seldom it is looked at."""
     x = surprises(
-        cells=counts.cells[None], hits=counts.hits[None], sizes=counts.sizes[None], baseline=baseline,
-        usual=scale.usual, ordered=ordered,
+        cells=np.stack([each.cells for each in counts]), hits=np.stack([each.hits for each in counts]),
+        sizes=np.stack([each.sizes for each in counts]), baseline=baseline,
+        usual=by_scale([scale.usual for scale in scales]), ordered=ordered,
     )  # fmt: skip
-    return scale.credited(scale.tails.surprise(x)[0])
+    return np.stack([scale.credited(scale.tails.surprise(one)) for scale, one in zip(scales, x, strict=True)])
 
 
 def looks(calibration: Calibration, scale: Scale) -> float:
@@ -143,11 +137,13 @@ def thresholds(calibration: Calibration, *, per_month: float) -> tuple[float, fl
     return alert, warning
 
 
-def effect_sizes(now: Counts, *, baseline: Counts, pooling: Pooling) -> Floats:
-    """PSI less what sampling alone brings, ν (B − 1), of every test: float64[5, D]."""
-    roots, spread, _ = roots_at(0, cells=now.cells[:, None, :], baseline=baseline.cells, pooling=pooling)
-    brought = np.where(np.isfinite(spread[:, 0]), spread[:, 0], 0.0) * (pooling.width[0] - 1)
-    by_cells = (roots[:, 0] ** 2).sum(axis=1) - brought
-    n, m = now.sizes[1:], baseline.sizes[1:]
-    root = share_root(now.hits, n, reference_hits=baseline.hits, reference_sizes=m)
-    return np.concatenate([by_cells[None], root**2 - noise(n, m)])
+def effect_sizes(counts: Sequence[Counts], *, baseline: Counts, pooling: Pooling) -> Floats:
+    """PSI less what sampling alone brings, ν (B − 1), of every test of each counts: float64[S, 5, D]."""
+    cells = np.stack([each.cells for each in counts], axis=1)
+    roots, spread, _ = roots_at(0, cells=cells, baseline=baseline.cells, pooling=pooling)
+    brought = np.where(np.isfinite(spread), spread, 0.0) * (pooling.width[0] - 1)[:, None]
+    by_cells = ((roots**2).sum(axis=2) - brought).T
+    n, m = np.stack([each.sizes[1:] for each in counts]), baseline.sizes[1:]
+    hits = np.stack([each.hits for each in counts])
+    root = share_root(hits, n, reference_hits=baseline.hits, reference_sizes=m)
+    return np.concatenate([by_cells[:, None], root**2 - noise(n, m)], axis=1)

@@ -11,7 +11,10 @@ from monitor.alert.cells import Flags, Floats
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """Directions E float64[D, B, B] (in columns) and the variance λ float64[D, B] along each, beyond noise."""
+    """Directions E float64[D, B, B] (in columns) and the variance λ float64[D, B] along each, beyond noise.
+
+    λ is float64[D, W, B] where each of W windows has its own.
+    """
 
     directions: Floats
     variance: Floats

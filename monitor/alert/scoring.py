@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +20,32 @@ LEAST_ROWS = 50  # below it a column of a window is not judged
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usual:
-    """How columns usually move: by cells at the finest pooling, and λ float64[4, D] of the two-cell tests."""
+    """How columns usually move: by cells at the finest pooling, and λ float64[4, D] of the two-cell tests.
+
+    Of W windows that are sums of different scales (``by_scale``) each has its own: λ float64[D, W, B] and [W, 4, D].
+    """
 
     pooling: Pooling
     movement: Movement
     share_variance: Floats
+
+    def at(self, window: int) -> Usual:
+        """One window's, of several of different scales."""
+        movement = replace(self.movement, variance=self.movement.variance[:, window])
+        return replace(self, movement=movement, share_variance=self.share_variance[window])
 
     def rounded(self) -> Usual:
         """The same with directions and variances as they are stored, in single precision."""
         turned, variance = self.movement.directions.astype(np.float32), self.movement.variance.astype(np.float32)
         movement = Movement(directions=turned.astype(np.float64), variance=variance.astype(np.float64))
         return Usual(pooling=self.pooling, movement=movement, share_variance=self.share_variance)
+
+
+def by_scale(usuals: Sequence[Usual]) -> Usual:
+    """The usual movements of windows that are sums of different scales, as one: directions and pooling are the same."""
+    variance = np.stack([usual.movement.variance for usual in usuals], axis=1)
+    movement = replace(usuals[0].movement, variance=variance)
+    return replace(usuals[0], movement=movement, share_variance=np.stack([usual.share_variance for usual in usuals]))
 
 
 def surprises(*, cells: Floats, hits: Floats, sizes: Floats, baseline: Counts, usual: Usual, ordered: Flags) -> Floats:
@@ -56,13 +72,20 @@ def _cell_surprises(cells: Floats, *, baseline: Floats, usual: Usual, ordered: F
     """x float64[D, W] by cells float64[D, W, GROUPS], each column and window at the pooling its rows allow."""
     level = usual.pooling.level(cells.sum(axis=2))
     x = np.full(level.shape, np.nan)
-    for each in np.unique(level):
+    own = usual.movement.variance.ndim == 3
+    for each in np.unique(level).tolist():
         at = level == each
         columns = np.flatnonzero(at.any(axis=1))
-        part = _at_level(
-            int(each), columns=columns, cells=cells[columns], baseline=baseline[columns], usual=usual, ordered=ordered
-        )
-        x[columns] = np.where(at[columns], part, x[columns])
+        # Coarser pooling turns each window's own movement by itself.
+        apart = own and each > 0
+        windows = np.flatnonzero(at.any(axis=0)).tolist() if apart else [None]
+        for window in windows:
+            span = slice(None) if window is None else slice(window, window + 1)
+            part = _at_level(
+                each, columns=columns, cells=cells[columns, span], baseline=baseline[columns],
+                usual=usual if window is None else usual.at(window), ordered=ordered,
+            )  # fmt: skip
+            x[columns, span] = np.where(at[columns, span], part, x[columns, span])
     return x
 
 

@@ -106,7 +106,7 @@ def score_once(cells: Cells, *, baseline: Counts, now: Counts) -> Evidence:
     )
     judged = _able(cells) & (now.sizes >= LEAST_ROWS)
     log_p = np.where(judged, np.maximum(x, 0.0), np.nan)
-    effect = effect_sizes(now, baseline=baseline, pooling=pooling)
+    effect = effect_sizes([now], baseline=baseline, pooling=pooling)[0]
     return Evidence(
         positions={name: d for d, name in enumerate(cells.columns)},
         log_p=log_p,

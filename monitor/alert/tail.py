@@ -52,8 +52,9 @@ def fit_tails(x: Floats, *, fold: Integers) -> Tails:
     column; with this on 4, two alarms at a promise of two.)
     """
     limit = np.log(max(len(x), 1)) + 3.0  # what a calm column passes once in twenty histories
-    highest = np.full((int(fold.max(initial=-1)) + 1, *x.shape[1:]), -np.inf)
-    np.maximum.at(highest, fold, np.where(np.isnan(x), -np.inf, x))
+    known = np.where(np.isnan(x), -np.inf, x)
+    highest = np.array([known[fold == f].max(axis=0, initial=-np.inf) for f in range(int(fold.max(initial=-1)) + 1)])
+    highest = highest.reshape(-1, *x.shape[1:])
     first = np.array([np.delete(highest, f, axis=0).max(axis=0, initial=-np.inf) <= limit for f in range(len(highest))])
     first = first.reshape(len(highest), *x.shape[1:])
     first[:, 0] = False  # distributions move each in its own way

@@ -13,7 +13,7 @@ from monitor.alert.calibrate import Calibration, calibrate
 from monitor.alert.cells import Counts, reduce_profile
 from monitor.alert.history import build_history
 from monitor.alert.judge import judge, wanted_metrics
-from monitor.alert.recent import LONGEST, recent_sums
+from monitor.alert.recent import LONGEST, encode_counts, recent_sums
 from monitor.alert.single import judge_once
 from monitor.compare.current import CurrentSide
 from monitor.compare.reference import ReferenceSide
@@ -102,7 +102,7 @@ def judge_sides(
         yield JudgedSide(start_us=None, end_us=None, rows=current.profile.rows, judgement=judgement)
         return
     earlier: list[tuple[int, Profile]] = []
-    counted: list[tuple[int, Counts]] = []
+    counted: list[tuple[int, bytes]] = []
     for start_us, profile in current.windows:
         earlier = [e for e in earlier if e[0] >= start_us - LOOKBACK * spec.nominal_us]
         sums = _sums(court, profile, counted=counted, ordinal=spec.ordinal(start_us))
@@ -144,14 +144,14 @@ def _calibration(
 
 
 def _sums(
-    court: Court, profile: Profile, *, counted: list[tuple[int, Counts]], ordinal: int
+    court: Court, profile: Profile, *, counted: list[tuple[int, bytes]], ordinal: int
 ) -> dict[int, Counts] | None:
     """What longer scales are looked at with; ``counted`` keeps the counts of the windows before, and this one's."""
     if court.calibration is None:
         return None
     own = reduce_profile(court.calibration.layout_cells, profile=profile)
     found = recent_sums(own, counted, ordinal=ordinal, scales=[scale.windows for scale in court.calibration.scales])
-    counted[:] = [*(each for each in counted if each[0] > ordinal - LONGEST), (ordinal, own)]
+    counted[:] = [*(each for each in counted if each[0] > ordinal - LONGEST), (ordinal, encode_counts(own))]
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from monitor.alert.cells import Counts, reduce_profile
-from monitor.alert.recent import LONGEST, decode_counts, encode_counts, recent_sums
+from monitor.alert.recent import LONGEST, encode_counts, recent_sums
 from monitor.evaluate.context import VersionContext
 from monitor.profile.profile import Profile
 from monitor.store.judged_counts import JudgedCounts, judged_counts, mark_stale, put_judged_counts
@@ -39,7 +39,7 @@ def sums_at(
     if own is None or context.calibration is None:
         return {}
     spec = context.model.window
-    known = [(spec.ordinal(start_us), decode_counts(payload)) for start_us, payload in before if payload]
+    known = [(spec.ordinal(start_us), payload) for start_us, payload in before if payload]
     scales = [scale.windows for scale in context.calibration.scales]
     return recent_sums(own, known, ordinal=spec.ordinal(window.start_us), scales=scales)
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from monitor.alert.calibrate import Calibration
+from monitor.alert.scales import own_scales
 from monitor.evaluate.context import Contexts, VersionContext
 from monitor.evaluate.learning import healthy_history
 from monitor.evaluate.redo import Healthy, needed_by
@@ -132,7 +133,20 @@ def _calibration(context: VersionContext, *, healthy: Healthy) -> Shape | None:
         "factor": calibration.factor,
         "made_at": None if made_us is None else rfc3339(made_us),
         "from": _source(calibration),
+        "reference_windows": calibration.own,
+        "newest_window": None if calibration.until_us < 0 else rfc3339(calibration.until_us),
+        "false_alarms_per_month": calibration.per_month,
+        "scales": _scales(calibration),
     }
+
+
+def _scales(calibration: Calibration) -> list[Shape]:
+    """How many windows are looked at together, how often, and whether the history is long enough to teach that."""
+    taught = own_scales(calibration.windows)
+    return [
+        {"windows": scale.windows, "every": scale.stride, "extrapolated": scale.windows not in taught}
+        for scale in calibration.scales
+    ]
 
 
 def _source(calibration: Calibration) -> str:

@@ -52,8 +52,8 @@ def judged_counts(
 ) -> list[tuple[int, bytes]]:
     """(start, payload) of the windows that start in [from_us, to_us), oldest first, in those cells only."""
     asked = {"version_id": version_id, "layout_id": layout_id, "reference_id": reference_id}
-    found = conn.execute(_BEFORE, asked | {"from_us": from_us, "to_us": to_us})
-    return [(row.window_start_us, bytes(row.payload)) for row in found]
+    found = conn.execute(_BEFORE, asked | {"from_us": from_us, "to_us": to_us}).all()
+    return [(start_us, bytes(payload)) for start_us, payload in found]
 
 
 def is_stale(conn: Connection, *, version_id: int, start_us: int) -> bool:

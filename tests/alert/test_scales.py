@@ -12,6 +12,7 @@ from monitor.alert.cells import GROUPS, SHARES, Counts
 from monitor.alert.codec import decode_calibration, encode_calibration
 from monitor.alert.recent import decode_counts, encode_counts, last_look, recent_sums
 from monitor.alert.scales import SCALES, far_scales, own_scales, stretched, stride_of, sums_of, until_next_look
+from monitor.alert.scoring import by_scale, surprises
 from tests.alert.drawing import Traffic, calibrated, scores
 
 
@@ -25,6 +26,21 @@ def drawn(windows, *, columns=2, seed=1):
     return [Counts(rows=int(n), cells=c, hits=h) for c, h, n in zip(cells, hits, rows, strict=True)]
 
 
+def encoded(counts):
+    return [(ordinal, encode_counts(each)) for ordinal, each in enumerate(counts)]
+
+
+def test_windows_of_very_different_size_are_added_up_too():
+    """Their counts are stored in integers of 2, 4 and 8 bytes."""
+    sizes = (1, 300, 70_000, 2**40)
+    one = drawn(1)[0]
+    counts = [Counts(rows=one.rows * n, cells=one.cells * n, hits=one.hits * n) for n in sizes]
+    found = recent_sums(counts[3], encoded(counts)[:3], ordinal=3, scales=[3])[3]
+    np.testing.assert_array_equal(found.cells, one.cells * sum(sizes[1:]))
+    np.testing.assert_array_equal(found.hits, one.hits * sum(sizes[1:]))
+    assert found.rows == one.rows * sum(sizes[1:])
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_service_adds_up_the_windows_that_the_replay_added_up(scale):
     """Windows numbered from 0: at every window the sum of the last look, as ``sums_of`` has it."""
@@ -35,7 +51,7 @@ def test_the_service_adds_up_the_windows_that_the_replay_added_up(scale):
     )  # fmt: skip
     standing = until_next_look(sums.cells, ends=sums.ends, windows=200)
     for ordinal in range(scale - 1, 200) if scale > 1 else ():
-        before = list(enumerate(counts))[:ordinal]
+        before = encoded(counts)[:ordinal]
         found = recent_sums(counts[ordinal], before, ordinal=ordinal, scales=[scale])[scale]
         np.testing.assert_array_equal(found.cells, standing[ordinal])
     assert np.isnan(standing[: scale - 1]).all()
@@ -50,8 +66,8 @@ def test_a_look_stands_until_the_next_and_no_longer(ordinal, scale):
 
 
 def test_a_sum_of_fewer_than_half_its_windows_is_none():
-    counts = list(enumerate(drawn(24)))
-    own = counts[23][1]
+    counts = drawn(24)
+    own, counts = counts[23], encoded(counts)
 
     def known(earlier):
         return set(recent_sums(own, earlier, ordinal=23, scales=SCALES))
@@ -63,9 +79,9 @@ def test_a_sum_of_fewer_than_half_its_windows_is_none():
 
 
 def test_later_windows_are_in_no_sum():
-    counts = list(enumerate(drawn(8)))
-    alone = recent_sums(counts[4][1], counts[:4], ordinal=4, scales=[3])[3]
-    with_later = recent_sums(counts[4][1], counts[:4] + counts[5:], ordinal=4, scales=[3])[3]
+    own, counts = drawn(8)[4], encoded(drawn(8))
+    alone = recent_sums(own, counts[:4], ordinal=4, scales=[3])[3]
+    with_later = recent_sums(own, counts[:4] + counts[5:], ordinal=4, scales=[3])[3]
     np.testing.assert_array_equal(alone.cells, with_later.cells)
 
 
@@ -141,3 +157,24 @@ def test_a_scale_that_is_seldom_looked_at_is_credited_for_it():
     long = calibrated(Traffic(rng=np.random.default_rng(3), columns=1).history(480)).scales[3]
     assert (long.windows, long.stride) == (24, 6)
     np.testing.assert_allclose(long.credited(np.array([1.0])), 1.0 + np.log(6.0))
+
+
+@pytest.mark.parametrize("rows", [60, 400, 20_000])
+def test_all_scales_at_once_say_what_each_says_alone(rows):
+    """Also where few rows pool the cells of some windows and not of others."""
+    traffic = Traffic(rng=np.random.default_rng(5), columns=6, rows=1_000, concentration=90.0)
+    history = traffic.history(240)
+    usuals = [scale.usual for scale in calibrated(history).scales]
+    drawn_windows = Traffic(rng=np.random.default_rng(6), columns=6, rows=rows).windows(len(usuals))
+    times = np.array([1.0, 3.0, 8.0, 24.0])[:, None]
+    cells, hits = (part * times[:, :, None] for part in drawn_windows[:2])
+    valid = cells.sum(axis=2)
+    every = np.broadcast_to(drawn_windows[2][:, None] * times, valid.shape)
+    sizes = np.stack([valid, valid, every, every, valid], axis=1)
+    side = {"baseline": history.reference, "ordered": history.layout_cells.numeric}
+    together = surprises(cells=cells, hits=hits, sizes=sizes, usual=by_scale(usuals), **side)
+    alone = [
+        surprises(cells=cells[[i]], hits=hits[[i]], sizes=sizes[[i]], usual=usual, **side)[0]
+        for i, usual in enumerate(usuals)
+    ]  # fmt: skip
+    np.testing.assert_allclose(together, np.stack(alone), rtol=1e-9)

@@ -100,6 +100,11 @@ def test_healthy_windows_join_the_references_own_and_windows_in_alarm_stay_out(w
     assert (made.own, made.windows) == (60, 60 + healthy)
     assert healthy <= 4
     shown = status_of(world)["calibration"]
+    assert (shown["reference_windows"], shown["false_alarms_per_month"]) == (60, pytest.approx(30.0))
+    assert shown["scales"] == [
+        {"windows": 1, "every": 1, "extrapolated": False}, {"windows": 3, "every": 1, "extrapolated": False},
+        {"windows": 8, "every": 2, "extrapolated": True}, {"windows": 24, "every": 6, "extrapolated": True},
+    ]  # fmt: skip
     assert (shown["from"], shown["windows"]) == ("reference and production", 60 + healthy)
 
 
