@@ -8,7 +8,7 @@ from pathlib import Path
 
 ORDER = (
     "counting", "check", "access", "ingest_core", "ingest", "labels_ingest", "window", "join", "fleet", "scrape",
-    "reading", "memory", "alarms", "falls", "intervals", "estimates", "apply",
+    "reading", "memory", "alarms", "drifted", "falls", "intervals", "estimates", "apply",
 )  # fmt: skip
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from monitor.alert.breakage import share_limit
 from monitor.alert.cells import TESTS
 from monitor.alert.evidence import NATS, Evidence, TestEvidence
 from monitor.alert.findings import Finding
+from monitor.alert.step_up import step_up
 from monitor.drift.measurement import Measurement
 from monitor.model.checks import Check
 from monitor.model.results import Status
@@ -45,21 +48,36 @@ class Held:
         """The alert threshold as it is shown, −log10 p."""
         return self.alert / NATS
 
+    def stepped_up(self, check: Check, *, columns: Iterable[str]) -> Held:
+        """Held at what the check's tests that are judged ask together: lower where many of them move at once."""
+        evidence = self.evidence
+        at = np.ix_(TESTS_OF[check.metric], [evidence.positions[c] for c in columns if c in evidence.positions])
+        log_p = np.where(evidence.windows[at] >= evidence.needed, evidence.log_p[at], np.nan)
+        alert, warning = step_up(log_p, limit=self.alert), step_up(log_p, limit=self.warning)
+        return replace(self, alert=alert, warning=warning)
+
 
 class Said(NamedTuple):
-    """A finding, the test that said so (empty where none was judged), and of how many windows together."""
+    """A finding, the test that said so (empty where none was judged), and of how many windows together.
+
+    ``drifted``: among all columns of the check it counts as drifted, whether or not it is in alert by itself.
+    """
 
     finding: Finding
     test: str = ""
     scale: int = 1
+    drifted: bool = False
 
 
-def find_all(check: Check, *, columns: Iterable[str], held: Held) -> Iterator[Said]:
+def find_all(check: Check, *, columns: Sequence[str], held: Held) -> Iterator[Said]:
     """The finding on each column, and which test at which scale said so.
 
-    The value is the *surprise*, −log10 p of the most surprising of the check's tests.
+    The value is the *surprise*, −log10 p of the most surprising of the check's tests. Where a share or a number of
+    columns decides, the threshold is that of the step-up procedure, else that of one column alone.
     """
-    evidence, threshold = held.evidence, held.threshold
+    stepped = held.stepped_up(check, columns=columns)
+    evidence, deciding = held.evidence, stepped if by_number(check) else held
+    threshold = deciding.threshold
     every = evidence.most_surprising(TESTS_OF[check.metric])
     positions, needed, sent = evidence.positions, evidence.needed, evidence.sent
     for column in columns:
@@ -73,8 +91,14 @@ def find_all(check: Check, *, columns: Iterable[str], held: Held) -> Iterator[Sa
         elif found.windows < needed:
             yield Said(_learning(column, found=found, needs=needed), TESTS[found.test], found.scale)
         else:
-            finding = _judged(column, found=found, held=held, threshold=threshold)
-            yield Said(finding, TESTS[found.test], found.scale)
+            finding = _judged(column, found=found, held=deciding, threshold=threshold)
+            drifted = found.log_p > stepped.alert and found.effect >= held.min_effect
+            yield Said(finding, TESTS[found.test], found.scale, drifted)
+
+
+def by_number(check: Check) -> bool:
+    """Whether a share or a number of columns decides, and not any single one."""
+    return bool(check.share) or (check.count or 1) > 1
 
 
 def find_broken(check: Check, *, measurement: Measurement, coarse: bool) -> Finding | None:

@@ -139,7 +139,7 @@ def _judge_drift(
     reference_rows = 0 if bench.reference is None else bench.reference.rows
     rows.append(
         model_row(
-            check, verdict=verdict, held=held, columns=columns, rows=bench.current.rows, reference_rows=reference_rows
+            check, verdict=verdict, held=held, found=found, rows=bench.current.rows, reference_rows=reference_rows
         )
     )
     return rows, verdict

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from monitor.alert.auto import TESTS_OF, Held, Said
+from monitor.alert.auto import TESTS_OF, Held, Said, by_number
 from monitor.alert.evidence import NATS
 from monitor.alert.fixed import Measured, measured_row
 from monitor.alert.threshold import model_score
 from monitor.drift.measurement import Measurement
 from monitor.model.checks import DRIFT_METRICS, Check
 from monitor.model.results import CheckVerdict, ResultRow
-from monitor.model.schema import Column
 
 _BESIDE = frozenset((*DRIFT_METRICS, "out_of_range", "off_support"))  # what a drift check shows beside the surprise
 
@@ -27,10 +26,10 @@ def drift_rows(
     ``elsewhere`` are the columns, by metric, that another check shows.
     """
     beside = [(by_column, elsewhere.get(name, ())) for name, by_column in measured.items() if name in _BESIDE]
-    methods: dict[tuple[str, int], dict[str, Any]] = {("", 1): {}}  # thousands of rows say the same
+    methods: dict[tuple[str, int, bool], dict[str, Any]] = {("", 1, False): {}}  # thousands of rows say the same
     rows: list[ResultRow] = []
-    for finding, test, scale in found:
-        method = methods.setdefault((test, scale), {"test": test} | ({"scale": scale} if scale > 1 else {}))
+    for finding, test, scale, drifted in found:
+        method = methods.setdefault((test, scale, drifted), _said_by(test, scale=scale, drifted=drifted))
         column = finding.column
         shown = [
             measured_row(check, measurement=by_column[column], finding=finding)
@@ -47,6 +46,10 @@ def drift_rows(
         )  # fmt: skip
         rows += shown
     return rows
+
+
+def _said_by(test: str, *, scale: int, drifted: bool) -> dict[str, Any]:
+    return {"test": test} | ({"scale": scale} if scale > 1 else {}) | ({"drifted": True} if drifted else {})
 
 
 def quality_row(check: Check, *, measurement: Measurement, said: Said, threshold: float) -> ResultRow:
@@ -70,22 +73,30 @@ def quality_row(check: Check, *, measurement: Measurement, said: Said, threshold
 
 
 def model_row(
-    check: Check, *, verdict: CheckVerdict, held: Held, columns: tuple[Column, ...], rows: int, reference_rows: int
+    check: Check, *, verdict: CheckVerdict, held: Held, found: Sequence[Said], rows: int, reference_rows: int
 ) -> ResultRow:
-    """The whole model under an auto check: the score A of the check's own columns and its threshold h, in tens."""
+    """The whole model under an auto check: the score A of the check's own columns and its threshold h, in tens.
+
+    ``method`` says how many of the decided columns have drifted; where their number decides there is no threshold of A.
+    """
     evidence = held.evidence
-    positions = [evidence.positions[c.name] for c in columns if c.name in evidence.positions]
+    names = [said.finding.column for said in found]
+    positions = [evidence.positions[name] for name in names if name in evidence.positions]
     own = evidence.log_p[np.ix_(TESTS_OF[check.metric], positions)].reshape(1, -1)
     alone, limit = (
         float(model_score(y, tests=held.tests, looks_per_month=held.looks_per_month)[0])
         for y in (own, np.array([[held.alert]]))
     )
-    decided = verdict.status != "unknown"
+    decides = verdict.status != "unknown" and not by_number(check)
+    counted = {
+        "drifted": sum(said.drifted for said in found),
+        "decided": sum(said.finding.status != "unknown" for said in found),
+    }
     return ResultRow(
         column="", metric="surprise", check=check.name, kind=check.kind,
-        value=alone / NATS if np.isfinite(alone) else None, threshold=limit / NATS if decided else None,
+        value=alone / NATS if np.isfinite(alone) else None, threshold=limit / NATS if decides else None,
         rows=rows, reference_rows=reference_rows, status=verdict.status, reason=verdict.reason, needs=verdict.needs,
-        method=held.method,
+        method=held.method | counted,
     )  # fmt: skip
 
 

@@ -27,13 +27,15 @@ _shapes: dict[Shape, Shape] = {}
 class Column:
     """One column of one segment; ``column`` is ``""`` for the whole model.
 
-    ``failing`` is 2 in alert, 1 in warning, else 0. ``drift`` is the worst status of kind drift, if any.
+    ``failing`` is 2 in alert, 1 in warning, else 0. ``drift`` is the worst status of kind drift, if any, and
+    ``drifted`` whether it counts as drifted among the columns: it is in alert, or would be beside the others that move.
     """
 
     segment: str
     column: str
     failing: int
     drift: str | None
+    drifted: bool
     importance: float = 0.0
     shape: Shape
     values: array[float]
@@ -115,6 +117,7 @@ def _column(rows: list[ResultRow], *, importance: float) -> Column:
         column=rows[0].column,
         failing=max((max(_RANK[status] - 1, 0) for status in statuses.values()), default=0),
         drift=drift,
+        drifted=drift == "alert" or any(row.kind == "drift" and row.method.get("drifted") for row in rows),
         importance=importance,
         shape=_shapes.setdefault(shape, shape),
         values=array("d", series.values()),

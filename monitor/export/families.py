@@ -19,7 +19,7 @@ FAMILIES: dict[str, str] = {
     "driftline_check_failing": "1 while the check is at that severity or above",
     "driftline_check_unknown": "1 while the newest window could not be decided",
     "driftline_check_columns_failing": "How many columns are behind the check's verdict",
-    "driftline_columns_drifted_ratio": "Share of judged columns whose drift is in alert, 0 to 1",
+    "driftline_columns_drifted_ratio": "Share of judged columns that have drifted, 0 to 1",
     "driftline_column_status": "0 ok, 1 warning, 2 alert, 3 unknown",
     "driftline_drift_score": "Drift of the newest judged window, by metric",
     "driftline_drift_threshold": "What the drift score of that metric is held against",

@@ -66,11 +66,11 @@ def label_series(facts: VersionFacts) -> list[Line]:
 
 
 def _drifted_ratio(facts: VersionFacts, known: str) -> Iterator[Line]:
-    """Per segment, the share in alert of the columns whose drift was decided."""
+    """Per segment, the share that has drifted of the columns whose drift was decided."""
     decided: dict[str, list[bool]] = {}
     for column in facts.columns.ranked:
         if column.drift in ("ok", "warning", "alert"):
-            decided.setdefault(column.segment, []).append(column.drift == "alert")
+            decided.setdefault(column.segment, []).append(column.drifted)
     for segment, alerts in decided.items():
         ratio = sum(alerts) / len(alerts)
         yield line("driftline_columns_drifted_ratio", f"{known},{labels(segment=segment)}", ratio)

@@ -304,6 +304,29 @@ def test_exclude_share_and_count(taught, rng):
         assert statuses(taught.judge(moved, checks=[{"name": "d", "kind": "drift", **more}])) == {"d": expected}, more
 
 
+def test_columns_that_move_together_count_as_drifted_before_each_would_alone(taught, rng):
+    more_than_alone = 0
+    for shift in np.linspace(2.0, 5.0, 60):
+        moved = batch(
+            rng, age=rng.normal(40 + shift, 10, 400), price=rng.exponential(100 * (1 + shift / 10), 400),
+            score=rng.beta(2 + shift / 8, 5, 400),
+        )  # fmt: skip
+        found = taught.judge(moved, checks=[{"name": "d", "kind": "drift"}])
+        rows = [r for r in found.rows if r.metric == "surprise" and r.column]
+        alone = {r.column for r in rows if r.status == "alert"}
+        drifted = {r.column for r in rows if r.method.get("drifted")}
+        whole = row(found, column="", metric="surprise")
+        assert drifted >= alone
+        assert (statuses(found)["d"] == "alert") == bool(alone)
+        assert (whole.method["drifted"], whole.method["decided"]) == (len(drifted), 5)
+        for count in (2, 3, 4):
+            by_count = taught.judge(moved, checks=[{"name": "d", "kind": "drift", "count": count}])
+            assert (statuses(by_count)["d"] == "alert") == (len(drifted) >= count)
+            assert row(by_count, column="", metric="surprise").threshold is None
+        more_than_alone += drifted > alone
+    assert more_than_alone >= 3
+
+
 def test_a_small_effect_is_none_where_min_effect_says_so(taught, rng):
     moved = batch(rng, rows=20_000, age=rng.normal(41, 10, 20_000))
     assert statuses(taught.judge(moved, checks=[{"name": "d", "kind": "drift"}])) == {"d": "alert"}

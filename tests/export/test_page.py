@@ -48,6 +48,12 @@ DRIFTED = [
 ]
 
 
+def test_the_drifted_share_counts_columns_that_moved_beside_others_though_none_is_in_alert_alone():
+    rows = [row(name, "surprise", 3.5, threshold=4.0, method={"drifted": True}) for name in ("age", "fee")]
+    found = series(page(facts(rows=[*rows, row("plan", "surprise", 1.0, threshold=4.0)])))
+    assert found['driftline_columns_drifted_ratio{model="churn",version="1",segment=""}'] == 2 / 3
+
+
 def test_a_version_is_shown_as_the_contract_names_it():
     found = series(page(facts(rows=DRIFTED, states=(state(status="alert", columns_failing=1),))))
     v = 'model="churn",version="1"'
