@@ -14,7 +14,6 @@ LATER: dict[str, tuple[str, ...]] = {
     "snoozing alerts": (f"POST {API}/alerts/{{alert}}/snooze",),
     "verdicts on alerts": (f"POST {API}/alerts/{{alert}}/verdict",),
     "silences": (f"GET {M}/silences", f"POST {M}/silences"),
-    "marks on windows": (f"PUT {V}/windows/{{start}}/mark",),
     "simulation of checks": (f"POST {M}/checks/simulate",),
     "comparison of versions": (f"GET {V}/compare",),
     "explanations": (f"POST {V}/explain",),

@@ -17,7 +17,7 @@ from monitor.api.services import Parts, Services
 from monitor.model.errors import Conflict, InvalidInput, NotFound
 from monitor.model.grants import ROLE_NAMES, Grant, digest_of, new_token
 from monitor.model.names import nearest
-from monitor.model.time import parse_duration, parse_instant, rfc3339
+from monitor.model.time import parse_ahead, rfc3339
 from monitor.store import tokens
 from monitor.store.tokens import StoredToken
 
@@ -132,8 +132,7 @@ def _expiry(value: Any, *, now_us: int) -> int | None:
         return None
     if not isinstance(value, str):
         raise InvalidInput("expires: expected a duration such as 90d, or a time such as 2027-01-01", code="expires")
-    relative = value[-1:].isalpha() and not value.endswith("Z")
-    expires_us = now_us + parse_duration(value, name="expires") if relative else parse_instant(value, name="expires")
+    expires_us = parse_ahead(value, name="expires", now_us=now_us)
     if not now_us < expires_us < 1 << 53:
         raise InvalidInput(f"expires {value[:40]!r} is not ahead, or too far: expected such as 90d", code="expires")
     return expires_us

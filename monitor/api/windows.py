@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from monitor.api.marks import mark_shape
 from monitor.api.params import ModelName, Page, Span, VersionName
 from monitor.api.render import page
 from monitor.api.routing import Operation, V
@@ -17,7 +18,7 @@ from monitor.evaluate.catchup import usual_lag_us
 from monitor.evaluate.merged import LOOKBACK
 from monitor.model.entities import Model
 from monitor.model.time import rfc3339
-from monitor.store import versions, windows
+from monitor.store import marks, versions, windows
 from monitor.store.windows import WindowRow
 
 
@@ -36,6 +37,7 @@ def list_windows(model: ModelName, version: VersionName, span: Span, asked: Page
             conn, version_id=found.id, from_us=owner.window.start_of(found.created_us), limit=1
         )  # fmt: skip
         recent = windows.recent_windows(conn, version_id=found.id, limit=LOOKBACK)
+        marked = marks.marks_of(conn, version_id=found.id, starts=[row.start_us for row in stored])
     waits_us = owner.lateness_us + usual_lag_us(recent, model=owner)
     empty: Iterator[WindowRow] = iter(())
     if live:
@@ -47,7 +49,13 @@ def list_windows(model: ModelName, version: VersionName, span: Span, asked: Page
     merged = list(islice(heapq.merge(stored, empty, key=lambda row: row.start_us), asked.limit + 1))
     shown = merged[: asked.limit]
     following = [shown[-1].start_us] if len(merged) > asked.limit else None
-    return page([window_shape(row, now_us=now_us, waits_us=waits_us) for row in shown], following=following)
+    return page(
+        [
+            window_shape(row, now_us=now_us, waits_us=waits_us) | {"mark": mark_shape(marked.get(row.start_us))}
+            for row in shown
+        ],
+        following=following,
+    )
 
 
 def _empty(model: Model, *, known: set[int], begin_us: int, until_us: int) -> Iterator[WindowRow]:

@@ -52,12 +52,16 @@ def _add_commands(app: typer.Typer) -> None:
     from monitor.cli.results import evaluate, results, status
     from monitor.cli.serve import serve, worker
     from monitor.cli.tokens import tokens
+    from monitor.cli.windows import windows
 
     for command in (
         serve, worker, check, profile, apply, export, ingest, labels, results, status, evaluate, migrate, doctor, demo,
     ):  # fmt: skip
         app.command()(command)
-    groups = {"models": models, "versions": versions, "reference": reference, "tokens": tokens, "config": config}
+    groups = {
+        "models": models, "versions": versions, "reference": reference, "tokens": tokens, "config": config,
+        "windows": windows,
+    }  # fmt: skip
     for name, group in groups.items():
         app.add_typer(group, name=name)
 

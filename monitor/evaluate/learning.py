@@ -1,8 +1,9 @@
 """Usual movement learned from production: windows held healthy join the reference's own, where it has some.
 
 A reference whose rows have timestamps brings its own windows, and is calibrated by them at once. The judged windows
-after those that were in no alarm join them, or are the history alone. Windows with a warning join too: they are the
-highest twentieth of healthy ones, and a threshold learned without them would be too low.
+after those that are held healthy join them, or are the history alone: those that were in no alarm, unless somebody
+said otherwise of one. Windows with a warning join too: they are the highest twentieth of healthy ones, and a threshold
+learned without them would be too low.
 """
 
 from __future__ import annotations
@@ -18,13 +19,18 @@ from monitor.evaluate.context import Contexts, VersionContext
 from monitor.evaluate.guard import Guard
 from monitor.evaluate.redo import UNASKED, UNASKED_US, WEEK_US, Healthy, last_turn_us, occurrence_due, wanted
 from monitor.evaluate.reference_profile import WindowProfiles, calibration_of
-from monitor.store.calibrations import calibration_made_us, save_calibration
+from monitor.model.time import MINUTE_US
+from monitor.store.calibrations import calibration_made_us, delete_calibration, save_calibration
 from monitor.store.engine import Store
+from monitor.store.models import get_version_by_id
 from monitor.store.profiles import list_profiles
 from monitor.store.references import reference_history
 from monitor.store.results import healthy_windows
+from monitor.store.runs import enqueue_soon
 
 MOST_WINDOWS = 1_000  # of production, the newest ones
+RELEARN = "relearn"
+RELEARN_AFTER_US = MINUTE_US
 _PAGE = 100
 
 
@@ -74,11 +80,11 @@ class Learner:
             own = _own_history(conn, context=context)
             after_us = int(own.starts_us[-1]) if own is not None else -1
             since = _since(conn, version_id=version_id, after_us=after_us)
-        if context.reference is None or context.layout is None or context.schema is None or not since:
+        if context.reference is None or context.schema is None:
             return None
-        windows = self._profiles(context, starts=[start for start, _ in since])
-        later = build_history(context.layout, reference=context.reference.profile, windows=windows, contained=False)
-        history = later if own is None else own.joined(later)
+        history = self._history(context, own=own, starts=[start for start, _ in since])
+        if history is None:
+            return None
         calibration = calibration_of(history, model=context.model, schema=context.schema)
         with self._store.write() as conn:
             save_calibration(
@@ -88,6 +94,23 @@ class Learner:
             if guard is not None:
                 guard(conn)
         return calibration
+
+    def relearn(self, *, version_id: int, now_us: int) -> None:
+        """The calibration made anew after somebody said which windows are healthy; none where none is left."""
+        if self.learn(version_id=version_id, now_us=now_us) is not None:
+            return
+        with self._store.write() as conn:
+            _, version = get_version_by_id(conn, id=version_id)
+            if version.reference_id is not None:
+                delete_calibration(conn, version_id=version_id, reference_id=version.reference_id)
+
+    def _history(self, context: VersionContext, *, own: History | None, starts: list[int]) -> History | None:
+        """The reference's own windows and the later ones that start at ``starts``; None where there are neither."""
+        if not starts or context.layout is None or context.reference is None:
+            return own
+        windows = self._profiles(context, starts=starts)
+        later = build_history(context.layout, reference=context.reference.profile, windows=windows, contained=False)
+        return later if own is None else own.joined(later)
 
     def _profiles(self, context: VersionContext, *, starts: list[int]) -> WindowProfiles:
         """The stored profiles of those windows that are in the current layout, read a page at a time."""
@@ -106,6 +129,13 @@ class Learner:
             if len(page) < _PAGE:
                 return found
             after = page[-1].window_start_us
+
+
+def request_relearning(conn: Connection, *, version_id: int, now_us: int) -> None:
+    """Has the version calibrated again in a minute, with all that is said of its windows until then."""
+    enqueue_soon(
+        conn, job=RELEARN, subject=str(version_id), scheduled_us=now_us, delay_us=RELEARN_AFTER_US
+    )  # fmt: skip
 
 
 def healthy_history(conn: Connection, *, context: VersionContext) -> Healthy:

@@ -1,4 +1,4 @@
-"""Jobs that somebody asked for: recomputation and relayout, claimed like everything else, with their progress."""
+"""Jobs that somebody asked for: recomputation, relayout, calibration; claimed like all else, with their progress."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from monitor.evaluate.context import Contexts
 from monitor.evaluate.guard import Guard
+from monitor.evaluate.learning import RELEARN, Learner
 from monitor.evaluate.recompute import RECOMPUTE, recompute
 from monitor.evaluate.relayout import RELAYOUT, relayout
 from monitor.evaluate.window import Evaluator
@@ -24,13 +25,16 @@ _log = logging.getLogger(__name__)
 class QueueWork:
     """Runs queued jobs; the job's name says which."""
 
-    def __init__(self, store: Store, *, attempts: Attempts, contexts: Contexts, evaluator: Evaluator) -> None:
+    def __init__(
+        self, store: Store, *, attempts: Attempts, contexts: Contexts, evaluator: Evaluator, learner: Learner
+    ) -> None:
         self._store = store
         self._attempts = attempts
         self._contexts = contexts
         self._evaluator = evaluator
+        self._learner = learner
         self._known: dict[str, Callable[[Claim, int], int]] = {
-            RECOMPUTE: self._recompute, RELAYOUT: self._relayout,
+            RECOMPUTE: self._recompute, RELAYOUT: self._relayout, RELEARN: self._relearn,
         }  # fmt: skip
 
     def waiting(self) -> list[JobRun]:
@@ -76,6 +80,10 @@ class QueueWork:
             self._store, contexts=self._contexts, version_id=int(claim.subject), now_us=now_us,
             number=claim.params.get("reference"), progressing=partial(_progressing, claim),
         )  # fmt: skip
+
+    def _relearn(self, claim: Claim, now_us: int) -> int:
+        self._learner.relearn(version_id=int(claim.subject), now_us=now_us)
+        return 1
 
 
 def _progressing(claim: Claim, ratio: float) -> Guard:

@@ -73,6 +73,16 @@ def parse_duration(text: str, *, name: str = "duration") -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
+def parse_ahead(text: str, *, name: str, now_us: int) -> int:
+    """The instant that a duration from now (``4h``) or a time (``2027-01-01``) names; it may lie behind.
+
+    >>> parse_ahead("5m", name="until", now_us=1), parse_ahead("1970-01-01T00:00:02Z", name="until", now_us=1)
+    (300000001, 2000000)
+    """
+    relative = text[-1:].isalpha() and not text.endswith("Z")
+    return now_us + parse_duration(text, name=name) if relative else parse_instant(text, name=name)
+
+
 def format_duration(duration_us: int) -> str:
     """The duration in its largest whole unit.
 

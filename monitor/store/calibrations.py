@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from monitor.store import dialect, tables
 
@@ -30,6 +30,11 @@ def save_calibration(conn: Connection, *, version_id: int, reference_id: int, ma
     """Keeps the calibration in place of an earlier one for the same reference."""
     values = {"version_id": version_id, "reference_id": reference_id, "made_us": made_us, "payload": payload}
     conn.execute(dialect.upsert(conn, tables.calibration), values)
+
+
+def delete_calibration(conn: Connection, *, version_id: int, reference_id: int) -> None:
+    """Forgets the calibration made for that reference."""
+    conn.execute(delete(tables.calibration).where(_c.version_id == version_id, _c.reference_id == reference_id))
 
 
 def get_calibration(conn: Connection, *, version_id: int, reference_id: int) -> StoredCalibration | None:

@@ -10,8 +10,8 @@ from monitor.store.keys import model_scope
 STEP_BYTES = 32 * 1024 * 1024
 _STEPS: tuple[Table, ...] = (
     tables.log_batch, tables.id_run, tables.profile, tables.result, tables.quarantine, tables.request_key,
-    tables.window, tables.calibration, tables.judged_counts, tables.verdict, tables.transition, tables.outcome,
-    tables.window_label, tables.scorecard, tables.performance,
+    tables.window, tables.calibration, tables.judged_counts, tables.verdict, tables.handling, tables.window_mark,
+    tables.transition, tables.outcome, tables.window_label, tables.scorecard, tables.performance,
 )  # fmt: skip
 
 
@@ -76,7 +76,8 @@ def _purge_model(conn: Connection, *, limit: int) -> int:
     ).scalar()
     if id is None:
         return 0
-    owned = [(t, t.c.model_id == id) for t in (tables.label_batch, tables.label_segment, tables.label_quarantine)]
+    of_models = (tables.label_batch, tables.label_segment, tables.label_quarantine, tables.silence)
+    owned = [(t, t.c.model_id == id) for t in of_models]
     for table, owner in [*owned, (tables.request_key, tables.request_key.c.version_id == model_scope(id))]:
         removed = _some(conn, table, owner=owner, limit=limit)
         if removed:

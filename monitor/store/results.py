@@ -13,8 +13,10 @@ from sqlalchemy import Connection, Row, select
 
 from monitor.model.results import ResultRow, Status
 from monitor.store import dialect, tables
+from monitor.store.marks import held_healthy
 
 _r = tables.result.c
+_HELD_HEALTHY = held_healthy()  # built once: it is asked for with every status
 _LENGTH = struct.Struct("<BQ")  # format, bytes before compression
 _FORMAT = 2
 _ROWS_ALONE = 1  # the format before: without the status of the data
@@ -112,12 +114,12 @@ def latest_result(conn: Connection, *, version_id: int, segment: str = "") -> St
 def healthy_windows(
     conn: Connection, *, version_id: int, min_rows: int, after_us: int = -1, limit: int = 1000
 ) -> list[tuple[int, int]]:
-    """(start, rows) of judged windows of all traffic with ``min_rows`` rows and no alert, newest first.
+    """(start, rows) of judged windows of all traffic with ``min_rows`` rows that are held healthy, newest first.
 
-    Only those that start after ``after_us``.
+    Those in no alarm, unless somebody said otherwise. Only those that start after ``after_us``.
     """
-    here = (_r.version_id == version_id, _r.segment == "", _r.status != "alert", _r.rows >= min_rows)
-    query = select(_r.window_start_us, _r.rows).where(*here, _r.window_start_us > after_us)
+    here = (_r.version_id == version_id, _r.segment == "", _r.rows >= min_rows, _r.window_start_us > after_us)
+    query = select(_r.window_start_us, _r.rows).where(*here, _HELD_HEALTHY)
     found = conn.execute(query.order_by(_r.window_start_us.desc()).limit(limit))
     return [(row.window_start_us, row.rows) for row in found]
 

@@ -164,15 +164,40 @@ def release(conn: Connection, claim: Claim) -> None:
 
 
 def enqueue(
-    conn: Connection, *, job: str, subject: str, scheduled_us: int, params: dict[str, Any] | None = None
+    conn: Connection,
+    *,
+    job: str,
+    subject: str,
+    scheduled_us: int,
+    params: dict[str, Any] | None = None,
+    delay_us: int = 0,
 ) -> int:
-    """The id of a new queued run, or of the one that (job, subject, scheduled time) has already."""
+    """The id of a new queued run, or of the one that (job, subject, scheduled time) has already.
+
+    It may be claimed when ``delay_us`` have passed.
+    """
+    now = dialect.now_us(conn)
     put = dialect.insert(conn, _t).values(
-        job=job, subject=subject, scheduled_us=scheduled_us, state="queued", owner="", fence=0, attempt=0, lease_us=0,
-        progress=0.0, params=jsontext.dump(params or {}), created_us=dialect.now_us(conn),
+        job=job, subject=subject, scheduled_us=scheduled_us, state="queued", owner="", fence=0, attempt=0,
+        lease_us=now + delay_us if delay_us else 0, progress=0.0, params=jsontext.dump(params or {}), created_us=now,
     )  # fmt: skip
     put = put.on_conflict_do_update(index_elements=["job", "subject", "scheduled_us"], set_={"job": put.excluded.job})
     return int(conn.execute(put.returning(_r.id)).scalar_one())
+
+
+def enqueue_soon(conn: Connection, *, job: str, subject: str, scheduled_us: int, delay_us: int) -> None:
+    """Queues a run after ``delay_us``, unless one waits already: that one will see what this transaction writes.
+
+    A run that waits is held until the transaction ends, so that nobody begins it before. Scheduled behind every
+    earlier one of the same subject.
+    """
+    here = (_r.job == job, _r.subject == subject)
+    waits = select(_r.id).where(*here, _r.state == "queued").limit(1).with_for_update()
+    if conn.execute(waits).first() is not None:
+        return
+    last_us = conn.execute(select(func.max(_r.scheduled_us)).where(*here)).scalar()
+    at_us = scheduled_us if last_us is None else max(scheduled_us, last_us + 1)
+    enqueue(conn, job=job, subject=subject, scheduled_us=at_us, delay_us=delay_us)
 
 
 def next_queued(conn: Connection, *, jobs: Sequence[str] | None = None) -> JobRun | None:

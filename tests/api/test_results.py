@@ -5,34 +5,14 @@ import io
 
 import numpy as np
 import pyarrow as pa
-import pytest
 
 from monitor.api.result_rows import FIELDS
 from monitor.model.time import HOUR_US, MINUTE_US, rfc3339
-from tests.api.tables import ARROW, PARQUET, arrow_of, hour, parquet_of, read_arrow
+from tests.api.conftest import HOURS
+from tests.api.tables import ARROW, arrow_of, hour, read_arrow
 
 M = "/api/v1/models/churn"
 V = M + "/versions/42"
-HOURS = 40
-
-
-@pytest.fixture
-def judged(churn, clock, tick):
-    """A version with a reference of 40 hours and three judged hours behind them, the last one drifted."""
-    rng = np.random.default_rng(5)
-    begin = clock.now_us - clock.now_us % HOUR_US
-    churn.starts = [begin + k * HOUR_US for k in range(3)]
-    reference = parquet_of(*(hour(rng, start_us=begin - k * HOUR_US, rows=120) for k in range(HOURS, 0, -1)))
-    roles = {"timestamp": "at", "score": "score"}
-    assert churn.put(V + "/reference", content=reference, headers=PARQUET, params=roles).status_code == 201
-    for position, start_us in enumerate(churn.starts):
-        clock.now_us = start_us + 59 * MINUTE_US
-        traffic = arrow_of(hour(rng, start_us=start_us, rows=120, shift=40.0 if position == 2 else 0.0))
-        sent = churn.post(V + "/predictions", content=traffic, headers=ARROW, params={"timestamp": "at"})
-        assert sent.json()["stored"] == 120, sent.text[:300]
-    clock.now_us = churn.starts[-1] + HOUR_US + 6 * MINUTE_US
-    tick()
-    return churn
 
 
 def rows_of(client, **params):

@@ -17,6 +17,7 @@ from monitor.store import (
     label_quarantine,
     labels,
     layouts,
+    marks,
     models,
     outcomes,
     profiles,
@@ -187,8 +188,21 @@ def fill(conn, *, model_id, version_id):
         status="alert", unknown_reason=None, since_us=1, needs=None, columns_failing=0, **common)])  # fmt: skip
     verdicts.add_transitions(conn, model_id=model_id, version_id=version_id, transitions=[Transition(
         from_status="ok", status="alert", at_us=1, explanation="", **common)])  # fmt: skip
+    fill_said(conn, model_id=model_id, version_id=version_id)
     fill_labels(conn, model_id=model_id, version_id=version_id, reference_id=reference.id)
     return runs.claim(conn, job="evaluate", subject=str(version_id), scheduled_us=0, owner="a", lease_us=10**9)
+
+
+def fill_said(conn, *, model_id, version_id):
+    marks.put_mark(conn, version_id=version_id, start_us=0, healthy=False, reason="", by="", at_us=1)
+    transition = tables.transition.c
+    id = conn.execute(sa.select(transition.id).where(transition.version_id == version_id)).scalar_one()
+    conn.execute(tables.handling.insert().values(
+        transition_id=id, kind="verdict", version_id=version_id, reason="", by_name="", at_us=1))  # fmt: skip
+    names = ("versions", "checks", "columns", "segments")
+    conn.execute(tables.silence.insert().values(
+        model_id=model_id, reason="", start_us=1, end_us=2, created_us=1, created_by="", **dict.fromkeys(names, "[]")
+    ))  # fmt: skip
 
 
 def fill_labels(conn, *, model_id, version_id, reference_id):

@@ -10,4 +10,5 @@ REVISIONS = (
     "v0005",
     "v0006",
     "v0007",
+    "v0008",
 )  # every migration of this release, oldest first

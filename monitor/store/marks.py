@@ -1,0 +1,67 @@
+"""Which windows are held healthy, and which are not: by a mark on the window itself, else by a verdict on an alert.
+
+Of several verdicts on alerts that share a window, one that says it was not healthy is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select
+
+from monitor.model.handling import HEALTHY, Mark
+from monitor.store import dialect, tables
+
+_m = tables.window_mark.c
+_h = tables.handling.c
+_r = tables.result.c
+_HEALTHY_WAS = [was for was, healthy in HEALTHY.items() if healthy]
+_VERDICTS = and_(_h.kind == "verdict", _h.withdrawn_us.is_(None))
+
+
+def put_mark(
+    conn: Connection, *, version_id: int, start_us: int, healthy: bool | None, reason: str, by: str, at_us: int
+) -> None:
+    """Keeps the mark in place of an earlier one of the same window; ``healthy`` None withdraws it."""
+    values = {
+        "version_id": version_id, "start_us": start_us, "healthy": healthy, "reason": reason, "by_name": by,
+        "at_us": at_us,
+    }  # fmt: skip
+    conn.execute(dialect.upsert(conn, tables.window_mark), values)
+
+
+def marks_of(conn: Connection, *, version_id: int, starts: Sequence[int]) -> dict[int, Mark]:
+    """Start → what holds of the window, for those of the windows of which somebody said something."""
+    if not starts:
+        return {}
+    found: dict[int, Mark] = {}
+    spans = select(tables.handling).where(
+        _h.version_id == version_id, _VERDICTS, _h.from_us <= max(starts), _h.to_us > min(starts)
+    )
+    for row in conn.execute(spans.order_by(_h.at_us, _h.transition_id)):
+        mark = Mark(
+            healthy=HEALTHY[row.was], reason=row.reason, by=row.by_name, at_us=row.at_us, alert=row.transition_id
+        )
+        for start in starts:
+            if row.from_us <= start < row.to_us and (start not in found or found[start].healthy or not mark.healthy):
+                found[start] = mark
+    own = select(tables.window_mark).where(
+        _m.version_id == version_id, _m.start_us.between(min(starts), max(starts)), _m.healthy.is_not(None)
+    )
+    asked = set(starts)
+    for row in conn.execute(own):
+        if row.start_us in asked:
+            found[row.start_us] = Mark(healthy=row.healthy, reason=row.reason, by=row.by_name, at_us=row.at_us)
+    return found
+
+
+def held_healthy() -> ColumnElement[bool]:
+    """Whether a row of ``result`` is of a window held healthy: by its mark, by a verdict, else as it is in no alarm."""
+    marked = select(case((_m.healthy.is_(True), 1), else_=0)).where(
+        _m.version_id == _r.version_id, _m.start_us == _r.window_start_us, _m.healthy.is_not(None)
+    )
+    judged = select(func.min(case((_h.was.in_(_HEALTHY_WAS), 1), else_=0))).where(
+        _h.version_id == _r.version_id, _VERDICTS, _h.from_us <= _r.window_start_us, _h.to_us > _r.window_start_us
+    )
+    in_no_alarm = case((_r.status != "alert", 1), else_=0)
+    return func.coalesce(marked.scalar_subquery(), judged.scalar_subquery(), in_no_alarm) == 1

@@ -1,0 +1,60 @@
+"""``driftline windows``, ``alerts`` and ``silences`` against a real server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from monitor.app import create_app
+from monitor.cli import build
+from monitor.model.errors import InvalidInput
+from monitor.model.time import HOUR_US, parse_instant
+from monitor.settings import Settings
+from monitor.store import models
+from monitor.store.windows import WindowRow, upsert_window
+from tests.api.running import running
+
+START = "2026-03-02T12:00:00Z"
+START_US = parse_instant(START)
+
+
+@pytest.fixture
+def application(tmp_path):
+    return create_app(Settings(data_dir=tmp_path), jobs=False)
+
+
+@pytest.fixture
+def driftline(application, monkeypatch):
+    """Runs a command against a server with a version ``churn`` ``42`` that has one window."""
+    runner = CliRunner()
+
+    def run(*words):
+        done = runner.invoke(build(), list(words), catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout) if "--json" in words else done.stdout
+
+    with running(application) as url:
+        monkeypatch.setenv("DRIFTLINE_URL", url)
+        run("models", "put", "churn")
+        run("versions", "put", "churn", "42")
+        with application.state.services.store.write() as conn:
+            _, version = models.get_version(conn, model="churn", version="42")
+            upsert_window(conn, WindowRow(version_id=version.id, start_us=START_US, end_us=START_US + HOUR_US, rows=60))
+        yield run
+
+
+def test_a_window_is_marked_listed_and_its_mark_taken_back(driftline):
+    said = driftline("windows", "mark", "churn", "42", START, "--not-healthy", "--reason", "cents for euros", "--json")
+    assert (said["start"], said["mark"]["healthy"], said["mark"]["reason"]) == (START, False, "cents for euros")
+    assert "not healthy: cents for euros" in driftline("windows", "list", "churn", "42")
+    assert "healthy  yes" in driftline("windows", "mark", "churn", "42", START, "--healthy", "--reason", "planned")
+    assert driftline("windows", "mark", "churn", "42", START, "--withdraw") == ""
+    assert [window["mark"] for window in driftline("windows", "list", "churn", "42", "--json")] == [None]
+
+
+@pytest.mark.parametrize("words", [["--reason", "x"], ["--withdraw", "--healthy"], []])
+def test_a_mark_that_says_nothing_or_two_things_is_refused_before_anything_is_asked(driftline, words):
+    with pytest.raises(InvalidInput, match="withdraw"):
+        driftline("windows", "mark", "churn", "42", START, *words)
