@@ -62,10 +62,12 @@ ROLES: dict[str, Role] = {
     f"GET {API}/jobs/{{job}}": "read",
     f"GET {API}/alerts": "read",
     f"GET {API}/alerts/{{alert}}": "read",
-    # what later releases bring answers 501, to whoever will be allowed to use it
     f"POST {API}/alerts/{{alert}}/acknowledge": "write",
-    f"POST {API}/alerts/{{alert}}/snooze": "write",
+    f"DELETE {API}/alerts/{{alert}}/acknowledge": "write",
     f"POST {API}/alerts/{{alert}}/verdict": "write",
+    f"DELETE {API}/alerts/{{alert}}/verdict": "write",
+    # what later releases bring answers 501, to whoever will be allowed to use it
+    f"POST {API}/alerts/{{alert}}/snooze": "write",
     f"GET {_M}/silences": "read",
     f"POST {_M}/silences": "write",
     f"POST {_M}/checks/simulate": "write",
@@ -90,6 +92,9 @@ SHARED: frozenset[str] = frozenset({
     "GET /", "GET /docs", f"GET {API}/openapi.json", f"GET {API}/schema/config.json",
     f"GET {API}/models", f"GET {API}/alerts", f"GET {API}/alerts/{{alert}}", f"GET {API}/jobs/{{job}}",
     f"POST {API}/apply",  # each model of its body is decided on
+    # of an alert of a model that the token is not for, the answer is that of one that is not there
+    *(f"POST {API}/alerts/{{alert}}/{word}" for word in ("acknowledge", "verdict")),
+    *(f"DELETE {API}/alerts/{{alert}}/{word}" for word in ("acknowledge", "verdict")),
 })  # fmt: skip
 
 

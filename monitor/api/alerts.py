@@ -11,7 +11,8 @@ from fastapi import Query
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from monitor.api.access import API, decide
+from monitor.api.access import API, Caller, decide
+from monitor.api.handled import Handled
 from monitor.api.params import Page
 from monitor.api.render import answer, page
 from monitor.api.routing import Operation
@@ -43,25 +44,36 @@ def list_alerts(
             conn, after=None if key is None else key[0], limit=asked.limit + 1, state=state, model=model,
             model_ids=seen_models(conn, caller=caller),
         )  # fmt: skip
-        told = Told.read(conn, found)
+        told, handled = Told.read(conn, found), Handled.read(conn, found, now_us=services.now_us())
     shown = found[: asked.limit]
     return page(
-        [alert_shape(row) | told.shape(row) for row in shown],
+        [alert_shape(row) | told.shape(row) | handled.shape(row) for row in shown],
         following=[shown[-1].id] if len(found) > asked.limit else None,
     )
 
 
 def get_alert(alert: str, services: Parts, caller: Calling) -> Response:
     """One transition."""
+    with services.store.read() as conn:
+        found = seen_alert(conn, alert=alert, caller=caller)
+        return answer(shown_alert(conn, found, now_us=services.now_us()))
+
+
+def seen_alert(conn: Connection, *, alert: str, caller: Caller) -> StoredTransition:
+    """The alert of that id that the caller may see, or ``NotFound``."""
     match = _ID.fullmatch(alert)
     if match is None:
         raise NotFound(f"alert {alert[:40]!r} does not exist: expected an id such as al_12")
-    with services.store.read() as conn:
-        found = transitions.get_transition(conn, id=int(match[1]))
-        told = Told.read(conn, [found])
+    found = transitions.get_transition(conn, id=int(match[1]))
     if not caller.sees(found.model):  # the answer is that of an alert that is not there
         raise NotFound(f"alert {match[1]} does not exist")
-    return answer(alert_shape(found) | told.shape(found))
+    return found
+
+
+def shown_alert(conn: Connection, found: StoredTransition, *, now_us: int) -> dict[str, Any]:
+    """The alert with who was told of it and what was said of it."""
+    told, handled = Told.read(conn, [found]), Handled.read(conn, [found], now_us=now_us)
+    return alert_shape(found) | told.shape(found) | handled.shape(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

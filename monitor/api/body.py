@@ -27,6 +27,15 @@ async def json_object(request: Request) -> dict[str, Any]:
     return decode_object(await request.body())
 
 
+async def json_object_or_nothing(request: Request) -> dict[str, Any]:
+    """The body as a JSON object; an empty one is an object without fields."""
+    body = await request.body()
+    if not body:
+        return {}
+    media_type_is_json(request)
+    return decode_object(body)
+
+
 def decode_object(body: bytes) -> dict[str, Any]:
     """The JSON object that ``body`` holds.
 
@@ -69,3 +78,4 @@ def _kind(value: Any) -> str:
 
 
 JsonObject = Annotated[dict[str, Any], Depends(json_object)]
+JsonObjectOrNothing = Annotated[dict[str, Any], Depends(json_object_or_nothing)]

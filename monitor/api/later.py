@@ -10,9 +10,7 @@ from monitor.model.errors import NotAvailableYet
 
 # what it is → its methods and paths
 LATER: dict[str, tuple[str, ...]] = {
-    "acknowledging alerts": (f"POST {API}/alerts/{{alert}}/acknowledge",),
     "snoozing alerts": (f"POST {API}/alerts/{{alert}}/snooze",),
-    "verdicts on alerts": (f"POST {API}/alerts/{{alert}}/verdict",),
     "silences": (f"GET {M}/silences", f"POST {M}/silences"),
     "simulation of checks": (f"POST {M}/checks/simulate",),
     "comparison of versions": (f"GET {V}/compare",),

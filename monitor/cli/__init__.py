@@ -38,6 +38,7 @@ def build() -> typer.Typer:
 
 def _add_commands(app: typer.Typer) -> None:
     """Every command and group of commands; imported here, so that ``import monitor`` stays quick."""
+    from monitor.cli.alerts import alerts
     from monitor.cli.apply import apply
     from monitor.cli.check import check
     from monitor.cli.config import config
@@ -60,7 +61,7 @@ def _add_commands(app: typer.Typer) -> None:
         app.command()(command)
     groups = {
         "models": models, "versions": versions, "reference": reference, "tokens": tokens, "config": config,
-        "windows": windows,
+        "windows": windows, "alerts": alerts,
     }  # fmt: skip
     for name, group in groups.items():
         app.add_typer(group, name=name)

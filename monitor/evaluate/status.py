@@ -14,9 +14,11 @@ from monitor.evaluate.learning import healthy_history
 from monitor.evaluate.redo import Healthy, needed_by
 from monitor.evaluate.verdicts import worst
 from monitor.model.checks import LABELLED_KINDS, Check
+from monitor.model.handling import HEALTHY, precision
 from monitor.model.results import CheckState, Status
 from monitor.model.time import format_duration, rfc3339
 from monitor.store.batches import unfolded
+from monitor.store.handling import verdict_counts
 from monitor.store.verdicts import get_states
 from monitor.store.windows import get_window
 
@@ -41,6 +43,7 @@ def version_status(conn: Connection, *, contexts: Contexts, version_id: int, now
         "open": _open(conn, context=context, now_us=now_us),
         "next": _next(context, judged=bool(states), healthy=healthy, now_us=now_us),
         "calibration": _calibration(context, healthy=healthy),
+        "alarms": _alarms(conn, version_id=version_id),
     }
 
 
@@ -71,6 +74,12 @@ def _check(check: Check, state: CheckState | None, *, referenced: bool) -> Shape
         "columns_failing": 0 if state is None else state.columns_failing,
         "top": [] if state is None else [column.column for column in state.columns[:TOP_COLUMNS]],
     }
+
+
+def _alarms(conn: Connection, *, version_id: int) -> Shape:
+    """What people said the version's alerts were, and the share of true ones by that."""
+    counts = verdict_counts(conn, version_id=version_id)
+    return {"judged": {was: counts.get(was, 0) for was in HEALTHY}, "precision": precision(counts)}
 
 
 def _open(conn: Connection, *, context: VersionContext, now_us: int) -> Shape:

@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 from monitor.app import create_app
 from monitor.cli import build
 from monitor.model.errors import InvalidInput
+from monitor.model.results import Transition
 from monitor.model.time import HOUR_US, parse_instant
 from monitor.settings import Settings
-from monitor.store import models
+from monitor.store import models, transitions
 from monitor.store.windows import WindowRow, upsert_window
 from tests.api.running import running
 
@@ -27,7 +28,7 @@ def application(tmp_path):
 
 @pytest.fixture
 def driftline(application, monkeypatch):
-    """Runs a command against a server with a version ``churn`` ``42`` that has one window."""
+    """Runs a command against a server with a version ``churn`` ``42`` that has one window and one alert."""
     runner = CliRunner()
 
     def run(*words):
@@ -40,8 +41,14 @@ def driftline(application, monkeypatch):
         run("models", "put", "churn")
         run("versions", "put", "churn", "42")
         with application.state.services.store.write() as conn:
-            _, version = models.get_version(conn, model="churn", version="42")
+            model, version = models.get_version(conn, model="churn", version="42")
             upsert_window(conn, WindowRow(version_id=version.id, start_us=START_US, end_us=START_US + HOUR_US, rows=60))
+            alarm = Transition(
+                check="drift", kind="drift", segment="", severity="warning", from_status="ok", status="alert", at_us=1,
+                window_start_us=START_US, window_end_us=START_US + HOUR_US, value=0.3, threshold=0.2, rows=60,
+                columns=(), explanation="",
+            )  # fmt: skip
+            transitions.add_transitions(conn, model_id=model.id, version_id=version.id, transitions=[alarm])
         yield run
 
 
@@ -58,3 +65,26 @@ def test_a_window_is_marked_listed_and_its_mark_taken_back(driftline):
 def test_a_mark_that_says_nothing_or_two_things_is_refused_before_anything_is_asked(driftline, words):
     with pytest.raises(InvalidInput, match="withdraw"):
         driftline("windows", "mark", "churn", "42", START, *words)
+
+
+def test_an_alert_is_acknowledged_judged_and_shown_with_it(driftline):
+    assert "al_1" in driftline("alerts", "list", "--state", "firing")
+    mine = driftline("alerts", "acknowledge", "al_1", "--reason", "looking", "--until", "4h", "--json")
+    assert mine["acknowledged"]["reason"] == "looking"
+    was = driftline("alerts", "verdict", "al_1", "false_alarm", "--reason", "a sale", "--json")
+    assert was["verdict"]["was"] == "false_alarm"
+    assert driftline("alerts", "get", "al_1", "--json") == was
+    header, row = driftline("alerts", "list").splitlines()
+    assert (header.split()[-2:], row.split()[-2:]) == (["acknowledged", "verdict"], ["yes", "false_alarm"])
+    assert "false_alarm" in driftline("alerts", "get", "al_1")
+    assert driftline("alerts", "verdict", "al_1", "--withdraw") == ""
+    assert driftline("alerts", "acknowledge", "al_1", "--withdraw") == ""
+    shown = driftline("alerts", "list", "--json")[0]
+    assert (shown["acknowledged"], shown["verdict"]) == (None, None)
+
+
+@pytest.mark.parametrize("words", [["verdict", "al_1"], ["verdict", "al_1", "real", "--withdraw"],
+                                   ["acknowledge", "al_1", "--until", "4h", "--withdraw"]])  # fmt: skip
+def test_a_word_that_says_nothing_or_two_things_is_refused_before_anything_is_asked(driftline, words):
+    with pytest.raises(InvalidInput, match="withdraw"):
+        driftline("alerts", *words)

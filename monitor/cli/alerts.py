@@ -1,0 +1,118 @@
+"""``driftline alerts``: listed, acknowledged, judged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from monitor.cli.output import print_fields, print_json, print_table
+from monitor.cli.server import Json, Token, Url, ask, listed
+from monitor.model.errors import InvalidInput
+
+alerts = typer.Typer(no_args_is_help=True, help="Alerts: list, get, acknowledge, say what they were.")
+_COLUMNS = ("id", "at", "model", "version", "segment", "check", "status", "state", "acknowledged", "verdict")
+
+Alert = Annotated[str, typer.Argument(help="the id that `driftline alerts list` shows, such as al_12")]
+Reason = Annotated[str | None, typer.Option(help="why")]
+Withdraw = Annotated[bool, typer.Option("--withdraw", help="take back what was said")]
+
+
+@alerts.command("list")
+def list_alerts(
+    state: Annotated[str | None, typer.Option(help="firing or resolved")] = None,
+    model: Annotated[str | None, typer.Option(help="only this model's")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="the most alerts")] = 100,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Verdicts that changed, newest first, with what was said of them.
+
+    Example: driftline alerts list --state firing
+    """
+    params = {"state": state, "model": model, "limit": min(limit, 10_000)}
+    rows = listed(url, token, "alerts", params=params, limit=limit)
+    if as_json:
+        print_json(rows)
+        return
+    print_table([_row(row) for row in rows], columns=_COLUMNS)
+
+
+@alerts.command("get")
+def get_alert(alert: Alert, url: Url = None, token: Token = None, as_json: Json = False) -> None:
+    """One alert.
+
+    Example: driftline alerts get al_12
+    """
+    _show(ask(url, token, "GET", _path(alert)).json(), as_json=as_json)
+
+
+@alerts.command("acknowledge")
+def acknowledge(
+    alert: Alert,
+    reason: Reason = None,
+    until: Annotated[str | None, typer.Option(help="when it lapses, such as 4h or 2026-03-02T18:00:00Z")] = None,
+    withdraw: Withdraw = False,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Says that the alert is yours; refused while it is somebody else's.
+
+    Example: driftline alerts acknowledge al_12 --reason "looking into it" --until 4h
+    """
+    body = {"reason": reason, "until": until}
+    _say(alert, "acknowledge", body, url=url, token=token, withdraw=withdraw, as_json=as_json)
+
+
+@alerts.command("verdict")
+def verdict(
+    alert: Alert,
+    was: Annotated[str | None, typer.Argument(help="real, incident, false_alarm or expected")] = None,
+    reason: Reason = None,
+    withdraw: Withdraw = False,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Says what the alert was: thresholds are learned from windows that were healthy.
+
+    Example: driftline alerts verdict al_12 false_alarm --reason "the spring sale"
+    """
+    if was is None and not withdraw:
+        raise InvalidInput("say what the alert was: real, incident, false_alarm or expected; or --withdraw")
+    _say(alert, "verdict", {"was": was, "reason": reason}, url=url, token=token, withdraw=withdraw, as_json=as_json)
+
+
+def _say(
+    alert: str, word: str, given: dict[str, Any], *, url: str | None, token: str | None, withdraw: bool, as_json: bool
+) -> None:
+    body = {field: value for field, value in given.items() if value is not None}
+    if withdraw:
+        if body:
+            raise InvalidInput(f"--withdraw takes back what was said: expected it without {', '.join(body)}")
+        ask(url, token, "DELETE", _path(alert, word), repeat=True)
+        return
+    _show(ask(url, token, "POST", _path(alert, word), json=body, repeat=True).json(), as_json=as_json)
+
+
+def _show(alert: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(alert)
+    else:
+        print_fields(alert)
+
+
+def _path(alert: str, *rest: str) -> str:
+    return "/".join(["alerts", quote(alert, safe=""), *rest])
+
+
+def _row(alert: dict[str, Any]) -> dict[str, Any]:
+    """An alert in a table: what was said of it in a word."""
+    acknowledged, verdict = alert["acknowledged"], alert["verdict"]
+    return alert | {
+        "acknowledged": None if acknowledged is None else acknowledged["by"] or "yes",
+        "verdict": None if verdict is None else verdict["was"],
+    }

@@ -1,0 +1,75 @@
+"""Which windows are held healthy: what one query answers is what the words about each window say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monitor.model.handling import HEALTHY, Word
+from monitor.model.results import Transition
+from monitor.store import handling, marks, results, transitions
+from monitor.store.results import StoredResult
+
+WINDOWS, ALERTS = 30, 8
+
+
+def stored(conn, *, version_id, start, status):
+    results.put_result(conn, StoredResult(
+        version_id=version_id, window_start_us=start, window_end_us=start + 1, revision=1, reference_number=1,
+        status=status, rows=100, reference_rows=1, computed_us=1, payload=b"",
+    ))  # fmt: skip
+
+
+def alert_at(conn, owner, *, start):
+    change = Transition(
+        check=f"c{start}", kind="drift", segment="", severity="warning", from_status="ok", status="alert", at_us=start,
+        window_start_us=start, window_end_us=start + 1, value=None, threshold=None, rows=1, columns=(), explanation="",
+    )  # fmt: skip
+    ids = transitions.add_transitions(conn, model_id=owner.model.id, version_id=owner.version.id, transitions=[change])
+    return transitions.get_transition(conn, id=ids[0])
+
+
+def expected(*, statuses, own, verdicts):
+    """The starts held healthy by the rule as the documents say it."""
+    found = []
+    for start, status in enumerate(statuses):
+        said = [HEALTHY[was] for was, begin, end in verdicts if begin <= start < end]
+        rule = [own[start]] if own.get(start) is not None else said or [status != "alert"]
+        found += [start] if all(rule) else []
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_marks_and_verdicts_decide_as_the_documents_say_whatever_was_said(store, make_version, seed):
+    rng = np.random.default_rng(seed)
+    owner, other = make_version(), make_version(version="2")
+    statuses = rng.choice(["ok", "warning", "alert", "unknown"], WINDOWS).tolist()
+    own = {int(start): [True, False, None][rng.integers(3)] for start in rng.choice(WINDOWS, 8, replace=False)}
+    verdicts = []
+    with store.write() as conn:
+        for start, status in enumerate(statuses):
+            for version in (owner, other):  # the other's words are nobody else's
+                stored(conn, version_id=version.version.id, start=start, status=status)
+        for start, healthy in own.items():
+            marks.put_mark(
+                conn, version_id=owner.version.id, start_us=start, healthy=healthy, reason="", by="", at_us=1
+            )
+        for _ in range(ALERTS):
+            begin = int(rng.integers(WINDOWS))
+            was, end = str(rng.choice(list(HEALTHY))), begin + int(rng.integers(1, 8))
+            of = alert_at(conn, owner, start=begin)
+            handling.say(
+                conn, Word(kind="verdict", reason="", by="", at_us=2, was=was, from_us=begin, to_us=end), of=of
+            )
+            if rng.random() < 0.3:
+                handling.withdraw(conn, transition_id=of.id, kind="verdict", by="", at_us=3)
+            else:
+                verdicts.append((was, begin, end))
+    want = expected(statuses=statuses, own=own, verdicts=verdicts)
+    with store.read() as conn:
+        held = results.healthy_windows(conn, version_id=owner.version.id, min_rows=50, after_us=-1)
+        said = marks.marks_of(conn, version_id=owner.version.id, starts=range(WINDOWS))
+        untouched = results.healthy_windows(conn, version_id=other.version.id, min_rows=50, after_us=-1)
+    assert [start for start, _ in reversed(held)] == want
+    assert [s for s in range(WINDOWS) if (said[s].healthy if s in said else statuses[s] != "alert")] == want
+    assert [start for start, _ in reversed(untouched)] == [s for s in range(WINDOWS) if statuses[s] != "alert"]
