@@ -64,12 +64,14 @@ ROLES: dict[str, Role] = {
     f"GET {API}/alerts/{{alert}}": "read",
     f"POST {API}/alerts/{{alert}}/acknowledge": "write",
     f"DELETE {API}/alerts/{{alert}}/acknowledge": "write",
+    f"POST {API}/alerts/{{alert}}/snooze": "write",
+    f"DELETE {API}/alerts/{{alert}}/snooze": "write",
     f"POST {API}/alerts/{{alert}}/verdict": "write",
     f"DELETE {API}/alerts/{{alert}}/verdict": "write",
-    # what later releases bring answers 501, to whoever will be allowed to use it
-    f"POST {API}/alerts/{{alert}}/snooze": "write",
     f"GET {_M}/silences": "read",
     f"POST {_M}/silences": "write",
+    f"DELETE {_M}/silences/{{silence}}": "write",
+    # what later releases bring answers 501, to whoever will be allowed to use it
     f"POST {_M}/checks/simulate": "write",
     f"GET {_V}/compare": "read",
     f"POST {_V}/explain": "write",
@@ -93,8 +95,8 @@ SHARED: frozenset[str] = frozenset({
     f"GET {API}/models", f"GET {API}/alerts", f"GET {API}/alerts/{{alert}}", f"GET {API}/jobs/{{job}}",
     f"POST {API}/apply",  # each model of its body is decided on
     # of an alert of a model that the token is not for, the answer is that of one that is not there
-    *(f"POST {API}/alerts/{{alert}}/{word}" for word in ("acknowledge", "verdict")),
-    *(f"DELETE {API}/alerts/{{alert}}/{word}" for word in ("acknowledge", "verdict")),
+    *(f"POST {API}/alerts/{{alert}}/{word}" for word in ("acknowledge", "snooze", "verdict")),
+    *(f"DELETE {API}/alerts/{{alert}}/{word}" for word in ("acknowledge", "snooze", "verdict")),
 })  # fmt: skip
 
 

@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from monitor.api.said import shown_name
+from monitor.evaluate.held import held_now, held_shape
 from monitor.model.handling import Word, WordKind
+from monitor.model.silences import Held
 from monitor.model.time import rfc3339
 from monitor.store import handling
 from monitor.store.transitions import StoredTransition
@@ -17,22 +19,28 @@ from monitor.store.transitions import StoredTransition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
-    """What was said of some alerts, by their ids."""
+    """What was said of some alerts, by their ids, and what holds back those that fire."""
 
     words: Mapping[int, Mapping[WordKind, Word]]
+    held: Mapping[tuple[int, str, str], Held]  # by version id, check and segment
     now_us: int
 
     @classmethod
     def read(cls, conn: Connection, found: Sequence[StoredTransition], *, now_us: int) -> Handled:
         """That of those alerts."""
-        return cls(words=handling.words_of(conn, transition_ids=[row.id for row in found]), now_us=now_us)
+        words = handling.words_of(conn, transition_ids=[row.id for row in found])
+        firing = {row.version_id for row in found if row.state == "firing"}
+        return cls(words=words, held=held_now(conn, version_ids=firing, now_us=now_us), now_us=now_us)
 
     def shape(self, row: StoredTransition) -> dict[str, Any]:
-        """``acknowledged`` while it holds and ``verdict``, each null where nobody said so."""
-        words = self.words.get(row.id, {})
-        acknowledged, verdict = words.get("acknowledge"), words.get("verdict")
+        """``acknowledged`` and ``snoozed`` while they hold, ``verdict``, ``held_back`` while it fires; else null."""
+        words, change = self.words.get(row.id, {}), row.transition
+        verdict = words.get("verdict")
+        held = self.held.get((row.version_id, change.check, change.segment)) if row.state == "firing" else None
         return {
-            "acknowledged": self._held(acknowledged),
+            "acknowledged": self._held(words.get("acknowledge")),
+            "snoozed": self._held(words.get("snooze")),
+            "held_back": held_shape(held),
             "verdict": None if verdict is None else {"was": verdict.was, **said_shape(verdict)},
         }
 

@@ -18,11 +18,12 @@ from monitor.evaluate.learning import request_relearning
 from monitor.model.errors import Conflict, InvalidInput
 from monitor.model.handling import HEALTHY, Was, Word, WordKind
 from monitor.model.names import nearest
+from monitor.model.silences import MOST_SNOOZE_US
 from monitor.model.time import DAY_US
 from monitor.store import handling
 from monitor.store.transitions import FAILING, StoredTransition
 
-MOST_US = 30 * DAY_US  # that an acknowledgement holds
+MOST_ACKNOWLEDGED_US = 30 * DAY_US
 
 
 def acknowledge(alert: str, body: JsonObjectOrNothing, services: Parts, caller: Calling) -> Response:
@@ -33,13 +34,31 @@ def acknowledge(alert: str, body: JsonObjectOrNothing, services: Parts, caller: 
         only(body, fields=("reason", "until"), of="an acknowledgement")
         until_us = None
         if body.get("until") is not None:
-            until_us = ahead_of(body, name="until", now_us=now_us, most_us=MOST_US)
+            until_us = ahead_of(body, name="until", now_us=now_us, most_us=MOST_ACKNOWLEDGED_US)
         firing(found, doing="acknowledge")
         word = Word(
             kind="acknowledge", reason=reason_of(body), by=name_of(caller), at_us=now_us, until_us=until_us
         )  # fmt: skip
         handling.claim(conn, word, of=found)
         return answer(shown_alert(conn, found, now_us=now_us))
+
+
+def snooze(alert: str, body: JsonObject, services: Parts, caller: Calling) -> Response:
+    """The alert, of which nobody is told until ``until``, or until it is resolved or gets worse."""
+    now_us = services.now_us()
+    with services.store.write() as conn:
+        found = seen_alert(conn, alert=alert, caller=caller)
+        only(body, fields=("reason", "until"), of="a snooze")
+        until_us = ahead_of(body, name="until", now_us=now_us, most_us=MOST_SNOOZE_US)
+        firing(found, doing="snooze")
+        word = Word(kind="snooze", reason=reason_of(body), by=name_of(caller), at_us=now_us, until_us=until_us)
+        handling.say(conn, word, of=found)
+        return answer(shown_alert(conn, found, now_us=now_us))
+
+
+def unsnooze(alert: str, services: Parts, caller: Calling) -> Response:
+    """The alert is told again; again: nothing changes."""
+    return _take_back("snooze", alert=alert, services=services, caller=caller)
 
 
 def judge(alert: str, body: JsonObject, services: Parts, caller: Calling) -> Response:
@@ -115,6 +134,11 @@ _ACKNOWLEDGE = {
     "properties": {"reason": REASON, "until": AHEAD | {"description": "when it lapses; not of itself unless told"}},
     "examples": [{"reason": "looking into it", "until": "4h"}],
 }  # fmt: skip
+_SNOOZE = {
+    "type": "object", "required": ["until"],
+    "properties": {"reason": REASON, "until": AHEAD | {"description": "at most 30 days ahead"}},
+    "examples": [{"reason": "known, the fix is deployed on Monday", "until": "3d"}],
+}  # fmt: skip
 _VERDICT = {
     "type": "object", "required": ["was"],
     "properties": {"was": {"enum": list(HEALTHY)}, "reason": REASON},
@@ -129,6 +153,10 @@ OPERATIONS = (
               answers={200: "yours now", 409: "somebody else's, or over"}),
     Operation(method="DELETE", path=f"{_A}/acknowledge", endpoint=unacknowledge, tag="alerts",
               summary="Say that the alert is nobody's", answers=_GONE),
+    Operation(method="POST", path=f"{_A}/snooze", endpoint=snooze, tag="alerts", body=json_body(_SNOOZE),
+              summary="Have nobody told of the alert for a while", answers={200: "snoozed", 409: "it is over"}),
+    Operation(method="DELETE", path=f"{_A}/snooze", endpoint=unsnooze, tag="alerts",
+              summary="Have the alert told again", answers=_GONE),
     Operation(method="POST", path=f"{_A}/verdict", endpoint=judge, tag="alerts", summary="Say what the alert was",
               body=json_body(_VERDICT), answers={200: "judged", 409: "not an alert, but the end of one"}),
     Operation(method="DELETE", path=f"{_A}/verdict", endpoint=unjudge, tag="alerts",

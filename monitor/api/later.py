@@ -10,8 +10,6 @@ from monitor.model.errors import NotAvailableYet
 
 # what it is → its methods and paths
 LATER: dict[str, tuple[str, ...]] = {
-    "snoozing alerts": (f"POST {API}/alerts/{{alert}}/snooze",),
-    "silences": (f"GET {M}/silences", f"POST {M}/silences"),
     "simulation of checks": (f"POST {M}/checks/simulate",),
     "comparison of versions": (f"GET {V}/compare",),
     "explanations": (f"POST {V}/explain",),

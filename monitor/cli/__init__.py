@@ -52,6 +52,7 @@ def _add_commands(app: typer.Typer) -> None:
     from monitor.cli.reference import reference
     from monitor.cli.results import evaluate, results, status
     from monitor.cli.serve import serve, worker
+    from monitor.cli.silences import silences
     from monitor.cli.tokens import tokens
     from monitor.cli.windows import windows
 
@@ -61,7 +62,7 @@ def _add_commands(app: typer.Typer) -> None:
         app.command()(command)
     groups = {
         "models": models, "versions": versions, "reference": reference, "tokens": tokens, "config": config,
-        "windows": windows, "alerts": alerts,
+        "windows": windows, "alerts": alerts, "silences": silences,
     }  # fmt: skip
     for name, group in groups.items():
         app.add_typer(group, name=name)

@@ -1,4 +1,4 @@
-"""``driftline alerts``: listed, acknowledged, judged."""
+"""``driftline alerts``: listed, acknowledged, snoozed, judged."""
 
 from __future__ import annotations
 
@@ -11,8 +11,20 @@ from monitor.cli.output import print_fields, print_json, print_table
 from monitor.cli.server import Json, Token, Url, ask, listed
 from monitor.model.errors import InvalidInput
 
-alerts = typer.Typer(no_args_is_help=True, help="Alerts: list, get, acknowledge, say what they were.")
-_COLUMNS = ("id", "at", "model", "version", "segment", "check", "status", "state", "acknowledged", "verdict")
+alerts = typer.Typer(no_args_is_help=True, help="Alerts: list, get, acknowledge, snooze, say what they were.")
+_COLUMNS = (
+    "id",
+    "at",
+    "model",
+    "version",
+    "segment",
+    "check",
+    "status",
+    "state",
+    "acknowledged",
+    "held_back",
+    "verdict",
+)
 
 Alert = Annotated[str, typer.Argument(help="the id that `driftline alerts list` shows, such as al_12")]
 Reason = Annotated[str | None, typer.Option(help="why")]
@@ -67,6 +79,26 @@ def acknowledge(
     _say(alert, "acknowledge", body, url=url, token=token, withdraw=withdraw, as_json=as_json)
 
 
+@alerts.command("snooze")
+def snooze(
+    alert: Alert,
+    until: Annotated[str | None, typer.Option(help="such as 4h or 2026-03-02T18:00:00Z; at most 30 days")] = None,
+    reason: Reason = None,
+    withdraw: Withdraw = False,
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Has nobody told of the alert until then, or until it is resolved or gets worse.
+
+    Example: driftline alerts snooze al_12 --until 3d --reason "the fix is deployed on Monday"
+    """
+    if until is None and not withdraw:
+        raise InvalidInput("say until when: --until 4h; or --withdraw")
+    body = {"until": until, "reason": reason}
+    _say(alert, "snooze", body, url=url, token=token, withdraw=withdraw, as_json=as_json)
+
+
 @alerts.command("verdict")
 def verdict(
     alert: Alert,
@@ -111,8 +143,9 @@ def _path(alert: str, *rest: str) -> str:
 
 def _row(alert: dict[str, Any]) -> dict[str, Any]:
     """An alert in a table: what was said of it in a word."""
-    acknowledged, verdict = alert["acknowledged"], alert["verdict"]
+    acknowledged, held, verdict = alert["acknowledged"], alert["held_back"], alert["verdict"]
     return alert | {
+        "held_back": None if held is None else f"{held['id']} until {held['until']}",
         "acknowledged": None if acknowledged is None else acknowledged["by"] or "yes",
         "verdict": None if verdict is None else verdict["was"],
     }

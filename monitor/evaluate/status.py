@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from monitor.alert.calibrate import Calibration
 from monitor.alert.scales import own_scales
 from monitor.evaluate.context import Contexts, VersionContext
+from monitor.evaluate.held import held_now, held_shape
 from monitor.evaluate.learning import healthy_history
 from monitor.evaluate.redo import Healthy, needed_by
 from monitor.evaluate.verdicts import worst
@@ -32,8 +33,10 @@ def version_status(conn: Connection, *, contexts: Contexts, version_id: int, now
     """The answer of ``GET …/status``: status, checks, open window, next verdict, calibration (JSON values)."""
     context = contexts.load(conn, version_id=version_id)
     states = get_states(conn, version_id=version_id)
+    held = held_now(conn, version_ids=[version_id], now_us=now_us)
     checks = [
         _check(check, states.get((check.name, "")), referenced=context.reference is not None)
+        | {"held_back": held_shape(held.get((version_id, check.name, "")))}
         for check in shown_checks(context, states=states)
     ]
     healthy = healthy_history(conn, context=context)

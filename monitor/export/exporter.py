@@ -26,7 +26,7 @@ REFRESH_SECONDS = 10.0
 class FleetReader(Protocol):
     """Where the model series come from."""
 
-    def read(self) -> tuple[list[VersionFacts], dict[str, float]]:
+    def read(self, *, now_us: int) -> tuple[list[VersionFacts], dict[str, float]]:
         """Every version's facts, and the fleet's own gauges by family."""
         ...
 
@@ -63,7 +63,7 @@ class Exporter:
     def refresh(self) -> None:
         """Read the fleet and render it; what was cached stays when that fails."""
         now_us = self._now_us()
-        fleet, gauges = self._reader.read()
+        fleet, gauges = self._reader.read(now_us=now_us)
         lines, dropped = self._composer.compose(fleet, now_us=now_us)
         lines += [(family, f"{family} {number(value)}") for family, value in gauges.items()]
         lines.append(("driftline_series_dropped", f"driftline_series_dropped {dropped}"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from monitor.export.columns import Columns
 from monitor.model.entities import Model, Version
 from monitor.model.results import CheckState
+from monitor.model.silences import Silence, Snooze
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,8 @@ class LabelCounts:
 class VersionFacts:
     """One version as the page shows it. ``newest_end_us`` is the end of the newest window that has rows, if any.
 
-    ``labels`` are the model's; None where it never had any.
+    ``labels`` are the model's; None where it never had any. ``silences`` of the model and ``snoozes`` of the version:
+    those that have not been over for a day.
     """
 
     model: Model
@@ -40,6 +42,8 @@ class VersionFacts:
     newest_end_us: int | None = None
     columns: Columns = field(default_factory=Columns)
     labels: LabelCounts | None = None
+    silences: tuple[Silence, ...] = ()
+    snoozes: tuple[Snooze, ...] = ()
 
     def stale(self, *, now_us: int) -> bool:
         """Whether the newest window (without any: the version itself) is older than ``stale_after``."""

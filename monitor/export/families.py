@@ -18,6 +18,8 @@ FAMILIES: dict[str, str] = {
     "driftline_window_end_timestamp_seconds": "End of the newest judged window",
     "driftline_check_failing": "1 while the check is at that severity or above",
     "driftline_check_unknown": "1 while the newest window could not be decided",
+    "driftline_check_silenced": "1 while a silence or a snooze holds the check back: nobody is to be told of it",
+    "driftline_model_silenced": "1 while a silence holds back everything of the version",
     "driftline_check_columns_failing": "How many columns are behind the check's verdict",
     "driftline_columns_drifted_ratio": "Share of judged columns that have drifted, 0 to 1",
     "driftline_column_status": "0 ok, 1 warning, 2 alert, 3 unknown",

@@ -16,6 +16,7 @@ from monitor.export.series import (
     failing_series,
     label_series,
     model_series,
+    silenced_series,
     unknown_line,
     version_labels,
 )
@@ -54,11 +55,13 @@ class Composer:
     def compose(self, fleet: Sequence[VersionFacts], *, now_us: int) -> tuple[list[Line], int]:
         """Every model line of the page, and how many series ``MAX_SERIES`` left out.
 
-        Kept in this order: failing checks (never left out), model series, checks, then columns by ``Choice``.
+        Kept in this order: failing checks and what holds them back (never left out), model series, checks, then
+        columns by ``Choice``.
         """
         ordered = sorted(fleet, key=lambda facts: (facts.model.name, facts.version.name))
         running = [facts for facts in ordered if facts.version.state != "retired"]
         lines = [text for facts in running for text in failing_series(facts)]
+        lines += [text for facts in running for text in silenced_series(facts, now_us=now_us)]
         wanted = [text for facts in ordered for text in model_series(facts, now_us=now_us)]
         one_a_model = {facts.model.id: facts for facts in ordered}
         wanted += [text for facts in one_a_model.values() for text in label_series(facts)]

@@ -9,11 +9,13 @@ from monitor.export.columns import Columns, columns_of
 from monitor.export.facts import LabelCounts, VersionFacts, Window
 from monitor.export.performance import with_labelled
 from monitor.model.errors import NotFound
+from monitor.model.time import DAY_US
 from monitor.store import Store
 from monitor.store.labels import waiting_models
 from monitor.store.results import get_result, unpack_rows
 from monitor.store.schemas import get_schema
 from monitor.store.segments import unmatched_labels
+from monitor.store.silences import silences_since, snoozes_since
 from monitor.store.snapshot import FleetRow, ResultHead, fleet_rows, gap_windows, unfolded_rows
 
 # The newest results of a version, the one that labels decided last, and its schema.
@@ -29,7 +31,7 @@ class StoreReader:
         self._columns: dict[Source, Columns] = {}
         self._importance: dict[int, Mapping[str, float]] = {}
 
-    def read(self) -> tuple[list[VersionFacts], dict[str, float]]:
+    def read(self, *, now_us: int) -> tuple[list[VersionFacts], dict[str, float]]:
         """Every version's facts, and the fleet's own gauges by family."""
         with self._store.read() as conn:
             fleet = fleet_rows(conn)
@@ -39,12 +41,20 @@ class StoreReader:
                 "driftline_windows_missed": gap_windows(conn),
             }
             waiting, unmatched = waiting_models(conn), unmatched_labels(conn)
+            silences = silences_since(conn, since_us=now_us - DAY_US)
+            snoozes = snoozes_since(conn, since_us=now_us - DAY_US)
         self._read_importance({row.version.schema_id for row in fleet if row.version.schema_id is not None})
         self._read_results([_source(row) for row in fleet])
         labels = {id: LabelCounts(unmatched=count) for id, count in unmatched.items()}
         for one in waiting:
             labels[one.model_id] = replace(labels.get(one.model_id, LabelCounts()), waiting=one.rows)
-        return [replace(self._facts(row), labels=labels.get(row.model.id)) for row in fleet], gauges
+        return [
+            replace(
+                self._facts(row), labels=labels.get(row.model.id), silences=tuple(silences.get(row.model.id, ())),
+                snoozes=tuple(snoozes.get(row.version.id, ())),
+            )
+            for row in fleet
+        ], gauges  # fmt: skip
 
     def _read_results(self, sources: list[Source]) -> None:
         known = {source: self._columns[source] for source in sources if source in self._columns}

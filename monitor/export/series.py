@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from monitor.alert.holding import held_back
 from monitor.export.columns import Column
 from monitor.export.facts import VersionFacts
 from monitor.export.families import labels, number
 from monitor.model.labels import demanded_coverage
 from monitor.model.results import CheckState
+from monitor.model.silences import matches
 from monitor.model.time import SECOND_US
 
 Line = tuple[str, str]  # (family, the whole line without its end)
@@ -83,6 +85,24 @@ def failing_series(facts: VersionFacts) -> list[Line]:
         for state in facts.states
         for severity, failing in _severities(state)
     ]
+
+
+def silenced_series(facts: VersionFacts, *, now_us: int) -> list[Line]:
+    """Whether somebody holds back what is told of each check, and of the version as a whole.
+
+    Also 0 for a day after: a series that ended would look for minutes as if it had not.
+    """
+    silences = [silence for silence in facts.silences if matches(facts.version.name, silence.versions)]
+    if not silences and not facts.snoozes:
+        return []
+    wholly = any(s.in_force(now_us) and s.covers_version(facts.version.name) for s in silences)
+    lines = [line("driftline_model_silenced", version_labels(facts), wholly)]
+    for state in facts.states:
+        held = held_back(
+            state, version=facts.version.name, silences=silences, snoozes=facts.snoozes, now_us=now_us
+        )  # fmt: skip
+        lines.append(line("driftline_check_silenced", _check(facts, state), held is not None))
+    return lines
 
 
 def _severities(state: CheckState) -> Iterator[tuple[str, bool]]:

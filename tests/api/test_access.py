@@ -31,7 +31,8 @@ FOR_WRITE = [
     f"POST {V}/reference/{{number}}/activate", f"POST {V}/evaluate", f"POST {V}/quarantine/replay",
     f"PUT {V}/windows/{{start}}/mark", f"DELETE {V}/windows/{{start}}/mark",
     f"POST {V}/explain", "POST /api/v1/alerts/{alert}/acknowledge",
-    "DELETE /api/v1/alerts/{alert}/acknowledge", "DELETE /api/v1/alerts/{alert}/verdict",
+    "DELETE /api/v1/alerts/{alert}/acknowledge", "DELETE /api/v1/alerts/{alert}/snooze",
+    "DELETE /api/v1/alerts/{alert}/verdict", f"DELETE {M}/silences/{{silence}}",
     "POST /api/v1/alerts/{alert}/snooze", "POST /api/v1/alerts/{alert}/verdict",
     "POST /api/v1/actions/{action}/retry", "POST /api/v1/actions/{action}/cancel",
     "POST /api/v1/actions/{action}/approve",
@@ -54,7 +55,7 @@ LIMITED = [
     *FOR_ALL, "GET /", "GET /docs", "GET /api/v1/openapi.json", "GET /api/v1/schema/config.json",
     "GET /api/v1/models", "GET /api/v1/alerts", "GET /api/v1/alerts/{alert}", "GET /api/v1/jobs/{job}",
     "POST /api/v1/apply",
-    *(f"{m} /api/v1/alerts/{{alert}}/{w}" for m in ("POST", "DELETE") for w in ("acknowledge", "verdict")),
+    *(f"{m} /api/v1/alerts/{{alert}}/{w}" for m in ("POST", "DELETE") for w in ("acknowledge", "snooze", "verdict")),
 ]  # fmt: skip
 
 

@@ -75,7 +75,10 @@ def test_an_alert_is_acknowledged_judged_and_shown_with_it(driftline):
     assert was["verdict"]["was"] == "false_alarm"
     assert driftline("alerts", "get", "al_1", "--json") == was
     header, row = driftline("alerts", "list").splitlines()
-    assert (header.split()[-2:], row.split()[-2:]) == (["acknowledged", "verdict"], ["yes", "false_alarm"])
+    assert (header.split()[-3:], row.split()[-3:]) == (
+        ["acknowledged", "held_back", "verdict"],
+        ["yes", "–", "false_alarm"],
+    )
     assert "false_alarm" in driftline("alerts", "get", "al_1")
     assert driftline("alerts", "verdict", "al_1", "--withdraw") == ""
     assert driftline("alerts", "acknowledge", "al_1", "--withdraw") == ""
@@ -84,7 +87,21 @@ def test_an_alert_is_acknowledged_judged_and_shown_with_it(driftline):
 
 
 @pytest.mark.parametrize("words", [["verdict", "al_1"], ["verdict", "al_1", "real", "--withdraw"],
+                                   ["snooze", "al_1"], ["snooze", "al_1", "--until", "4h", "--withdraw"],
                                    ["acknowledge", "al_1", "--until", "4h", "--withdraw"]])  # fmt: skip
 def test_a_word_that_says_nothing_or_two_things_is_refused_before_anything_is_asked(driftline, words):
     with pytest.raises(InvalidInput, match="withdraw"):
         driftline("alerts", *words)
+
+
+def test_an_alert_is_snoozed_and_its_model_silenced(driftline):
+    assert driftline("alerts", "snooze", "al_1", "--until", "4h", "--reason", "known", "--json")["snoozed"]["until"]
+    made = driftline("silences", "create", "churn", "--reason", "moving", "--end", "2h", "--check", "vol*", "--check",
+                     "drift", "--segment", "", "--json")  # fmt: skip
+    assert (made["checks"], made["segments"], made["state"]) == (["vol*", "drift"], [""], "active")
+    assert "sil_1  active" in driftline("silences", "list", "churn")
+    assert "moving" in driftline("silences", "create", "churn", "--reason", "moving", "--end", "2h", "--start", "1h")
+    assert driftline("silences", "end", "churn", "sil_1") == ""
+    assert [one["state"] for one in driftline("silences", "list", "churn", "--json")] == ["pending", "ended"]
+    assert driftline("alerts", "snooze", "al_1", "--withdraw") == ""
+    assert driftline("alerts", "get", "al_1", "--json")["snoozed"] is None

@@ -44,7 +44,7 @@ class Fleet:
     def __init__(self, *fleet):
         self.fleet, self.reads, self.away = list(fleet), 0, False
 
-    def read(self):
+    def read(self, *, now_us):
         self.reads += 1
         if self.away:
             raise RuntimeError("the database is away")

@@ -60,7 +60,7 @@ def test_the_page_reads_realised_values_of_the_newest_window_whose_labels_were_d
         if hour == 0:
             send_labels(world, by_id(batch, truth))
         world.tick_after(hour)
-    versions, _ = StoreReader(store).read()
+    versions, _ = StoreReader(store).read(now_us=0)
     samples = {(family, text): value for family, text, value in versions[0].columns.performance}
     coverage = samples["driftline_label_coverage_ratio", 'segment=""']
     (decided,) = [state for state in versions[0].states if state.kind == "performance"]
