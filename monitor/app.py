@@ -16,6 +16,8 @@ from monitor.api.keyring import Keyring
 from monitor.api.services import Services
 from monitor.api.upload import remove_leftovers
 from monitor.evaluate.context import Contexts
+from monitor.evaluate.fixed_rates import FixedRates
+from monitor.evaluate.simulate import Simulator
 from monitor.export import Exporter, StoreReader
 from monitor.export.families import without_credentials
 from monitor.ingest.limits import Limits
@@ -92,12 +94,15 @@ def _services(
     # made also where another process runs the jobs: the open window is folded and judged here when somebody asks
     contexts, runs = Contexts(), RunCache(store)  # labels ask for the id runs that folds have read or merged
     runner = JobRunner(store, telemetry, now_us=now_us, settings=rhythm, contexts=contexts, runs=runs)
+    simulator = Simulator(store, evaluator=runner.evaluator)
     ingest = IngestService(
         store, telemetry, limits=_limits(settings), clock=now_us, auto_create=settings.auto_create, runs=runs
     )  # fmt: skip
     return Services(
         store=store, settings=settings, telemetry=telemetry, ingest=ingest, jobs=runner if jobs else None,
-        contexts=contexts, open_windows=runner.open_windows, references=asyncio.Semaphore(REFERENCES_AT_ONCE),
+        contexts=contexts, open_windows=runner.open_windows, simulator=simulator,
+        fixed_rates=FixedRates(store, contexts=contexts, simulator=simulator),
+        references=asyncio.Semaphore(REFERENCES_AT_ONCE),
         small_references=asyncio.Semaphore(1),
         now_us=now_us,
         exporter=_exporter(settings, store=store, telemetry=telemetry, now_us=now_us, refresh_seconds=refresh_seconds),

@@ -28,6 +28,7 @@ from monitor.api import (
     results,
     runbooks,
     silences,
+    simulate,
     status,
     tokens,
     versions,
@@ -43,6 +44,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 OPERATIONS: tuple[Operation, ...] = (
     *models.OPERATIONS,
+    *simulate.OPERATIONS,
     *versions.OPERATIONS,
     *references.OPERATIONS,
     *configuration.OPERATIONS,

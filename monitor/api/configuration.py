@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from monitor.api.access import API, decide
 from monitor.api.body import JsonObject
+from monitor.api.fixed_thresholds import rates_of_set
 from monitor.api.render import answer, encode_json
 from monitor.api.routing import Operation, json_body
 from monitor.api.services import Calling, Parts
@@ -18,6 +19,7 @@ from monitor.configuration.reading import Document
 from monitor.configuration.resolve import resolve
 from monitor.configuration.resolved import Configuration
 from monitor.configuration.shapes import json_schema
+from monitor.model.entities import Model
 from monitor.model.errors import InvalidInput
 from monitor.model.names import nearest, valid_name
 from monitor.rollout.applying import Applied, apply
@@ -50,6 +52,7 @@ def post_apply(body: JsonObject, services: Parts, caller: Calling) -> Response:
         "set": configuration.name,
         "changes": [change.to_json() for change in done.changes],
         "references": [reference.to_json() for reference in done.references],
+        "fixed_thresholds": rates_of_set(services, _rechecked(configuration, done)),
         "applied": done.applied,
     })  # fmt: skip
 
@@ -66,6 +69,12 @@ def configuration_of(body: Mapping[str, Any]) -> Configuration:
     if not isinstance(name, str):
         raise InvalidInput(f"set: expected the set's name as a text, found {str(name)[:40]!r}")
     return replace(found, name=valid_name(name, kind="set"))
+
+
+def _rechecked(configuration: Configuration, done: Applied) -> list[Model]:
+    """The models whose checks change, as they are to be."""
+    changed = {change.model for change in done.changes for field in change.fields if "checks" in field.field}
+    return [wanted.model for wanted in configuration.models if wanted.model.name in changed]
 
 
 def _followed(done: Applied) -> list[str]:

@@ -10,7 +10,6 @@ from monitor.model.errors import NotAvailableYet
 
 # what it is → its methods and paths
 LATER: dict[str, tuple[str, ...]] = {
-    "simulation of checks": (f"POST {M}/checks/simulate",),
     "comparison of versions": (f"GET {V}/compare",),
     "explanations": (f"POST {V}/explain",),
     "reports": (f"GET {V}/report",),

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from monitor.api.access import API
 from monitor.api.body import JsonObject
+from monitor.api.fixed_thresholds import rates_of
 from monitor.api.params import ModelName, Page
 from monitor.api.render import answer, page
 from monitor.api.revision import check_if_match, etag_of
@@ -46,9 +47,10 @@ def put_model(model: ModelName, body: JsonObject, request: Request, services: Pa
             follow_model(conn, model=saved)
         states = model_states(conn, model=saved)
     services.ingest.invalidate()
-    return answer(
-        model_summary(saved, states=states), status=201 if stored is None else 200, etag=etag_of(saved.revision)
-    )
+    shown = model_summary(saved, states=states)
+    if body.get("checks"):
+        shown["fixed_thresholds"] = rates_of(services, saved)
+    return answer(shown, status=201 if stored is None else 200, etag=etag_of(saved.revision))
 
 
 def _refuse_with_windows(conn: Connection, *, model: Model) -> None:

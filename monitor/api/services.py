@@ -13,7 +13,9 @@ from starlette.requests import Request
 from monitor.api.access import Caller
 from monitor.api.keyring import Keyring
 from monitor.evaluate.context import Contexts
+from monitor.evaluate.fixed_rates import FixedRates
 from monitor.evaluate.partial import OpenWindows
+from monitor.evaluate.simulate import Simulator
 from monitor.export import Exporter
 from monitor.ingest.service import IngestService
 from monitor.jobs.runner import JobRunner
@@ -37,6 +39,8 @@ class Services:
     jobs: JobRunner | None
     contexts: Contexts
     open_windows: OpenWindows
+    simulator: Simulator
+    fixed_rates: FixedRates
     exporter: Exporter
     keyring: Keyring
     references: asyncio.Semaphore

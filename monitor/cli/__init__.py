@@ -41,6 +41,7 @@ def _add_commands(app: typer.Typer) -> None:
     from monitor.cli.alerts import alerts
     from monitor.cli.apply import apply
     from monitor.cli.check import check
+    from monitor.cli.checks import checks
     from monitor.cli.config import config
     from monitor.cli.demo import demo
     from monitor.cli.export import export
@@ -62,7 +63,7 @@ def _add_commands(app: typer.Typer) -> None:
         app.command()(command)
     groups = {
         "models": models, "versions": versions, "reference": reference, "tokens": tokens, "config": config,
-        "windows": windows, "alerts": alerts, "silences": silences,
+        "windows": windows, "alerts": alerts, "silences": silences, "checks": checks,
     }  # fmt: skip
     for name, group in groups.items():
         app.add_typer(group, name=name)

@@ -65,6 +65,8 @@ def _show(answer: dict[str, Any], *, as_json: bool, dry_run: bool) -> None:
         print_json(answer)
         return
     print_changes(answer["changes"])
+    for rate in answer["fixed_thresholds"]:
+        sys.stdout.write(f"{cell(rate['model'])}: fixed threshold of {cell(rate['check'])}: {cell(rate['says'])}\n")
     sys.stdout.write(f"{summary_of(answer['changes'], dry_run=dry_run)}\n")
 
 

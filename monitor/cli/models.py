@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor.cli.output import print_fields, print_json, print_table
+from monitor.cli.output import cell, print_fields, print_json, print_table
 from monitor.cli.server import Json, Token, Url, ask, listed, model_path, version_path
 from monitor.model.errors import Malformed
 
@@ -67,8 +67,11 @@ def put_model(
     """
     given = {"task": task, "team": team, "description": description, "window": window, "lateness": lateness,
              "timezone": timezone, "false_alarms": false_alarms}  # fmt: skip
-    answer = ask(url, token, "PUT", model_path(model), json=merged_body(body, given=given), repeat=True)
-    _show(answer.json(), as_json=as_json)
+    shown = ask(url, token, "PUT", model_path(model), json=merged_body(body, given=given), repeat=True).json()
+    rates = [] if as_json else shown.pop("fixed_thresholds", [])
+    _show(shown, as_json=as_json)
+    for rate in rates:
+        sys.stdout.write(f"fixed threshold of {cell(rate['check'])}: {cell(rate['says'])}\n")
 
 
 @models.command("delete")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -80,6 +81,25 @@ class Server:
             time.sleep(_wait(response.headers["retry-after"], attempt=attempt))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
+    def lines(self, path: str, **request: Any) -> Iterator[dict[str, Any]]:
+        """The objects of a ``POST`` that answers line by line; asked again while the server is busy.
+
+        ``ServerRefused`` with the server's words, also where they come as the last line.
+        """
+        headers = {"Accept": "application/x-ndjson"}
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self._client.stream("POST", path, headers=headers, **request) as response:
+                    if response.is_success:
+                        yield from _objects(response)
+                        return
+                    response.read()
+            except httpx.TransportError as error:
+                raise ServerRefused(f"{self.url} cannot be reached, or went away meanwhile ({error})") from None
+            if attempt == ATTEMPTS or "retry-after" not in response.headers:
+                raise ServerRefused(_words(response), status=response.status_code)
+            time.sleep(_wait(response.headers["retry-after"], attempt=attempt))
+
     def pages(self, path: str, *, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Every result of a list, page after page."""
         cursor: str | None = None
@@ -122,6 +142,17 @@ def version_path(model: str, version: str, *rest: str) -> str:
     'models/churn/versions/42/status'
     """
     return model_path(model, "versions", quote(version, safe=""), *rest)
+
+
+def _objects(response: httpx.Response) -> Iterator[dict[str, Any]]:
+    for line in response.iter_lines():
+        found = json.loads(line)
+        if "problem" in found:
+            problem = found["problem"]
+            raise ServerRefused(
+                f"{problem['title']} ({problem['status']}): {problem['detail']}", status=problem["status"]
+            )
+        yield found
 
 
 def _wait(retry_after: str | None, *, attempt: int) -> float:

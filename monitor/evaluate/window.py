@@ -91,15 +91,18 @@ class Evaluator:
             start_us=start_us, status=judged.status, revision=seen.window.revision + 1, transitions=transitions
         )
 
-    def read(self, *, version_id: int, start_us: int) -> Seen | None:
-        """The window and its context in one snapshot; None where there is no such window."""
+    def read(self, *, version_id: int, start_us: int, least_rows: int = 0) -> Seen | None:
+        """The window and its context in one snapshot; None where there is no such window.
+
+        What a window of fewer rows than ``least_rows``, or than its checks ask for, may be merged with is read too.
+        """
         with self._store.read() as conn:
             window = get_window(conn, version_id=version_id, start_us=start_us)
             if window is None:
                 return None
             context = self._contexts.load(conn, version_id=version_id)
             nominal_us = context.model.window.nominal_us
-            few = window.rows < context.min_rows
+            few = window.rows < max(context.min_rows, least_rows)
             again = window.revision > 0 and context.performance is not None
             return Seen(
                 context=context,
@@ -146,20 +149,27 @@ class Evaluator:
         judged_us = newest_judged_us(states.values())
         return silence(recent, model=model, judged_us=judged_us, now_us=now_us)
 
-    def evaluate_silence(
-        self, *, version_id: int, start_us: int, end_us: int, now_us: int, guard: Guard | None = None
-    ) -> Evaluated | None:
-        """A closed window without a row, judged: no volume. None where rows have come after all."""
+    def read_silence(self, *, version_id: int, start_us: int, end_us: int) -> tuple[Seen, Profile | None]:
+        """A window without a row, and its profile in the version's layout, if there is one."""
         with self._store.read() as conn:
             context = self._contexts.load(conn, version_id=version_id)
         window = WindowRow(version_id=version_id, start_us=start_us, end_us=end_us)
         profile = None if context.layout is None else empty(context.layout)
-        judged = judge_window(context, window=window, profile=profile, earlier=[])
+        return Seen(context=context, window=window, stored=None, earlier=[]), profile
+
+    def evaluate_silence(
+        self, *, version_id: int, start_us: int, end_us: int, now_us: int, guard: Guard | None = None
+    ) -> Evaluated | None:
+        """A closed window without a row, judged: no volume. None where rows have come after all."""
+        seen, profile = self.read_silence(version_id=version_id, start_us=start_us, end_us=end_us)
+        judged = judge_window(seen.context, window=seen.window, profile=profile, earlier=[])
         with self._store.write() as conn:
             lock_version(conn, id=version_id)
             if get_window(conn, version_id=version_id, start_us=start_us) is not None:
                 return None
-            transitions = _record(conn, context=context, window=window, judged=judged, revision=1, now_us=now_us)
+            transitions = _record(
+                conn, context=seen.context, window=seen.window, judged=judged, revision=1, now_us=now_us
+            )
             if guard is not None:
                 guard(conn)
         return Evaluated(start_us=start_us, status=judged.status, revision=1, transitions=transitions)

@@ -74,6 +74,8 @@ def test_the_example_is_applied_once_found_unchanged_edited_and_exported(served,
     assert (code, shown.splitlines()) == (2, [
         "~ churn",
         '    ~ checks.missing.threshold: {"warning": 0.02, "alert": 0.05} → {"warning": 0.02, "alert": 0.06}',
+        "churn: fixed threshold of missing: not known yet: no history",
+        "churn: fixed threshold of performance: not known yet: no history",
         "would change: 1 model updated",
     ])  # fmt: skip
     served("export", "-o", tmp_path / "export.yaml")
