@@ -9,6 +9,7 @@ The packages, in the order the data flows through them:
     quality    data-quality measurements of one profile                  pure
     performance  scorecards of outcomes; metrics with intervals       pure
     alert      calibration, thresholds, verdicts, transitions            pure
+    explain    why a check failed: direction, since when, how rare, in words   pure
     configuration  model files to models, their difference to what is stored   pure
     store      the only package that knows SQL
     ingest     wire formats to columnar batches; group commit

@@ -93,6 +93,23 @@ def _at_level(
     level: int, *, columns: Integers, cells: Floats, baseline: Floats, usual: Usual, ordered: Flags
 ) -> Floats:
     pooling = usual.pooling.take(columns)
+    roots, spread, shares, movement = looked_at(level, columns=columns, cells=cells, baseline=baseline, usual=usual)
+    width = pooling.width[level]
+    x = column_surprise(roots, noise=spread, movement=movement, shares=shares, width=width, ordered=ordered[columns])
+    two = np.flatnonzero(width == 2)
+    x[two] = _two_cells(x[two], cells=cells[two], baseline=baseline[two], member=pooling.member[level, two])
+    x[width < 2] = np.nan
+    return x
+
+
+def looked_at(
+    level: int, *, columns: Integers, cells: Floats, baseline: Floats, usual: Usual
+) -> tuple[Floats, Floats, Floats, Movement]:
+    """Roots, noise and shares of columns at a pooling level (``roots_at``), and their usual movement at it.
+
+    ``cells`` float64[C, W, GROUPS] and ``baseline`` [C, GROUPS] are of the C ``columns``.
+    """
+    pooling = usual.pooling.take(columns)
     movement = Movement(directions=usual.movement.directions[columns], variance=usual.movement.variance[columns])
     roots, spread, shares = roots_at(level, cells=cells, baseline=baseline, pooling=pooling)
     if level > 0:
@@ -100,12 +117,7 @@ def _at_level(
         movement = pooled_movement(
             movement, onto=_onto(pooling.member[0], pooling.member[level]), shares=finest, pooled_shares=shares
         )
-    width = pooling.width[level]
-    x = column_surprise(roots, noise=spread, movement=movement, shares=shares, width=width, ordered=ordered[columns])
-    two = np.flatnonzero(width == 2)
-    x[two] = _two_cells(x[two], cells=cells[two], baseline=baseline[two], member=pooling.member[level, two])
-    x[width < 2] = np.nan
-    return x
+    return roots, spread, shares, movement
 
 
 def _two_cells(x: Floats, *, cells: Floats, baseline: Floats, member: NDArray[np.uint8]) -> Floats:

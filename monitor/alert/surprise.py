@@ -26,15 +26,27 @@ def column_surprise(
     spread = (variance if variance.ndim == 3 else variance[:, None, :]) + noise[:, :, None]
     turned = roots @ movement.directions
     log_p = log_chi2_tail((turned**2 / spread).sum(axis=2), np.maximum(width - 1, 1)[:, None])
-    along = focused_directions(shares, width=width, ordered=ordered) @ movement.directions
-    pull = along @ (turned / spread).transpose(0, 2, 1)
-    length = np.sqrt(along**2 @ (1.0 / spread).transpose(0, 2, 1))
-    z = np.abs(pull) / np.where(length > 0, length, np.inf)
+    z = np.abs(focused_scores(roots, noise=noise, movement=movement, shares=shares, width=width, ordered=ordered))
     cells = _LOG_3 + np.log(np.maximum(width, 1))[:, None] + _LOG_2 + log_ndtr(-z[:, :-2].max(axis=1))
     shape = _LOG_6 + _LOG_2 + log_ndtr(-z[:, -2:].max(axis=1))
     focused = np.minimum(cells, np.where(ordered[:, None], shape, np.inf))
     best = np.where((width > 2)[:, None], np.minimum(_LOG_3 + log_p, focused), log_p)
     return np.maximum(-best, 0.0)
+
+
+def focused_scores(
+    roots: Floats, *, noise: Floats, movement: Movement, shares: Floats, width: Integers, ordered: Flags
+) -> Floats:
+    """z float64[D, B + 2, W] of windows along each focused direction (``focused_directions``), signed.
+
+    z_a = (Eᵀa/√(λ + ν)) · w / |Eᵀa/√(λ + ν)|, standard normal in healthy windows; arguments as ``column_surprise``.
+    """
+    spread = movement.variance[:, None, :] + noise[:, :, None]
+    along = focused_directions(shares, width=width, ordered=ordered) @ movement.directions
+    pull = along @ (roots @ movement.directions / spread).transpose(0, 2, 1)
+    length = np.sqrt(along**2 @ (1.0 / spread).transpose(0, 2, 1))
+    scores: Floats = pull / np.where(length > 0, length, np.inf)
+    return scores
 
 
 def focused_directions(shares: Floats, *, width: Integers, ordered: Flags) -> Floats:

@@ -54,6 +54,7 @@ ROLES: dict[str, Role] = {
     f"DELETE {_V}/windows/{{start}}/mark": "write",
     f"GET {_V}/status": "read",
     f"POST {_V}/evaluate": "write",
+    f"POST {_V}/explain": "read",  # it asks, and changes nothing
     f"GET {_V}/records": "read",
     f"GET {_V}/quarantine": "read",
     f"POST {_V}/quarantine/replay": "write",
@@ -74,7 +75,6 @@ ROLES: dict[str, Role] = {
     # what later releases bring answers 501, to whoever will be allowed to use it
     f"POST {_M}/checks/simulate": "write",
     f"GET {_V}/compare": "read",
-    f"POST {_V}/explain": "write",
     f"GET {_V}/report": "read",
     f"GET {_V}/suggest-checks": "read",
     f"GET {API}/actions": "read",

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from monitor.api.access import API, Caller, decide
+from monitor.api.explanations import explanation_of
 from monitor.api.handled import Handled
 from monitor.api.params import Page
 from monitor.api.render import answer, page
@@ -53,10 +54,11 @@ def list_alerts(
 
 
 def get_alert(alert: str, services: Parts, caller: Calling) -> Response:
-    """One transition."""
+    """One transition, with why: which columns, which way, since when, how unusual."""
     with services.store.read() as conn:
         found = seen_alert(conn, alert=alert, caller=caller)
-        return answer(shown_alert(conn, found, now_us=services.now_us()))
+        shown = shown_alert(conn, found, now_us=services.now_us())
+    return answer(shown | explanation_of(services, found))
 
 
 def seen_alert(conn: Connection, *, alert: str, caller: Caller) -> StoredTransition:
@@ -121,5 +123,6 @@ def alert_shape(stored: StoredTransition) -> dict[str, Any]:
 OPERATIONS = (
     Operation(method="GET", path=f"{API}/alerts", endpoint=list_alerts, summary="Verdicts that changed, newest first",
               tag="alerts", answers={200: "a page"}),
-    Operation(method="GET", path=f"{API}/alerts/{{alert}}", endpoint=get_alert, summary="One of them", tag="alerts"),
+    Operation(method="GET", path=f"{API}/alerts/{{alert}}", endpoint=get_alert, tag="alerts",
+              summary="One of them, and why"),
 )  # fmt: skip

@@ -11,7 +11,6 @@ from monitor.model.errors import NotAvailableYet
 # what it is → its methods and paths
 LATER: dict[str, tuple[str, ...]] = {
     "comparison of versions": (f"GET {V}/compare",),
-    "explanations": (f"POST {V}/explain",),
     "reports": (f"GET {V}/report",),
     "suggested checks": (f"GET {V}/suggest-checks",),
     "actions": (

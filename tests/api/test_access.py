@@ -23,14 +23,14 @@ FOR_READ = [
     "GET /api/v1/actions/{action}", f"GET {M}", f"GET {M}/versions", f"GET {M}/labels/quarantine", f"GET {M}/silences",
     f"GET {V}", f"GET {V}/reference", f"GET {V}/references", f"GET {V}/results", f"GET {V}/profile",
     f"GET {V}/windows", f"GET {V}/status", f"GET {V}/records", f"GET {V}/quarantine", f"GET {V}/compare",
-    f"GET {V}/report", f"GET {V}/suggest-checks",
+    f"GET {V}/report", f"GET {V}/suggest-checks", f"POST {V}/explain",
 ]  # fmt: skip
 FOR_WRITE = [
     "POST /api/v1/apply", f"PUT {M}", f"POST {M}/relayout", f"POST {M}/labels/quarantine/replay", f"POST {M}/silences",
     f"POST {M}/checks/simulate", f"PUT {V}", f"PUT {V}/reference", f"POST {V}/reference",
     f"POST {V}/reference/{{number}}/activate", f"POST {V}/evaluate", f"POST {V}/quarantine/replay",
     f"PUT {V}/windows/{{start}}/mark", f"DELETE {V}/windows/{{start}}/mark",
-    f"POST {V}/explain", "POST /api/v1/alerts/{alert}/acknowledge",
+    "POST /api/v1/alerts/{alert}/acknowledge",
     "DELETE /api/v1/alerts/{alert}/acknowledge", "DELETE /api/v1/alerts/{alert}/snooze",
     "DELETE /api/v1/alerts/{alert}/verdict", f"DELETE {M}/silences/{{silence}}",
     "POST /api/v1/alerts/{alert}/snooze", "POST /api/v1/alerts/{alert}/verdict",

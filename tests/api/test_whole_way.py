@@ -66,7 +66,8 @@ def test_a_drifted_column_comes_out_as_results_alert_and_series(live, clock):
     assert (alert["model"], alert["version"], alert["check"], alert["columns"][0]["column"]) == (
         "churn", "42", "drift", "age",
     )  # fmt: skip
-    assert live.get(f"/api/v1/alerts/{alert['id']}").json() == alert
+    one = live.get(f"/api/v1/alerts/{alert['id']}").json()
+    assert alert | {"explanation": one["explanation"], "why": one["why"]} == one
     shown = live.get(M).json()
     assert (shown["status"], shown["worst"]["column"], shown["rows"]) == (alert["status"], "age", 400)
     series = 'driftline_check_failing{model="churn",version="42",segment="",check="drift",severity="warning"} 1'

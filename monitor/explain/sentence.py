@@ -1,0 +1,126 @@
+"""The sentences of an explanation: which columns, how, since when, how unusual, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+from monitor.alert.cells import SHARES
+from monitor.explain.amounts import TIMES_OF_DAY, count_text, listing, score_text, share_text, span_text
+from monitor.explain.direction import Direction
+from monitor.explain.explanation import ColumnStory, Since
+from monitor.explain.facts import Fact
+from monitor.explain.rarity import Rarity
+from monitor.model.results import Status
+from monitor.model.time import DAY_US, from_us
+from monitor.model.window import WindowSpec
+
+TOLD = 3  # columns whose whole story is told; the rest are named
+_STATUS: dict[Status, str] = {
+    "alert": "is in alert", "warning": "is at warning", "ok": "is ok", "unknown": "could not be decided",
+}  # fmt: skip
+_OUTSIDE = {"above": "above the range", "below": "below the range", "both": "outside the range on both sides"}
+
+
+def window_text(start_us: int, *, window: WindowSpec) -> str:
+    """A window by its start: the local day where it is a day or longer, else the time in UTC.
+
+    >>> window_text(0, window=WindowSpec(length="1h")), window_text(0, window=WindowSpec(length="1d"))
+    ('1970-01-01 00:00 UTC', '1970-01-01')
+    """
+    start = from_us(start_us)
+    if window.nominal_us >= DAY_US:
+        return f"{start.astimezone(ZoneInfo(window.timezone)):%Y-%m-%d}"
+    return f"{start:%Y-%m-%d %H:%M} UTC"
+
+
+def way_text(direction: Direction, *, unit: str = "") -> str:
+    """The direction in two words.
+
+    >>> way_text(Direction(kind="location", change="higher")), way_text(Direction(kind="missing", change="more"))
+    ('higher', 'missing more often')
+    >>> way_text(Direction(kind="location", change="lower"), unit="hour of day")
+    'earlier'
+    """
+    often = {"more": "more often", "less": "less often"}.get(direction.change, direction.change)
+    if direction.kind == "location" and unit in TIMES_OF_DAY:
+        return {"higher": "later", "lower": "earlier"}[direction.change]
+    return {
+        "value": f"one value {often}", "range": f"one range {often}", "category": f"one category {often}",
+        "missing": f"missing {often}", "invalid": f"invalid {often}", "unseen": f"new categories {often}",
+        "out_of_range": _OUTSIDE.get(direction.change, ""), "gone": "gone",
+    }.get(direction.kind, direction.change)  # fmt: skip
+
+
+def since_text(since: Since, *, judged_us: int, window: WindowSpec) -> str:
+    """Since when, with what is certain of it."""
+    looked = count_text(since.windows, "window")
+    if since.before_all:
+        return f"since {window_text(since.start_us, window=window)} or before, the oldest of {looked} looked at"
+    if since.earliest_us == since.latest_us:
+        first = since.start_us == judged_us
+        return "first in this window" if first else f"since {window_text(since.start_us, window=window)}"
+    ends = " to ".join(window_text(at, window=window) for at in (since.earliest_us, since.latest_us))
+    return f"since about {window_text(since.start_us, window=window)} (95 % certain: {ends})"
+
+
+def column_text(
+    direction: Direction | None, facts: Sequence[Fact], *, since: str | None, windows: int, length_us: int, unit: str
+) -> str:
+    """One column's story: which way, what changed, over how many windows, since when."""
+    way = ""
+    if direction is not None and (direction.kind in ("location", "spread", "gone") or not facts):
+        way = way_text(direction, unit=unit)
+    told = ", and ".join(fact.words for fact in facts)
+    parts = [": ".join(part for part in (way, told) if part)]
+    if windows > 1:
+        parts.append(f"over the last {count_text(windows, 'window')} ({span_text(windows * length_us)})")
+    if since:
+        parts.append(since)
+    return ", ".join(part for part in parts if part)
+
+
+def head_text(
+    *, check: str, status: Status, window: str, rows: int, failing: int, decided: int, reason: str | None
+) -> str:
+    """Which check, how it stands, in which window, on how many columns."""
+    why = f" ({reason})" if reason else ""
+    head = f"{check} {_STATUS[status]}{why} in the window of {window}, {count_text(rows, 'row')}"
+    return f"{head}: {failing:,} of {count_text(decided, 'column')}" if failing and decided else head
+
+
+def columns_text(columns: Sequence[ColumnStory], *, names: Sequence[str]) -> list[str]:
+    """The sentences of the columns, the worst first, and one that names the rest of the failing ones."""
+    told = [_one(story, alone=len(columns) == 1) for story in columns[:TOLD]]
+    share = {story.column: story.share for story in columns}
+    rest = [f"`{name}`" + (f" ({share_text(share[name] or 0.0)})" if share.get(name) else "") for name in names[TOLD:]]
+    return told + ([f"Also {listing(rest)}"] if rest else [])
+
+
+def _one(story: ColumnStory, *, alone: bool) -> str:
+    if not story.column:
+        return story.words[:1].upper() + story.words[1:]
+    if story.share is None:
+        return _closest(story)
+    share = "" if alone else f" ({share_text(story.share)} of the evidence)"
+    return f"`{story.column}`{share}" + (f": {story.words}" if story.words else "")
+
+
+def _closest(story: ColumnStory) -> str:
+    """A column that does not fail: how far it is from it."""
+    if story.value is None:
+        return f"`{story.column}` was not decided"
+    if story.metric in SHARES:
+        return f"`{story.column}`: {story.metric} in {share_text(story.value)}"
+    limit = "" if story.threshold is None else f", the threshold is {score_text(story.threshold)}"
+    far = f"`{story.column}`: {story.metric} {score_text(story.value)}{limit}"
+    return far + (f"; {story.words}" if story.words else "")
+
+
+def sure_text(*, rarity: Rarity | None, budget: str | None, calibration: str | None, factor: float) -> list[str]:
+    """How unusual that is, and how often the check may be wrong."""
+    told = [] if rarity is None else [f"Healthy traffic of this model goes this far {rarity.words}"]
+    if budget is not None and calibration in ("calibrated", "extrapolated"):
+        beyond = f"; the threshold is extrapolated × {factor:.2g} beyond its history" if factor > 1.0 else ""
+        told.append(f"False alarms are budgeted at {budget}{beyond}")
+    return told
