@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from monitor.alert.cells import TESTS
 from monitor.model.results import SEVERITY_ORDER, ResultRow
 
+HALF_OF_THE_ROWS = "half of the rows"
 _OFF_RANGE = ("out_of_range", "off_support")
 
 
@@ -31,6 +32,11 @@ class Decided:
     def windows(self) -> int:
         """How many windows were looked at together."""
         return int(self.row.method.get("scale", 1))
+
+    @property
+    def broken(self) -> bool:
+        """Whether half of the rows decided it, without statistics."""
+        return self.row.method.get("decided_by") == HALF_OF_THE_ROWS
 
     @property
     def size(self) -> float:

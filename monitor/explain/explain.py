@@ -70,17 +70,18 @@ def explain(case: Case) -> Explanation:
     columns = tuple(_story(case, decided=one, share=shares.get(one.row.column)) for one in told[:MOST_COLUMNS])
     columns = columns or whole_story(case.results, kind=case.kind)
     calibration = None if case.sides is None else case.sides.calibration
-    learned = any(one.surprise is not None for one in every)
+    learned = any(one.surprise is not None for one in told)
     found = Explanation(
         check=case.check, kind=case.kind, status=case.status, reason=case.reason, rows=case.rows,
         failing=len(failing), decided=len(every), columns=columns, rarity=_rarity(case, decided=told),
         budget=case.budget if learned else None,
         calibration=calibration.state if calibration is not None and learned else None, sentence="",
     )  # fmt: skip
-    return replace(found, sentence=_sentence(case, found=found, names=[one.row.column for one in failing]))
+    return replace(found, sentence=_sentence(case, found=found, failing=failing))
 
 
-def _sentence(case: Case, *, found: Explanation, names: Sequence[str]) -> str:
+def _sentence(case: Case, *, found: Explanation, failing: Sequence[Decided]) -> str:
+    names = [one.row.column for one in failing]
     factor = 1.0 if case.sides is None else case.sides.calibration.factor
     told = [
         head_text(
@@ -88,7 +89,10 @@ def _sentence(case: Case, *, found: Explanation, names: Sequence[str]) -> str:
             rows=case.rows, failing=found.failing, decided=found.decided, reason=case.reason,
         ),
         *columns_text(found.columns, names=names if case.column is None else ()),
-        *sure_text(rarity=found.rarity, budget=found.budget, calibration=found.calibration, factor=factor),
+        *sure_text(
+            rarity=found.rarity, budget=found.budget, calibration=found.calibration, factor=factor,
+            broken=any(one.broken for one in failing),
+        ),
     ]  # fmt: skip
     return " ".join(f"{sentence}." for sentence in told)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from monitor.alert.cells import SHARES
@@ -90,20 +91,29 @@ def head_text(
 
 
 def columns_text(columns: Sequence[ColumnStory], *, names: Sequence[str]) -> list[str]:
-    """The sentences of the columns, the worst first, and one that names the rest of the failing ones."""
-    told = [_one(story, alone=len(columns) == 1) for story in columns[:TOLD]]
+    """The sentences of the columns, the worst first, those with one story together, and one that names the rest."""
+    together = [list(alike) for _, alike in groupby(columns, key=lambda story: story.words if story.share else story)]
+    told = [_told(alike, alone=len(columns) == 1) for alike in together[:TOLD]]
+    said = {story.column for alike in together[:TOLD] for story in alike}
     share = {story.column: story.share for story in columns}
-    rest = [f"`{name}`" + (f" ({share_text(share[name] or 0.0)})" if share.get(name) else "") for name in names[TOLD:]]
+    rest = [_named(name, share=share.get(name)) for name in names if name not in said]
     return told + ([f"Also {listing(rest)}"] if rest else [])
 
 
-def _one(story: ColumnStory, *, alone: bool) -> str:
+def _told(alike: Sequence[ColumnStory], *, alone: bool) -> str:
+    """What is to be said of columns with one story."""
+    story = alike[0]
     if not story.column:
-        return story.words[:1].upper() + story.words[1:]
+        return story.words
     if story.share is None:
         return _closest(story)
-    share = "" if alone else f" ({share_text(story.share)} of the evidence)"
-    return f"`{story.column}`{share}" + (f": {story.words}" if story.words else "")
+    names = listing([f"`{each.column}`" for each in alike])
+    part = "" if alone else f" ({share_text(min(sum(each.share or 0.0 for each in alike), 1.0))} of the evidence)"
+    return f"{names}{part}" + (f": {story.words}" if story.words else "")
+
+
+def _named(name: str, *, share: float | None) -> str:
+    return f"`{name}`" + (f" ({share_text(share)})" if share else "")
 
 
 def _closest(story: ColumnStory) -> str:
@@ -117,9 +127,13 @@ def _closest(story: ColumnStory) -> str:
     return far + (f"; {story.words}" if story.words else "")
 
 
-def sure_text(*, rarity: Rarity | None, budget: str | None, calibration: str | None, factor: float) -> list[str]:
-    """How unusual that is, and how often the check may be wrong."""
-    told = [] if rarity is None else [f"Healthy traffic of this model goes this far {rarity.words}"]
+def sure_text(
+    *, rarity: Rarity | None, budget: str | None, calibration: str | None, factor: float, broken: bool
+) -> list[str]:
+    """How unusual that is, and how often the check may be wrong; ``broken``: it needed no statistics."""
+    told = ["That is half of the rows more than in the reference: it broke, whatever is usual"] if broken else []
+    if rarity is not None:
+        told.append(f"Healthy traffic of this model goes this far {rarity.words}")
     if budget is not None and calibration in ("calibrated", "extrapolated"):
         beyond = f"; the threshold is extrapolated × {factor:.2g} beyond its history" if factor > 1.0 else ""
         told.append(f"False alarms are budgeted at {budget}{beyond}")

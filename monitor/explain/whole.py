@@ -41,24 +41,20 @@ def _volume(row: ResultRow, *, value: float) -> tuple[Direction, Fact]:
 
 def _worth(row: ResultRow, *, value: float) -> tuple[Direction, Fact]:
     """The metric with its interval, on the reference, and its threshold."""
-    reference = row.method.get("reference")
-    interval = ""
+    before = row.method.get("reference")
+    reference = float(before) if isinstance(before, int | float) else None
+    told = [value_pair(value if reference is None else reference, value)[1]]
     if row.lower is not None and row.upper is not None:
-        low, high = value_pair(row.lower, row.upper)
-        interval = f" (95 %: {low} to {high})"
-    before = ""
-    if isinstance(reference, int | float):
-        before = f", on the reference {value_pair(float(reference), value)[0]}"
+        told[0] += f" ({' to '.join(value_pair(row.lower, row.upper))} with 95 %)"
+    if reference is not None:
+        told.append(f"{value_pair(reference, value)[0]} on the reference")
     elif "of" in row.method:
-        before = f" ({row.method['of']})"
-    limit = "" if row.threshold is None else f", the threshold is {number_text(row.threshold)}"
-    text = value_pair(float(reference), value)[1] if isinstance(reference, int | float) else number_text(value)
+        told.append(str(row.method["of"]))
+    if row.threshold is not None:
+        told.append(f"the threshold is {value_pair(row.threshold, value)[0]}")
+    lower = row.method.get("bad") == "below" if reference is None else value < reference
     estimated = "estimated " if row.kind == "estimate" else ""
     fact = Fact(
-        measure=row.metric, reference=float(reference) if isinstance(reference, int | float) else None, current=value,
-        words=f"{estimated}{row.metric} {text}{interval}{before}{limit}",
-    )  # fmt: skip
-    change = "lower" if row.method.get("bad") == "below" else "higher"
-    if isinstance(reference, int | float):
-        change = "lower" if value < reference else "higher"
-    return Direction(kind="performance", change=change), fact
+        measure=row.metric, reference=reference, current=value, words=f"{estimated}`{row.metric}` is {', '.join(told)}"
+    )
+    return Direction(kind="performance", change="lower" if lower else "higher"), fact

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.explain.explain import Case, explain
+from monitor.model.results import ResultRow
 from monitor.model.time import HOUR_US, rfc3339
+from monitor.model.window import WindowSpec
 from tests.explain.world import START_US, World, broken, raw, story
 
 
@@ -186,3 +189,58 @@ def test_the_structured_form_has_what_the_sentence_says(world):
     assert [fact["measure"] for fact in temp["facts"]] == ["median", "share above the range"]
     assert shape["rarity"]["kind"] == "rarer_than"
     assert shape["rarity"]["once_in_seconds"] == 120 * 3_600
+
+
+def test_columns_with_one_story_are_told_together(world):
+    rng = np.random.default_rng(9)
+    window, lost = raw(rng), np.arange(400) < 60
+    for name in ("temp", "price", "hour"):
+        window[name] = pa.array(window[name], mask=lost)
+    found = world.explain(window, check="missing")
+    assert (
+        ": 3 of 6 columns. `temp`, `price` and `hour` (100 % of the evidence): "
+        "missing in 15 % of rows, in the reference 0 %. Healthy"
+    ) in found.sentence
+
+
+def test_what_broke_needs_no_rarity_and_says_so(world):
+    window = raw(np.random.default_rng(9))
+    window["temp"] = pa.array(window["temp"], mask=np.arange(400) < 300)
+    found = world.explain(window, check="missing")
+    assert (found.status, found.rarity, found.budget) == ("alert", None, None)
+    assert found.sentence.endswith(
+        "missing in 75 % of rows, in the reference 0 %. "
+        "That is half of the rows more than in the reference: it broke, whatever is usual."
+    )
+
+
+def row_of_worth(**changed):
+    fields = {
+        "column": "", "metric": "roc_auc", "check": "performance", "kind": "performance", "value": 0.5321,
+        "lower": 0.4711, "upper": 0.5912, "threshold": 0.5402, "rows": 770, "reference_rows": 9_000, "status": "alert",
+        "method": {"reference": 0.728, "bad": "below"},
+    }  # fmt: skip
+    return ResultRow(**(fields | changed))
+
+
+def worth(row):
+    return explain(
+        Case(check=row.check, kind=row.kind, status=row.status, results=(row,), rows=770,
+             window=WindowSpec(length="1d", timezone="America/New_York"), start_us=START_US)
+    )  # fmt: skip
+
+
+def test_performance_is_told_with_its_interval_the_reference_and_the_threshold():
+    found = worth(row_of_worth())
+    assert found.sentence == (
+        "performance is in alert in the window of 2027-01-15, 770 rows. "
+        "`roc_auc` is 0.532 (0.471 to 0.591 with 95 %), 0.728 on the reference, the threshold is 0.540."
+    )
+    (model,) = found.columns
+    assert (model.direction.kind, model.direction.change) == ("performance", "lower")
+    assert (model.facts[0].reference, model.facts[0].current) == (0.728, 0.5321)
+
+
+def test_an_estimate_says_that_it_is_one():
+    found = worth(row_of_worth(kind="estimate", check="estimate"))
+    assert "estimated `roc_auc` is 0.532" in found.sentence
