@@ -11,7 +11,7 @@ from monitor.api.params import ModelName, VersionName, instant
 from monitor.api.render import answer
 from monitor.api.routing import Operation, V, json_body
 from monitor.api.services import Parts, Services
-from monitor.evaluate.explaining import Explained, Explainer
+from monitor.evaluate.explaining import Explained, Explainer, words_of
 from monitor.model.errors import InvalidInput, NotFound
 from monitor.model.names import nearest
 from monitor.model.time import rfc3339
@@ -41,10 +41,7 @@ def post_explain(model: ModelName, version: VersionName, body: JsonObject, servi
 
 
 def explanation_of(services: Services, alert: StoredTransition) -> dict[str, Any]:
-    """``explanation`` and ``why`` of an alert, as its window is judged now; as it was told where that is gone.
-
-    An alert that ended because its check was taken away has no window that says so: its words stay.
-    """
+    """``explanation`` and ``why`` of an alert, by its window as it is judged now; as it was told where that is gone."""
     change = alert.transition
     told: dict[str, Any] = {"explanation": change.explanation, "why": None}
     try:
@@ -53,13 +50,8 @@ def explanation_of(services: Services, alert: StoredTransition) -> dict[str, Any
         )
     except NotFound:
         return told
-    again = explained.result.computed_us > change.at_us
-    if explained.explanation.status != change.status and not again:
-        return told
-    sentence = explained.explanation.sentence
-    if explained.explanation.status != change.status:
-        sentence = f"Judged again since (revision {explained.result.revision}): {sentence}"
-    return {"explanation": sentence, "why": _why(explained)}
+    words = words_of(change, explained=explained)
+    return told if words is None else {"explanation": words, "why": _why(explained)}
 
 
 def _why(explained: Explained) -> dict[str, Any]:

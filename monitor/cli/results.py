@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from monitor.cli.models import Model, Version
-from monitor.cli.output import print_fields, print_json, print_table
+from monitor.cli.output import cell, print_fields, print_json, print_table
 from monitor.cli.server import Json, Server, ServerRefused, Token, Url, ask, listed, version_path
 
 From = Annotated[str | None, typer.Option("--from", help="at or after (RFC 3339)", show_default=False)]
@@ -49,7 +49,7 @@ def results(
 
 
 def status(model: Model, version: Version, url: Url = None, token: Token = None, as_json: Json = False) -> None:
-    """Checks, the open window, and when the next verdict comes.
+    """Checks, the open window, when the next verdict comes, and why what fires does.
 
     Example: driftline status churn 42
     """
@@ -63,6 +63,9 @@ def status(model: Model, version: Version, url: Url = None, token: Token = None,
         answer["checks"],
         columns=("name", "kind", "status", "since", "value", "threshold", "rows", "needs", "columns_failing", "top"),
     )
+    for alert in listed(url, token, "alerts", params={"state": "firing", "model": model}):
+        if alert["version"] == version:
+            sys.stdout.write(f"\n{alert['id']}  {cell(alert['explanation'])}\n")
 
 
 def evaluate(

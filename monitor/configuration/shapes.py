@@ -10,7 +10,7 @@ from typing import Any
 from monitor.model.checks import KINDS, METRICS, PERFORMANCE_KINDS, QUALITY_METRICS
 from monitor.model.entities import TASKS, VERSION_STATES
 from monitor.model.names import NAME_PATTERN
-from monitor.model.schema import ROLES, TYPES
+from monitor.model.schema import MAX_UNIT_CHARS, ROLES, TIME_UNITS, TYPES
 from monitor.model.window import KNOWN as WINDOWS
 from monitor.model.worth import METRICS as WORTH
 from monitor.model.worth import OF_ONE_CLASS
@@ -101,6 +101,7 @@ COLUMN: dict[str, Shape] = {
     "segment": {"const": False, "description": "not available yet"},
     "importance": _or_null(_NUMBER),
     "description": _TEXT,
+    "unit": _TEXT | {"maxLength": MAX_UNIT_CHARS, "examples": ["°C", *TIME_UNITS]},
 }
 MODEL: dict[str, Shape] = {
     "task": {"enum": [*TASKS, None]},

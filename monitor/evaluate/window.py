@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -9,6 +10,7 @@ from sqlalchemy import Connection
 from monitor.alert.cells import Counts
 from monitor.evaluate.catchup import Silence, newest_judged_us, silence
 from monitor.evaluate.context import Contexts, VersionContext
+from monitor.evaluate.explaining import Explainer
 from monitor.evaluate.guard import Guard, Moved
 from monitor.evaluate.judging import Judged, judge_window
 from monitor.evaluate.judging_performance import due_us, has_labels, judge_performance, with_performance
@@ -31,6 +33,8 @@ from monitor.store.scorecards import put_scorecards
 from monitor.store.verdicts import get_states
 from monitor.store.versions import lock_version
 from monitor.store.windows import WindowRow, get_window, recent_windows, upsert_window
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,7 @@ class Evaluator:
     def __init__(self, store: Store, *, contexts: Contexts) -> None:
         self._store = store
         self._contexts = contexts
+        self._explainer = Explainer(store, contexts=contexts)
 
     def evaluate(
         self, *, version_id: int, start_us: int, now_us: int, guard: Guard | None = None, afresh: bool = False
@@ -87,6 +92,8 @@ class Evaluator:
                 keep_counts(conn, context=seen.context, window=seen.window, own=own, alone=judged.alone)
             if guard is not None:
                 guard(conn)
+        if transitions or seen.window.revision:
+            self._tell(version_id=version_id, start_us=start_us)
         return Evaluated(
             start_us=start_us, status=judged.status, revision=seen.window.revision + 1, transitions=transitions
         )
@@ -172,7 +179,16 @@ class Evaluator:
             )
             if guard is not None:
                 guard(conn)
+        if transitions:
+            self._tell(version_id=version_id, start_us=start_us)
         return Evaluated(start_us=start_us, status=judged.status, revision=1, transitions=transitions)
+
+    def _tell(self, *, version_id: int, start_us: int) -> None:
+        """Gives the window's alerts their words, a second step: verdicts stand without."""
+        try:
+            self._explainer.tell(version_id=version_id, start_us=start_us)
+        except Exception:  # whatever it is, the window is judged and written, and is not to be judged again for it
+            _log.exception("the alerts of window %s of version %s keep their short words", start_us, version_id)
 
 
 def judged_of(

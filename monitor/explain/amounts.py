@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
+from monitor.model.schema import TIME_UNITS
 from monitor.model.time import DAY_US, HOUR_US, MINUTE_US
 
 _MOST_DIGITS = 9
 _FEW = 20  # from here on a share says more than a count
 _YEAR_DAYS = 365.25
 _MONTH_DAYS = 30.0
-# What a number of this unit counts from midnight, in minutes. "hhmm" is written as digits: 1410 is ten past two.
-TIMES_OF_DAY = {"hour of day": 60.0, "minute of day": 1.0, "second of day": 1.0 / 60.0, "hhmm": 0.0}
 
 
 def share_text(ratio: float, *, decimals: int | None = None) -> str:
@@ -65,13 +64,13 @@ def time_of_day(value: float, *, unit: str) -> str | None:
     >>> time_of_day(14.25, unit="hour of day"), time_of_day(1525, unit="hhmm"), time_of_day(30, unit="hour of day")
     ('14:15', '15:25', None)
     """
-    if unit not in TIMES_OF_DAY:
+    if unit not in TIME_UNITS:
         return None
     if unit == "hhmm":
         hours, minutes = divmod(round(value), 100)
         total = hours * 60 + min(minutes, 59)
     else:
-        total = round(value * TIMES_OF_DAY[unit])
+        total = round(value * TIME_UNITS[unit])
     return f"{total // 60:02d}:{total % 60:02d}" if 0 <= total <= 24 * 60 else None
 
 
@@ -85,7 +84,7 @@ def value_text(value: float, *, unit: str = "", digits: int = 3) -> str:
     if clock is not None:
         return clock
     text = number_text(value, digits=digits)
-    return f"{text} {unit}" if unit and unit not in TIMES_OF_DAY else text
+    return f"{text} {unit}" if unit and unit not in TIME_UNITS else text
 
 
 def value_pair(reference: float, current: float, *, unit: str = "") -> tuple[str, str]:
@@ -97,7 +96,7 @@ def value_pair(reference: float, current: float, *, unit: str = "") -> tuple[str
     clocks = time_of_day(reference, unit=unit), time_of_day(current, unit=unit)
     if clocks[0] is not None and clocks[1] is not None:
         return clocks[0], clocks[1]
-    bare = "" if unit in TIMES_OF_DAY else unit
+    bare = "" if unit in TIME_UNITS else unit
     largest = max(abs(reference), abs(current))
     if largest and (largest < 1e-3 or largest >= 1e9):
         return f"{reference:.3g}", f"{current:.3g} {bare}".rstrip()

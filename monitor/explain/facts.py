@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from monitor.explain.amounts import TIMES_OF_DAY, part_text, share_pair, share_text, value_pair, value_text
+from monitor.explain.amounts import part_text, share_pair, share_text, value_pair, value_text
 from monitor.explain.direction import Direction, category_moves, category_name, cells_of, share_sides, shares_of
 from monitor.explain.sides import Sides
+from monitor.model.schema import TIME_UNITS
 from monitor.profile.profile import Profile
 from monitor.profile.summary import mean_and_sd, quantiles
 
@@ -119,7 +120,7 @@ def _values(sides: Sides, *, column: int, cells: list[int], unit: str) -> str:
     high = value_text(float(edges[cells[-1]]), unit=unit, digits=6 if len(cells) == 1 else 3)
     if len(cells) == 1:
         return f"the value {high}"
-    low = value_text(float(edges[cells[0] - 1]), unit=unit if unit in TIMES_OF_DAY else "")
+    low = value_text(float(edges[cells[0] - 1]), unit=unit if unit in TIME_UNITS else "")
     return f"values from {low} to {high}"
 
 

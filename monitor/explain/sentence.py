@@ -7,12 +7,13 @@ from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from monitor.alert.cells import SHARES
-from monitor.explain.amounts import TIMES_OF_DAY, count_text, listing, score_text, share_text, span_text
+from monitor.explain.amounts import count_text, listing, score_text, share_text, span_text
 from monitor.explain.direction import Direction
 from monitor.explain.explanation import ColumnStory, Since
 from monitor.explain.facts import Fact
 from monitor.explain.rarity import Rarity
 from monitor.model.results import Status
+from monitor.model.schema import TIME_UNITS
 from monitor.model.time import DAY_US, from_us
 from monitor.model.window import WindowSpec
 
@@ -44,7 +45,7 @@ def way_text(direction: Direction, *, unit: str = "") -> str:
     'earlier'
     """
     often = {"more": "more often", "less": "less often"}.get(direction.change, direction.change)
-    if direction.kind == "location" and unit in TIMES_OF_DAY:
+    if direction.kind == "location" and unit in TIME_UNITS:
         return {"higher": "later", "lower": "earlier"}[direction.change]
     return {
         "value": f"one value {often}", "range": f"one range {often}", "category": f"one category {often}",

@@ -13,17 +13,23 @@ Role = Literal["feature", "prediction", "score", "label", "timestamp", "id", "co
 ColumnType = Literal["numeric", "categorical", "boolean", "text", "embedding", "timestamp"]
 ROLES: tuple[str, ...] = get_args(Role)
 TYPES: tuple[str, ...] = get_args(ColumnType)
+# What a number counts from midnight, in minutes; "hhmm" is written as digits: 1410 is ten past two.
+TIME_UNITS: dict[str, float] = {"hour of day": 60.0, "minute of day": 1.0, "second of day": 1.0 / 60.0, "hhmm": 0.0}
+MAX_UNIT_CHARS = 20
 MONITORED_ROLES = ("feature", "prediction", "score")
 
 FIELDS = (
     "name", "role", "type", "class", "dimensions", "missing", "true", "false",
-    "store", "sensitive", "segment", "importance", "description",
+    "store", "sensitive", "segment", "importance", "description", "unit",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column: its name, what it means (role) and how its values are read (type)."""
+    """One column: its name, what it means (role) and how its values are read (type).
+
+    ``unit`` is written behind its numbers; the units of ``TIME_UNITS`` make them times of day.
+    """
 
     name: str
     role: Role = "feature"
@@ -38,6 +44,7 @@ class Column:
     segment: bool = False
     importance: float | None = None
     description: str = ""
+    unit: str = ""
 
     @property
     def stored_name(self) -> str:
@@ -52,7 +59,7 @@ class Column:
         """The shape of CONFIG.md "Columns"; fields at their default are left out."""
         full = {"class" if f == "class_" else f: getattr(self, f) for f in self.__slots__}
         default = {"class": None, "dimensions": None, "missing": (), "true": (), "false": (), "store": "value",
-                   "sensitive": False, "segment": False, "importance": None, "description": ""}  # fmt: skip
+                   "sensitive": False, "segment": False, "importance": None, "description": "", "unit": ""}  # fmt: skip
         kept = {k: v for k, v in full.items() if k not in default or v != default[k]}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()}
 
@@ -79,7 +86,7 @@ def _check_values(shape: dict[str, Any]) -> None:
     name = shape["name"]
     for kinds, expected, keys in (
         (bool, "true or false", ("sensitive", "segment")),
-        (str, "a text", ("description",)),
+        (str, "a text", ("description", "unit")),
         (str | None, "a text", ("class",)),
         (list | tuple, "a list", ("missing", "true", "false")),
         (int | None, "a whole number", ("dimensions",)),
@@ -89,6 +96,8 @@ def _check_values(shape: dict[str, Any]) -> None:
             value = shape.get(key, ...)
             if value is not ... and (not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool)):
                 raise InvalidInput(f"column {name!r}: {key} {str(value)[:40]!r} is not {expected}")
+    if len(shape.get("unit", "")) > MAX_UNIT_CHARS:
+        raise InvalidInput(f"column {name!r}: unit {shape['unit'][:40]!r} is longer than {MAX_UNIT_CHARS} characters")
     for key in ("true", "false"):
         if not all(isinstance(text, str) for text in shape.get(key, ())):
             raise InvalidInput(f"column {name!r}: {key} holds something that is no text")

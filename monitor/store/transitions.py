@@ -82,6 +82,17 @@ def get_transition(conn: Connection, *, id: int) -> StoredTransition:
     return _stored(row)
 
 
+def transitions_of_window(conn: Connection, *, version_id: int, window_start_us: int) -> list[StoredTransition]:
+    """The transitions that the version's window brought, oldest first."""
+    here = (_t.version_id == version_id, _t.window_start_us == window_start_us)
+    return [_stored(row) for row in conn.execute(_select().where(*here).order_by(_t.id))]
+
+
+def set_explanation(conn: Connection, *, id: int, explanation: str) -> None:
+    """Keeps the words in place of what was said of the transition before."""
+    conn.execute(update(tables.transition).where(_t.id == id).values(explanation=explanation))
+
+
 def _select() -> Select[Any]:
     m, v = tables.model.c, tables.version.c
     joined = tables.transition.join(tables.version, v.id == _t.version_id).join(tables.model, m.id == v.model_id)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from monitor.cli import build
 from monitor.model.time import HOUR_US, MINUTE_US, rfc3339
 from tests.api.tables import ARROW, PARQUET, arrow_of, hour, parquet_of
 
@@ -120,6 +125,76 @@ def test_a_window_is_explained_by_the_reference_that_judged_it(alarmed):
     after = alarmed.get(f"/api/v1/alerts/{before['id']}").json()
     assert (after["why"], after["explanation"]) == (before["why"], before["explanation"])
     assert alarmed.get(V + "/reference").json()["reference"] == 2
+
+
+def test_the_list_has_the_words_too_and_late_rows_revise_them(alarmed, clock, tick):
+    """All but since when, which asking for the alert adds."""
+
+    def words():
+        (alert,) = alarmed.get("/api/v1/alerts", params={"state": "firing"}).json()["results"]
+        return alert["explanation"]
+
+    asked = firing(alarmed)["explanation"]
+    assert words() == re.sub(r", (first in this window|since [^.]*)(?=\.)", "", asked)
+    start_us = alarmed.starts[JUDGED - DRIFTED]
+    send(alarmed, hour(np.random.default_rng(8), start_us=start_us, rows=1_200))
+    for _ in range(2):
+        clock.now_us += MINUTE_US
+        tick()
+    assert ", 1,600 rows: " in words()
+
+
+def test_an_alert_whose_window_is_judged_otherwise_since_says_so(alarmed, clock, tick):
+    before = firing(alarmed)
+    assert alarmed.put(M, json={"min_effect": 1_000.0}).status_code == 200
+    span = {"from": before["window_start"], "to": before["window_end"]}
+    assert alarmed.post(V + "/evaluate", params=span).status_code == 202
+    for _ in range(2):
+        clock.now_us += MINUTE_US
+        tick()
+    after = alarmed.get(f"/api/v1/alerts/{before['id']}").json()
+    assert (before["status"], after["status"], after["why"]["status"], after["why"]["revision"]) == (
+        "alert", "alert", "ok", 2,
+    )  # fmt: skip
+    assert after["explanation"].startswith("Judged again since (revision 2): drift is ok in the window of ")
+
+
+def test_a_check_that_was_taken_away_leaves_the_words_it_ended_with(alarmed, clock, tick):
+    before = firing(alarmed)
+    assert alarmed.put(M, json={"checks": [{"name": "volume", "kind": "volume"}]}).status_code == 200
+    start_us = alarmed.starts[-1] + HOUR_US
+    clock.now_us = start_us + 59 * MINUTE_US
+    send(alarmed, hour(np.random.default_rng(8), start_us=start_us, rows=ROWS))
+    clock.now_us = start_us + HOUR_US + 6 * MINUTE_US
+    tick()
+    (ended, *_) = alarmed.get("/api/v1/alerts").json()["results"]
+    shown = alarmed.get(f"/api/v1/alerts/{ended['id']}").json()
+    assert (shown["status"], shown["explanation"], shown["why"]) == (
+        "ok",
+        "drift is no longer a check of the model",
+        None,
+    )
+    still = alarmed.get(f"/api/v1/alerts/{before['id']}").json()
+    assert still["why"]["columns"] == before["why"]["columns"]
+
+
+def test_the_command_line_explains_the_newest_window_or_another(alarmed, monkeypatch):
+    monkeypatch.setenv("DRIFTLINE_URL", str(alarmed.base_url).rstrip("/"))
+
+    def run(*words):
+        done = CliRunner().invoke(build(), [*words, "churn", "42"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    start = rfc3339(alarmed.starts[JUDGED - DRIFTED])
+    newest, that = run("explain"), run("explain", "--at", start)
+    assert newest.startswith("drift is in alert in the window of 2026-03-02 18:00 UTC")
+    assert that.splitlines()[0] == firing(alarmed)["explanation"]
+    head, line = (text.split() for text in that.splitlines()[-2:])
+    assert head == ["column", "status", "evidence", "what", "since"]
+    assert (line[:4], line[-1]) == (["age", "alert", "100", "%"], start)
+    assert json.loads(run("explain", "--at", start, "--json"))["why"] == firing(alarmed)["why"]
+    assert "`age`: higher: median " in run("status")
 
 
 def test_what_cannot_be_explained_says_why(alarmed):

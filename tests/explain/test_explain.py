@@ -244,3 +244,15 @@ def test_performance_is_told_with_its_interval_the_reference_and_the_threshold()
 def test_an_estimate_says_that_it_is_one():
     found = worth(row_of_worth(kind="estimate", check="estimate"))
     assert "estimated `roc_auc` is 0.532" in found.sentence
+
+
+def test_what_was_found_over_several_windows_is_told_of_their_sum(world):
+    rng = np.random.default_rng(9)
+    windows = [hot(rng, by=3.0) for _ in range(24)]
+    found = world.explain(windows[-1], before=[*healthy(30), *windows[:-1]], scale=24, together=windows)
+    temp = story(found, "temp")
+    every = np.concatenate([window["temp"] for window in windows])
+    assert (temp.windows, temp.direction.change) == (24, "higher")
+    assert temp.facts[0].current == pytest.approx(np.median(every), abs=0.1)
+    assert "over the last 24 windows (24 hours)" in temp.words
+    assert abs(temp.since.start_us - (START_US - 23 * HOUR_US)) <= 2 * HOUR_US

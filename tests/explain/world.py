@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -98,10 +99,17 @@ class World:
     def counts(self, columns):
         return reduce_profile(self.calibration.layout_cells, profile=self.profile(columns))
 
-    def explain(self, columns, *, check="drift", before=(), checks=None, **more):
-        """The explanation of a window with these values; ``before`` are the raw windows before it, oldest first."""
+    def explain(self, columns, *, check="drift", before=(), checks=None, scale=1, together=(), **more):
+        """The explanation of a window with these values; ``before`` are the raw windows before it, oldest first.
+
+        Of a longer ``scale`` the rows are judged ``together``, and the explanation is told that they were.
+        """
         checks = default_checks() if checks is None else parse_checks(checks)
         sides = self.sides(columns)
+        if scale > 1:
+            whole = self.sides({name: np.concatenate([each[name] for each in together]) for name in columns})
+            more |= {"sums": {scale: whole}, "own": sides.now}
+            sides = whole
         measured = compare(self.layout, self.reference, sides.current, metrics=wanted_metrics(checks)) + measure(
             self.layout, self.reference, sides.current
         )
@@ -114,12 +122,17 @@ class World:
         return explain(
             Case(
                 check=check, kind=verdict.kind, status=verdict.status, reason=verdict.reason,
-                results=tuple(row for row in judgement.rows if row.check == check), rows=sides.current.rows,
+                results=tuple(_scaled(row, scale) for row in judgement.rows if row.check == check),
+                rows=sides.current.rows,
                 window=WindowSpec(length="1h"), start_us=START_US, sides=sides,
                 before=[(s, self.counts(each)) for s, each in zip(starts, before, strict=True)],
                 budget="6 per month", **more,
             )
         )  # fmt: skip
+
+
+def _scaled(row, scale):
+    return row if scale == 1 else msgspec.structs.replace(row, method=row.method | {"scale": scale})
 
 
 def story(explanation, column):

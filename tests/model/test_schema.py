@@ -40,6 +40,8 @@ def test_features_predictions_scores_and_context_of_countable_types_are_monitore
         ({"columns": [{"name": "a", "role": "target"}]}, "is not one of feature, prediction"),
         ({"columns": [{"name": "a", "type": "int"}]}, "is not one of numeric"),
         ({"columns": [{"role": "feature"}]}, "an object with a name"),
+        ({"columns": [{"name": "a", "unit": 5}]}, "unit '5' is not a text"),
+        ({"columns": [{"name": "a", "unit": "u" * 21}]}, "longer than 20 characters"),
         ({"columns": "a,b"}, "expected"),
         ({"columns": [{"name": "a"}, {"name": "a"}]}, "named twice"),
     ],

@@ -1,0 +1,164 @@
+"""A judged window as it is stored, with the windows before it: what explanations are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from monitor.alert.calibrate import Calibration, calibrate
+from monitor.alert.cells import Counts, reduce_profile
+from monitor.alert.codec import decode_calibration
+from monitor.alert.history import build_history
+from monitor.evaluate.context import Contexts, VersionContext, fits
+from monitor.evaluate.merged import LOOKBACK as MERGED_LOOKBACK
+from monitor.explain.deciding import decided_rows
+from monitor.explain.sides import Sides
+from monitor.model.errors import NotFound
+from monitor.model.results import ResultRow
+from monitor.model.time import rfc3339
+from monitor.profile import codec
+from monitor.profile.layout import Layout
+from monitor.profile.profile import Profile, merge
+from monitor.store.calibrations import get_calibration
+from monitor.store.engine import Store
+from monitor.store.layouts import get_layout_with_digest
+from monitor.store.profiles import StoredProfile, get_profile, list_profiles
+from monitor.store.references import get_reference, reference_profile
+from monitor.store.results import StoredResult, get_result, unpack_rows
+from monitor.store.transitions import FAILING
+
+_TOGETHER = 50  # stored profiles read in one transaction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A judged window as stored: its result with its rows, and where they fit together its profile and reference."""
+
+    context: VersionContext
+    result: StoredResult
+    rows: tuple[ResultRow, ...]
+    sides: Sides | None
+    layout_id: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """Counts of the windows before, oldest first; sides of the sums that longer scales, or too few rows, judged."""
+
+    counts: tuple[tuple[int, Counts], ...] = ()
+    sums: dict[int, Sides] = field(default_factory=dict)
+    merged: Sides | None = None
+
+
+def read_window(conn: Connection, *, contexts: Contexts, version_id: int, start_us: int) -> Stored:
+    """The judged window that starts then; ``NotFound`` where it was not judged."""
+    context = contexts.load(conn, version_id=version_id)
+    result = get_result(conn, version_id=version_id, window_start_us=start_us)
+    if result is None:
+        raise NotFound(
+            f"the window {rfc3339(start_us)} was not judged: expected the start of one that GET …/windows shows "
+            "as closed or revised"
+        )
+    profile = get_profile(conn, version_id=version_id, window_start_us=start_us)
+    sides = None if profile is None else _sides(conn, context=context, result=result, profile=profile)
+    return Stored(
+        context=context, result=result, rows=unpack_rows(result.payload), sides=sides,
+        layout_id=None if profile is None else profile[0],
+    )  # fmt: skip
+
+
+def read_past(store: Store, stored: Stored, *, sides: Sides, rows: Sequence[ResultRow], lookback: int) -> Past:
+    """The judged counts of ``lookback`` windows before, and the sums with them that were judged.
+
+    A profile is decoded at a time: 1.7 ms each where 200 columns have 1,000 cells.
+    """
+    start_us, length_us = stored.result.window_start_us, stored.context.model.window.nominal_us
+    scales = sorted({one.windows for one in decided_rows(rows) if one.row.status in FAILING} - {1})
+    merged = max((int(row.method.get("merged_windows", 1)) for row in rows), default=1)
+    reach = max(lookback, MERGED_LOOKBACK if merged > 1 else 0, *scales, 0)
+    counts: list[tuple[int, Counts]] = []
+    sums: dict[int, Sides] = {}
+    total: Profile | None = sides.current
+    together: Sides | None = None
+    for age, before in enumerate(_before(store, stored, reach_us=reach * length_us), start=2):
+        profile = codec.decode(before.payload, sides.layout)
+        counts.append((before.window_start_us, reduce_profile(sides.judged, profile=profile)))
+        if total is None:
+            continue
+        total = merge(total, profile)
+        if age == merged:
+            together = _of(sides, current=total)
+        apart = (start_us - before.window_start_us) // length_us + 1
+        sums |= {scale: _of(sides, current=total) for scale in scales if apart <= scale}
+        total = total if age < merged or any(apart < scale for scale in scales) else None
+    return Past(counts=tuple(reversed(counts)), sums=sums, merged=together)
+
+
+def _before(store: Store, stored: Stored, *, reach_us: int) -> Iterable[StoredProfile]:
+    """The stored profiles of the windows before in the same layout, newest first, read a few a transaction."""
+    to_us = stored.result.window_start_us
+    found: list[StoredProfile] = []
+    after: int | None = None
+    while reach_us:
+        with store.read() as conn:
+            page = list_profiles(
+                conn, version_id=stored.result.version_id, from_us=to_us - reach_us, to_us=to_us, after=after,
+                limit=_TOGETHER,
+            )  # fmt: skip
+        found += [one for one in page if one.layout_id == stored.layout_id]
+        if len(page) < _TOGETHER:
+            break
+        after = page[-1].window_start_us
+    return reversed(found)
+
+
+def _sides(
+    conn: Connection, *, context: VersionContext, result: StoredResult, profile: tuple[int, bytes]
+) -> Sides | None:
+    """The window and the reference it was judged by; None where they are no longer counted in one layout."""
+    layout_id, payload = profile
+    side = context.reference
+    if side is not None and (side.reference.number, side.reference.layout_id) == (result.reference_number, layout_id):
+        if context.layout is None:
+            return None
+        layout, reference, calibration = context.layout, side.profile, context.calibration
+    else:
+        found = _earlier_reference(conn, context=context, number=result.reference_number, layout_id=layout_id)
+        if found is None:
+            return None
+        layout, reference, calibration = found
+    return Sides(
+        layout=layout, reference=reference, current=codec.decode(payload, layout),
+        calibration=calibration or _untaught(context, layout=layout, reference=reference),
+    )  # fmt: skip
+
+
+def _earlier_reference(
+    conn: Connection, *, context: VersionContext, number: int | None, layout_id: int
+) -> tuple[Layout, Profile, Calibration | None] | None:
+    """A reference that is active no more, with its layout and calibration; None if it is in another layout."""
+    if number is None:
+        return None
+    found = get_reference(conn, version_id=context.version.id, number=number)
+    if found.layout_id != layout_id:
+        return None
+    body, digest = get_layout_with_digest(conn, id=layout_id)
+    layout = Layout.decode(body, digest=digest)
+    kept = get_calibration(conn, version_id=context.version.id, reference_id=found.id)
+    calibration = None if kept is None else decode_calibration(kept.payload)
+    if calibration is not None and not fits(calibration, layout=layout):
+        calibration = None
+    return layout, codec.decode(reference_profile(conn, reference_id=found.id), layout), calibration
+
+
+def _untaught(context: VersionContext, *, layout: Layout, reference: Profile) -> Calibration:
+    """What judges where no history has taught: scores of independent rows."""
+    untaught = build_history(layout, reference=reference)
+    return calibrate(untaught, windows_per_month=context.model.window.per_month, per_month=1.0)
+
+
+def _of(sides: Sides, *, current: Profile) -> Sides:
+    """The same reference against other rows."""
+    return Sides(layout=sides.layout, reference=sides.reference, current=current, calibration=sides.calibration)
