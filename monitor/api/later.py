@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from monitor.api.access import API
-from monitor.api.routing import M, Operation, V
+from monitor.api.routing import Operation, V
 from monitor.model.errors import NotAvailableYet
 
 # what it is → its methods and paths

@@ -16,6 +16,7 @@ from monitor.alert.tally import CheckTally
 from monitor.evaluate.context import VersionContext
 from monitor.evaluate.guard import Moved
 from monitor.evaluate.judging import Judged, judge_window
+from monitor.evaluate.recent_counts import counts_of
 from monitor.evaluate.verdicts import failed_verdicts
 from monitor.evaluate.window import Evaluator, Seen, judged_of
 from monitor.evaluate.window_card import WindowCard
@@ -203,4 +204,5 @@ def _judged(seen: Seen, profile: Profile | None, card: WindowCard | None, now_us
         )
     if not seen.window.rows:
         return judge_window(seen.context, window=seen.window, profile=profile, earlier=[])
-    return judged_of(seen, profile=profile, card=card, now_us=now_us)
+    own = counts_of(seen.context, profile)
+    return judged_of(seen, profile=profile, own=own, card=card, now_us=now_us)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -55,7 +55,7 @@ class Seen:
     window: WindowRow
     stored: tuple[int, bytes] | None
     earlier: list[StoredProfile]
-    before: list[tuple[int, bytes]]
+    before: list[tuple[int, bytes]] = field(default_factory=list)
     stale: bool = False
     labelled: bool = False
     last: StoredResult | None = None
