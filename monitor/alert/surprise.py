@@ -22,11 +22,10 @@ def column_surprise(
     length of w = Eᵀu/√(λ + ν), PSI/ν when nothing varies. The z look along one direction each: a single
     cell, a shift, a change of spread. Of two cells all three are the same, and x = −ln P(χ²₁ > T).
     """
-    variance = movement.variance
-    spread = (variance if variance.ndim == 3 else variance[:, None, :]) + noise[:, :, None]
-    turned = roots @ movement.directions
+    turned, spread = _turned(roots, noise=noise, movement=movement)
     log_p = log_chi2_tail((turned**2 / spread).sum(axis=2), np.maximum(width - 1, 1)[:, None])
-    z = np.abs(focused_scores(roots, noise=noise, movement=movement, shares=shares, width=width, ordered=ordered))
+    along = focused_directions(shares, width=width, ordered=ordered) @ movement.directions
+    z = np.abs(_scores(turned, spread=spread, along=along))
     cells = _LOG_3 + np.log(np.maximum(width, 1))[:, None] + _LOG_2 + log_ndtr(-z[:, :-2].max(axis=1))
     shape = _LOG_6 + _LOG_2 + log_ndtr(-z[:, -2:].max(axis=1))
     focused = np.minimum(cells, np.where(ordered[:, None], shape, np.inf))
@@ -41,9 +40,19 @@ def focused_scores(
 
     z_a = (Eᵀa/√(λ + ν)) · w / |Eᵀa/√(λ + ν)|, standard normal in healthy windows; arguments as ``column_surprise``.
     """
-    spread = movement.variance[:, None, :] + noise[:, :, None]
+    turned, spread = _turned(roots, noise=noise, movement=movement)
     along = focused_directions(shares, width=width, ordered=ordered) @ movement.directions
-    pull = along @ (roots @ movement.directions / spread).transpose(0, 2, 1)
+    return _scores(turned, spread=spread, along=along)
+
+
+def _turned(roots: Floats, *, noise: Floats, movement: Movement) -> tuple[Floats, Floats]:
+    """Eᵀu and λ + ν, float64[D, W, B]; λ is one of each column, or one of each of its windows."""
+    variance = movement.variance
+    return roots @ movement.directions, (variance if variance.ndim == 3 else variance[:, None, :]) + noise[:, :, None]
+
+
+def _scores(turned: Floats, *, spread: Floats, along: Floats) -> Floats:
+    pull = along @ (turned / spread).transpose(0, 2, 1)
     length = np.sqrt(along**2 @ (1.0 / spread).transpose(0, 2, 1))
     scores: Floats = pull / np.where(length > 0, length, np.inf)
     return scores
