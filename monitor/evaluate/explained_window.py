@@ -27,7 +27,6 @@ from monitor.store.layouts import get_layout_with_digest
 from monitor.store.profiles import StoredProfile, get_profile, list_profiles
 from monitor.store.references import get_reference, reference_profile
 from monitor.store.results import StoredResult, get_result, unpack_rows
-from monitor.store.transitions import FAILING
 
 _TOGETHER = 50  # stored profiles read in one transaction
 
@@ -75,7 +74,7 @@ def read_past(store: Store, stored: Stored, *, sides: Sides, rows: Sequence[Resu
     A profile is decoded at a time: 1.7 ms each where 200 columns have 1,000 cells.
     """
     start_us, length_us = stored.result.window_start_us, stored.context.model.window.nominal_us
-    scales = sorted({one.windows for one in decided_rows(rows) if one.row.status in FAILING} - {1})
+    scales = sorted({one.windows for one in decided_rows(rows) if one.fails} - {1})
     merged = max((int(row.method.get("merged_windows", 1)) for row in rows), default=1)
     reach = max(lookback, MERGED_LOOKBACK if merged > 1 else 0, *scales, 0)
     counts: list[tuple[int, Counts]] = []

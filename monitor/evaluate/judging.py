@@ -15,6 +15,8 @@ from monitor.drift.measurement import Measurement
 from monitor.evaluate.context import VersionContext
 from monitor.evaluate.merged import merge_until
 from monitor.evaluate.verdicts import worst
+from monitor.explain.marks import with_marks
+from monitor.explain.sides import Sides
 from monitor.model.checks import Check
 from monitor.model.results import CheckVerdict, ResultRow, Status
 from monitor.model.schema import Schema
@@ -70,7 +72,7 @@ def judge_window(
     side = context.reference
     found = worst(verdict.status for verdict in judgement.verdicts)
     return Judged(
-        rows=judgement.rows,
+        rows=_marked(context, rows=judgement.rows, layout=layout, current=merged.profile),
         verdicts=judgement.verdicts,
         status=found,
         data_status=found if judgement.verdicts else None,
@@ -78,6 +80,17 @@ def judge_window(
         reference_rows=0 if side is None else side.profile.rows,
         alone=judgement.alone,
     )
+
+
+def _marked(
+    context: VersionContext, *, rows: tuple[ResultRow, ...], layout: Layout, current: Profile
+) -> tuple[ResultRow, ...]:
+    """The rows with what metrics show of why; as they are where no calibration is at hand to say it by."""
+    side, calibration = context.reference, context.calibration
+    if side is None or calibration is None or not layout.columns:
+        return rows
+    sides = Sides(layout=layout, reference=side.profile, current=current, calibration=calibration)
+    return with_marks(rows, sides=sides)
 
 
 def _judge_merged(

@@ -90,8 +90,8 @@ def value_text(value: float, *, unit: str = "", digits: int = 3) -> str:
 def value_pair(reference: float, current: float, *, unit: str = "") -> tuple[str, str]:
     """Two values, with as many digits as tell them apart, both to the same decimal; the unit behind the second.
 
-    >>> value_pair(35.1, 78.08, unit="°F"), value_pair(1000.02, 1000.04), value_pair(40.14, 39.97)
-    (('35.1', '78.1 °F'), ('1,000.02', '1,000.04'), ('40.1', '40.0'))
+    >>> value_pair(35.1, 78.08, unit="°F"), value_pair(1000.02, 1000.04), value_pair(-0.001, 1.07)
+    (('35.1', '78.1 °F'), ('1,000.02', '1,000.04'), ('0.00', '1.07'))
     """
     clocks = time_of_day(reference, unit=unit), time_of_day(current, unit=unit)
     if clocks[0] is not None and clocks[1] is not None:
@@ -104,10 +104,15 @@ def value_pair(reference: float, current: float, *, unit: str = "") -> tuple[str
     least = 0 if whole else max(2 - math.floor(math.log10(largest)), 0) if largest else 0
     texts = "", ""
     for decimals in range(least, least + _MOST_DIGITS):
-        texts = f"{reference:,.{decimals}f}", f"{current:,.{decimals}f}"
+        texts = _rounded(reference, decimals=decimals), _rounded(current, decimals=decimals)
         if texts[0] != texts[1] or reference == current:
             break
     return texts[0], f"{texts[1]} {bare}".rstrip()
+
+
+def _rounded(value: float, *, decimals: int) -> str:
+    """The value to so many decimals; no minus before a zero."""
+    return f"{round(value, decimals) + 0.0:,.{decimals}f}"
 
 
 def part_text(count: int, total: int, *, of: str) -> str:

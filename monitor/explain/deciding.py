@@ -34,6 +34,11 @@ class Decided:
         return int(self.row.method.get("scale", 1))
 
     @property
+    def fails(self) -> bool:
+        """Whether the column is at warning or in alert."""
+        return self.row.status in ("warning", "alert")
+
+    @property
     def broken(self) -> bool:
         """Whether half of the rows decided it, without statistics."""
         return self.row.method.get("decided_by") == HALF_OF_THE_ROWS

@@ -62,7 +62,7 @@ class Case:
 def explain(case: Case) -> Explanation:
     """Why the check came out as it did: which columns, which way, since when, how rare; in numbers and in words."""
     every = decided_rows(case.results)
-    failing = [one for one in every if one.row.status in ("warning", "alert")]
+    failing = [one for one in every if one.fails]
     told = failing or every[:_CLOSEST]
     if case.column is not None:
         told = [one for one in every if one.row.column == case.column]

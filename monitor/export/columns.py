@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Any
 
 from monitor.export.families import STATUS_VALUE, labels
 from monitor.export.performance import Sample, performance_samples
@@ -101,7 +102,10 @@ def _column(rows: list[ResultRow], *, importance: float) -> Column:
     scores: dict[str, ResultRow] = {}
     ratios: dict[str, float] = {}
     drift: str | None = None
+    why: dict[str, Mapping[str, Any]] = {}
     for row in rows:
+        if "why" in row.method:
+            why[row.check] = row.method["why"]
         if row.column:
             statuses[row.check] = _worse(statuses.get(row.check), row.status)
         if row.metric in QUALITY_METRICS and row.value is not None:
@@ -110,7 +114,7 @@ def _column(rows: list[ResultRow], *, importance: float) -> Column:
             drift = _worse(drift, row.status)
             if _is_score(row) and _decides(row, scores.get(row.metric)):
                 scores[row.metric] = row
-    series = _series(statuses, scores, ratios)
+    series = _series(statuses, scores, ratios) | _why_series(why)
     shape = tuple(series)
     return Column(
         segment=rows[0].segment,
@@ -136,6 +140,18 @@ def _series(
             made["driftline_drift_threshold", labels(metric=metric)] = row.threshold
     for metric, ratio in ratios.items():
         made["driftline_quality_ratio", labels(metric=metric)] = ratio
+    return made
+
+
+def _why_series(why: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], float]:
+    """By check, how much of the evidence the column gave and which way, and how rare that is."""
+    made: dict[tuple[str, str], float] = {}
+    for check, told in why.items():
+        way = labels(check=check, direction=told.get("way", ""))
+        made["driftline_column_evidence_ratio", way] = told["evidence"]
+        if "once_in_seconds" in told:
+            bound = labels(check=check, bound="at_least" if told["bound"] else "about")
+            made["driftline_column_rarity_seconds", bound] = told["once_in_seconds"]
     return made
 
 

@@ -23,6 +23,8 @@ FAMILIES: dict[str, str] = {
     "driftline_check_columns_failing": "How many columns are behind the check's verdict",
     "driftline_columns_drifted_ratio": "Share of judged columns that have drifted, 0 to 1",
     "driftline_column_status": "0 ok, 1 warning, 2 alert, 3 unknown",
+    "driftline_column_evidence_ratio": "Share of a failing check's evidence that the column gave, 0 to 1; which way",
+    "driftline_column_rarity_seconds": "How often healthy traffic goes as far as the column; at_least: as can be told",
     "driftline_drift_score": "Drift of the newest judged window, by metric",
     "driftline_drift_threshold": "What the drift score of that metric is held against",
     "driftline_quality_ratio": "Share of rows, 0 to 1, by metric: missing, invalid, unseen, out_of_range",

@@ -86,6 +86,14 @@ def test_an_alert_says_which_column_which_way_since_when_and_how_unusual(alarmed
     assert alert["explanation"].endswith("False alarms are budgeted at 1 per 2 days.")
 
 
+def test_the_result_row_of_a_failing_column_says_why_in_its_method(alarmed):
+    params = {"column": "age", "metric": "surprise", "latest": "true"}
+    (row,) = alarmed.get(V + "/results", params=params).json()["results"]
+    assert row["method"]["why"] == {
+        "evidence": 1.0, "way": "higher", "once_in_seconds": HOURS * 3_600, "bound": True,
+    }  # fmt: skip
+
+
 def test_any_judged_window_is_explained_in_the_same_shape(alarmed):
     alert = firing(alarmed)
     same = explain(alarmed, alarmed.starts[JUDGED - DRIFTED]).json()

@@ -114,6 +114,19 @@ def test_what_the_database_holds_is_what_the_page_says(store, clock, tmp_path):
     assert text.index('column="age",metric="psi"') < text.index('column="fee",metric="surprise"')
 
 
+def test_a_failing_column_says_how_much_which_way_and_how_rarely(store, clock, tmp_path):
+    why = {"evidence": 0.75, "way": "higher", "once_in_seconds": 86_400, "bound": True}
+    bare = {"evidence": 0.25}
+    rows = [row("age", value=5.0, status="alert", method={"why": why}), row("fee", value=4.0, method={"why": bare})]
+    add_version(store, "churn", rows=rows, states=[state(status="alert", columns_failing=2)])
+    found = scrape(exporter(StoreReader(store), clock, tmp_path))
+    alone = 'model="churn",version="1",segment=""'
+    assert found[f'driftline_column_evidence_ratio{{{alone},column="age",check="drift",direction="higher"}}'] == 0.75
+    assert found[f'driftline_column_evidence_ratio{{{alone},column="fee",check="drift",direction=""}}'] == 0.25
+    assert found[f'driftline_column_rarity_seconds{{{alone},column="age",check="drift",bound="at_least"}}'] == 86_400
+    assert not any("rarity" in name and 'column="fee"' in name for name in found)
+
+
 def test_a_newer_window_and_a_revision_replace_what_was_shown(store, clock, tmp_path):
     version = add_version(store, "churn", rows=[row("age", value=1.0)])
     made = exporter(StoreReader(store), clock, tmp_path)
