@@ -19,7 +19,7 @@ EMPTY = {
     "DriftlineCommitSlow/warning": "commits take milliseconds",
     "DriftlineQueueFull/warning": "requests come one after the other",
     "DriftlineDiskFilling/warning": "a pace is seen after three hours",
-    "DriftlineSeriesDropped/warning": "six models are far below MAX_SERIES",
+    "DriftlineSeriesDropped/warning": "seven models are far below MAX_SERIES",
     "DriftlineModelsUnread/critical": "the models are exported",
     "DriftlineTargetDown/warning": "the only target that was ever Driftline answers",
     "DriftlineAbsent/critical": "Driftline is scraped",

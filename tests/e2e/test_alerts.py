@@ -26,7 +26,8 @@ COLUMNS = tuple(f"f{n:02}" for n in range(20))
 REFERENCE_WINDOWS, FEW_WINDOWS, WINDOW_ROWS = 120, 35, 100
 AHEAD = 6  # minutes of healthy traffic that are there before their time: rows up to ten minutes ahead are taken
 ALERT_SECONDS, QUERIES_SECONDS, RESOLVE_SECONDS = 60.0, 40.0, 200.0
-OTHERS = ("quiet", "thin", "scored")
+HUSHED = "hushed"  # drifts as well, and is silenced
+OTHERS = ("quiet", "thin", "scored", HUSHED)
 BODY_BYTES = 1 << 20
 PUBLIC_URL = "https://drift.example.org"
 
@@ -50,7 +51,7 @@ def set_up(api: httpx.Client, model: str, *, now_us: int, roles: tuple[str, ...]
     assert api.put(f"/models/{model}", json=known | settings).status_code == 201
     assert api.put(f"/models/{model}/versions/1", json={}).status_code == 201
     start_us = now_us - now_us % MINUTE_US - 24 * HOUR_US
-    windows = REFERENCE_WINDOWS if model in MODELS else FEW_WINDOWS
+    windows = REFERENCE_WINDOWS if model in (*MODELS, HUSHED) else FEW_WINDOWS
     rows = table(start_us, windows, seed=(*MODELS, *OTHERS).index(model))
     for role in roles:
         rows = rows.append_column(role, rows[COLUMNS[0]])
@@ -100,6 +101,9 @@ def set_up_others(api: httpx.Client, *, minute_us: int) -> None:
         labels={"min_coverage": 0.5},
     )  # fmt: skip
     post(api, "scored", table(minute_us - MINUTE_US, 1, seed=3), prediction=1.0)
+    set_up(api, HUSHED, now_us=minute_us)
+    silence = {"reason": "maintenance", "end": "1h"}
+    assert api.post(f"/models/{HUSHED}/silences", json=silence).status_code == 201
     send_what_cannot_be_taken(api)
 
 
@@ -150,11 +154,11 @@ def test_one_drifting_column_of_one_model_is_one_alert_that_names_it_and_resolve
             minute_us = now_us() - now_us() % MINUTE_US
             # The alert has to last: late in a minute the drift goes on through the minute that is open.
             drifted = 1 if now_us() - minute_us < 20 * SECOND_US else 2
-            for model in MODELS:
-                seed = 100 + MODELS.index(model)
+            for model in (*MODELS, HUSHED):
+                seed = 100 + (*MODELS, HUSHED).index(model)
                 post(api, model, table(minute_us - 3 * MINUTE_US, 2, seed=seed))
                 healthy_us = minute_us - MINUTE_US
-                if model == DRIFTING:
+                if model in (DRIFTING, HUSHED):
                     post(api, model, table(healthy_us, drifted, seed=seed + 10, shifted=COLUMN))
                     healthy_us += drifted * MINUTE_US
                 post(api, model, table(healthy_us, AHEAD, seed=seed + 20))
@@ -185,6 +189,8 @@ def test_one_drifting_column_of_one_model_is_one_alert_that_names_it_and_resolve
             assert {a["labels"]["alertname"] for a in firing if a["labels"].get("model") in MODELS} == set()
             judged = {m: api.get(f"/models/{m}/versions/1/status").json() for m in MODELS}
             assert {m: found["status"] for m, found in judged.items()} == dict.fromkeys(MODELS, "ok")
+            hushed = api.get("/alerts", params={"model": HUSHED}).json()["results"]  # kept, and told to nobody
+            assert ("drift", "alert", ()) in {(a["check"], a["status"], tuple(a["notified"] or ())) for a in hushed}
     finally:
         service.stop()
         webhook.close()
