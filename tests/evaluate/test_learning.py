@@ -15,6 +15,7 @@ from monitor.model.entities import Model
 from monitor.model.time import DAY_US, HOUR_US
 from monitor.model.window import WindowSpec
 from monitor.store.calibrations import get_calibration
+from monitor.store.marks import put_mark
 from monitor.store.runs import claim
 from monitor.telemetry import Telemetry
 from tests.alert.drawing import Traffic, calibrated
@@ -106,6 +107,25 @@ def test_healthy_windows_join_the_references_own_and_windows_in_alarm_stay_out(w
         {"windows": 8, "every": 2, "extrapolated": True}, {"windows": 24, "every": 6, "extrapolated": True},
     ]  # fmt: skip
     assert (shown["from"], shown["windows"]) == ("reference and production", 60 + healthy)
+
+
+def test_with_no_healthy_window_left_the_version_is_learning_again(world):
+    set_usual_reference(world, timed=False)
+    judge_hours(world, range(31))
+    assert calibration_of(world).windows == 30
+    with world.store.write() as conn:
+        for window in world.windows():
+            put_mark(
+                conn, version_id=world.version.id, start_us=window.start_us, healthy=False, reason="x", by="", at_us=1
+            )
+    learner = Learner(world.store, contexts=Contexts())
+    learner.relearn(version_id=world.version.id, now_us=world.clock())
+    assert calibration_of(world) is None
+    assert status_of(world)["next"]["why"].startswith("learning: 0 of 30 healthy windows")
+    with world.store.write() as conn:
+        put_mark(conn, version_id=world.version.id, start_us=START_US, healthy=None, reason="x", by="", at_us=2)
+    learner.relearn(version_id=world.version.id, now_us=world.clock())
+    assert (calibration_of(world).windows, calibration_of(world).state) == (1, "learning")
 
 
 def made_us_of(world):

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from monitor.model.errors import FenceLost, NotFound
-from monitor.store import dialect, runs
+from monitor.store import dialect, runs, tables
 
 HOUR_US = 3_600_000_000
 
@@ -215,3 +215,54 @@ def test_ended_runs_are_removed_by_age_and_open_ones_stay(store):
         future = dialect.read_clock_us(conn) + HOUR_US
         assert [runs.purge_runs(conn, before_us=future, limit=2) for _ in range(3)] == [2, 1, 0]
         assert runs.get_run(conn, job="evaluate", subject="1", scheduled_us=3) is not None
+
+
+def soon(conn, *, scheduled_us=5, subject="1"):
+    runs.enqueue_soon(conn, job="relearn", subject=subject, scheduled_us=scheduled_us, delay_us=HOUR_US)
+
+
+def relearning(conn):
+    found = (runs.get_run(conn, job="relearn", subject="1", scheduled_us=at) for at in range(20))
+    return [(run.scheduled_us, run.state) for run in found if run is not None]
+
+
+def no_wait(conn):
+    conn.execute(tables.job_run.update().where(tables.job_run.c.state == "queued").values(lease_us=0))
+
+
+def test_a_run_that_waits_serves_all_who_ask_and_one_that_began_none(store):
+    with store.write() as conn:
+        soon(conn)
+        soon(conn, scheduled_us=9)
+        soon(conn, subject="2")
+        assert relearning(conn) == [(5, "queued")]
+        assert runs.list_open(conn) == []  # not before its time
+        no_wait(conn)
+        held = runs.claim(conn, job="relearn", subject="1", scheduled_us=5, owner="a", lease_us=HOUR_US)
+        soon(conn, scheduled_us=5)  # the same instant: it is scheduled behind the one that began
+        assert relearning(conn) == [(5, "running"), (6, "queued")]
+        runs.finish(conn, held)
+        soon(conn, scheduled_us=3)
+        assert relearning(conn) == [(5, "done"), (6, "queued")]
+
+
+def test_a_waiting_run_begins_only_when_what_it_is_asked_to_see_is_there(store):
+    taken = []
+
+    def take():
+        with store.write() as conn:
+            taken.append(runs.claim(conn, job="relearn", subject="1", scheduled_us=5, owner="a", lease_us=HOUR_US))
+
+    with store.write() as conn:
+        soon(conn)
+        no_wait(conn)
+    thread = threading.Thread(target=take)
+    with store.write() as conn:
+        soon(conn, scheduled_us=9)
+        thread.start()
+        thread.join(0.5)
+        assert taken == []
+    thread.join(10)
+    assert taken[0] is not None
+    with store.read() as conn:
+        assert relearning(conn) == [(5, "running")]
