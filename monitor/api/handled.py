@@ -14,6 +14,7 @@ from monitor.model.handling import Word, WordKind
 from monitor.model.silences import Held
 from monitor.model.time import rfc3339
 from monitor.store import handling
+from monitor.store.silences import snoozes_since
 from monitor.store.transitions import StoredTransition
 
 
@@ -23,6 +24,7 @@ class Handled:
 
     words: Mapping[int, Mapping[WordKind, Word]]
     held: Mapping[tuple[int, str, str], Held]  # by version id, check and segment
+    snoozing: frozenset[int]  # the alerts whose snoozes hold
     now_us: int
 
     @classmethod
@@ -30,7 +32,11 @@ class Handled:
         """That of those alerts."""
         words = handling.words_of(conn, transition_ids=[row.id for row in found])
         firing = {row.version_id for row in found if row.state == "firing"}
-        return cls(words=words, held=held_now(conn, version_ids=firing, now_us=now_us), now_us=now_us)
+        snoozes = snoozes_since(conn, since_us=now_us) if any("snooze" in said for said in words.values()) else {}
+        return cls(
+            words=words, held=held_now(conn, version_ids=firing, now_us=now_us), now_us=now_us,
+            snoozing=frozenset(snooze.transition_id for some in snoozes.values() for snooze in some),
+        )  # fmt: skip
 
     def shape(self, row: StoredTransition) -> dict[str, Any]:
         """``acknowledged`` and ``snoozed`` while they hold, ``verdict``, ``held_back`` while it fires; else null."""
@@ -39,7 +45,7 @@ class Handled:
         held = self.held.get((row.version_id, change.check, change.segment)) if row.state == "firing" else None
         return {
             "acknowledged": self._held(words.get("acknowledge")),
-            "snoozed": self._held(words.get("snooze")),
+            "snoozed": self._held(words.get("snooze") if row.id in self.snoozing else None),
             "held_back": held_shape(held),
             "verdict": None if verdict is None else {"was": verdict.was, **said_shape(verdict)},
         }

@@ -22,7 +22,6 @@ from monitor.evaluate.reference_profile import WindowProfiles, calibration_of
 from monitor.model.time import MINUTE_US
 from monitor.store.calibrations import calibration_made_us, delete_calibration, save_calibration
 from monitor.store.engine import Store
-from monitor.store.models import get_version_by_id
 from monitor.store.profiles import list_profiles
 from monitor.store.references import reference_history
 from monitor.store.results import healthy_windows
@@ -100,9 +99,11 @@ class Learner:
         if self.learn(version_id=version_id, now_us=now_us) is not None:
             return
         with self._store.write() as conn:
-            _, version = get_version_by_id(conn, id=version_id)
-            if version.reference_id is not None:
-                delete_calibration(conn, version_id=version_id, reference_id=version.reference_id)
+            context = self._contexts.load(conn, version_id=version_id)
+            side = context.reference  # none also while new cells are on their way, which bring a calibration
+            left = _own_history(conn, context=context) or _since(conn, version_id=version_id, after_us=-1)
+            if side is not None and not left:
+                delete_calibration(conn, version_id=version_id, reference_id=side.reference.id)
 
     def _history(self, context: VersionContext, *, own: History | None, starts: list[int]) -> History | None:
         """The reference's own windows and the later ones that start at ``starts``; None where there are neither."""

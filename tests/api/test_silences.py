@@ -161,8 +161,10 @@ def test_a_snooze_ends_with_its_alert_and_the_next_one_is_told(alarmed, more_hou
     ok(alarmed.post(AL + "/snooze", json={"until": "3d"}))
     more_hours(drifted=True)
     assert exported() == ("1", "1", "0")
+    assert alarmed.get(AL).json()["snoozed"] is not None
     more_hours(drifted=False)
     assert exported()[:2] == ("0", "0")
+    assert alarmed.get(AL).json()["snoozed"] is None
     more_hours(drifted=True)
     assert exported()[:2] == ("1", "0")
     newest = alarmed.get("/api/v1/alerts").json()["results"][0]
