@@ -1,11 +1,19 @@
 """Verdicts in force: the table, hold, revisions, unknowns, old windows."""
 
+from pathlib import Path
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.alert.transitions import CHANGES, TABLE, TOLD, advance, markdown, mermaid
 from monitor.model.results import CheckVerdict, ColumnEvidence
 
 STATUSES = ("unknown", "ok", "warning", "alert")
+RANK = {"unknown": 0, "ok": 0, "warning": 1, "alert": 2}
+ALARMS = Path(__file__).resolve().parents[2] / "docs/alarms.md"
+windows = st.lists(st.sampled_from(STATUSES), max_size=40)
+holds = st.integers(1, 4)
 
 
 def verdict(status, *, hold=1, reason=None):
@@ -110,3 +118,40 @@ def test_the_diagram_and_the_table_show_every_change_and_nothing_else():
     arrows = {tuple(line.split(":")[0].split(" --> ")) for line in mermaid().splitlines()[2:]}
     assert {(a.strip(), b.strip()) for a, b in arrows} == {pair for pair, effect in TABLE.items() if effect in CHANGES}
     assert len(markdown().splitlines()) == 2 + len(TABLE)
+
+
+def test_the_documents_show_this_diagram_and_this_table():
+    text = ALARMS.read_text(encoding="utf-8")
+    assert text.split("<!-- the diagram of the table -->\n")[1].startswith(f"```mermaid\n{mermaid()}```\n")
+    assert text.split("<!-- the table -->\n")[1].startswith(markdown() + "\n")
+
+
+@given(windows)
+def test_without_hold_the_verdict_in_force_is_the_last_decided_one(statuses):
+    decided = [status for status in statuses if status != "unknown"]
+    state, told = play(statuses)
+    assert (None if state is None else state.status) == (None if not statuses else (decided or ["unknown"])[-1])
+    changes = [(a, b) for a, b in zip(["unknown", *decided], decided, strict=False) if a != b]
+    assert told == [pair for pair in changes if pair != ("unknown", "ok")]
+
+
+@given(windows, holds)
+def test_every_step_is_one_that_the_table_has_or_the_verdict_stays(statuses, hold):
+    state = None
+    for number, said in enumerate(statuses):
+        before = "unknown" if state is None else state.status
+        state, told = play([said], hold=hold, state=state, starts=[number])
+        effect = TABLE[before, said]
+        assert state.status in ((said, before) if effect == "raise" else (said,) if effect in CHANGES else (before,))
+        assert told == ([(before, said)] if state.status != before and effect in TOLD else [])
+        assert (state.unknown_reason is None) == (said != "unknown")
+
+
+@given(windows, holds)
+def test_flapping_is_bounded_as_the_documents_say(statuses, hold):
+    _, told = play(statuses, hold=hold)
+    worse = [RANK[after] > RANK[before] for before, after in told]
+    assert sum(worse) * hold <= len(statuses)
+    runs = "".join("w" if step else "b" for step in worse).split("w")
+    assert runs[0] == ""
+    assert all(len(run) <= 2 for run in runs)
