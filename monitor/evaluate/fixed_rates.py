@@ -1,7 +1,7 @@
 """What a fixed threshold costs: how often it would have been in alarm on the version's own healthy windows.
 
-Healthy is a judged window in which nothing but fixed thresholds was in alert: were those asked too, each would find
-that it never alarmed.
+Healthy is a judged window in which nothing but fixed thresholds was in alert, unless people said otherwise: were those
+asked too, each would find that it never alarmed.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from monitor.model.schema import Schema
 from monitor.model.thresholds import Bound, Threshold
 from monitor.store.engine import Store
 from monitor.store.judged import JudgedWindow, alerts_in, newest_judged_windows
+from monitor.store.marks import marks_of
 from monitor.store.references import reference_history
 from monitor.store.versions import newest_live_version
 
@@ -126,12 +127,20 @@ class FixedRates:
 
 
 def healthy_windows(conn: Connection, *, version_id: int, rated: frozenset[str], most: int) -> list[JudgedWindow]:
-    """The newest judged windows held healthy, oldest first: with rows, and no alert but of fixed thresholds."""
+    """The newest judged windows held healthy, oldest first: with rows, and no alert but of fixed thresholds.
+
+    What people said of a window comes before: a fixed threshold that told of an incident was right.
+    """
     found: list[JudgedWindow] = []
     before_us, looked = None, 0
     while len(found) < most and looked < _LOOKED * most:
         page = newest_judged_windows(conn, version_id=version_id, min_rows=1, before_us=before_us, limit=_PAGE)
-        found += [w for w, payload in page if w.status != "alert" or not _ill(payload, rated=rated)]
+        said = marks_of(conn, version_id=version_id, starts=[window.start_us for window, _ in page])
+        for window, payload in page:
+            mark = said.get(window.start_us)
+            by_checks = mark is None and (window.status != "alert" or not _ill(payload, rated=rated))
+            if by_checks or (mark is not None and mark.healthy):
+                found.append(window)
         looked += len(page)
         if len(page) < _PAGE:
             break

@@ -12,6 +12,7 @@ from monitor.evaluate.simulate import Simulator
 from monitor.evaluate.window import Evaluator
 from monitor.model.checks import parse_checks
 from monitor.store import models
+from monitor.store.marks import put_mark
 from tests.evaluate.test_simulate import run_hours, set_checks
 from tests.evaluate.traces import everything
 from tests.evaluate.traffic import hour_of_rows, make_world, set_usual_reference
@@ -159,6 +160,19 @@ def test_windows_that_only_a_fixed_threshold_condemned_are_held_healthy_and_thos
     with store.read() as conn:
         healthy = healthy_windows(conn, version_id=world.version.id, rated=frozenset(), most=10)
     assert [w.start_us for w in healthy] == [world.result(0).window_start_us, world.result(2).window_start_us]
+
+
+def test_what_people_said_of_a_window_comes_before_what_its_checks_say(store):
+    world = make_world(store)
+    set_usual_reference(world, hours=40)
+    set_checks(world, [{"name": "drift", "kind": "drift"}])
+    run_hours(world, [(200, 0.0), (200, 30.0), (200, 0.0)])
+    starts = [world.result(hour).window_start_us for hour in range(3)]
+    with store.write() as conn:
+        for start_us, healthy in ((starts[0], False), (starts[1], True)):
+            put_mark(conn, version_id=world.version.id, start_us=start_us, healthy=healthy, reason="", by="", at_us=1)
+        found = healthy_windows(conn, version_id=world.version.id, rated=frozenset(), most=10)
+    assert [w.start_us for w in found] == starts[1:]
 
 
 def test_without_a_version_or_a_window_nothing_is_known_yet(store):
