@@ -174,7 +174,9 @@ def test_one_drifting_column_of_one_model_is_one_alert_that_names_it_and_resolve
                 "severity": "warning", "team": f"team-{DRIFTING}",
             }  # fmt: skip
             assert alert["annotations"]["columns"] == COLUMN
-            assert f"1 column(s) failing: {COLUMN} surprise" in alert["annotations"]["description"]
+            assert alert["annotations"]["description"].startswith(
+                f"1 column(s) failing: {COLUMN} (100% of the evidence, "
+            )
             assert alert["annotations"]["runbook_url"] == f"{PUBLIC_URL}/runbooks/DriftlineCheckFailing"
             assert (
                 alert["annotations"]["link"] == f"{PUBLIC_URL}/api/v1/models/{DRIFTING}/versions/1/results?latest=true"
