@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from benchmarks.alarms import measure
 from benchmarks.alarms.rivals import rivals, tuned
-from benchmarks.alarms.windows import calibrated, draw, history_of, scores
+from benchmarks.alarms.windows import calibrated, counted, history_of, scores
+from monitor.alert.recent import LONGEST
 
 OURS = "Driftline"
 HORIZON = 168  # windows in which a shift is to be found: a week of hours
@@ -19,7 +21,7 @@ class Watched:
     """One way of judging, over all versions: statistics of healthy and of shifted windows, and the bound each used."""
 
     healthy: list = field(default_factory=list)
-    shifted: list = field(default_factory=list)
+    shifted: dict = field(default_factory=dict)
     bounds: list = field(default_factory=list)
 
 
@@ -43,10 +45,14 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What each way of judging did, by name; rivals re-tuned to our realised rate are ``name, re-tuned``."""
+    """What each way of judging did, by name; rivals re-tuned to our realised rate are ``name, re-tuned``.
+
+    ``found`` is by the shift's name, then by way; ``told`` what the status says of our threshold, the commonest first.
+    """
 
     rates: dict
     found: dict
+    told: str
 
 
 def apart_of(stream):
@@ -54,42 +60,78 @@ def apart_of(stream):
     return max(1, round(stream.per_month / 30))
 
 
-def run(stream, *, versions, months, seed, shift=None):
-    """The outcome of so many versions watched for so many months, each with a history of its own."""
-    watched = {name: Watched() for name in (OURS, *(rival.name for rival in rivals()))}
+def run(stream, *, versions, months, seed, shifts=()):
+    """The outcome of so many versions watched for so many months, each with a history of its own, then shifted."""
+    watched = {name: Watched(shifted={shift.name: [] for shift in shifts}) for name in ways()}
+    told = Counter()
     for version in range(versions):
-        _watch(stream, rng=np.random.default_rng([seed, version]), months=months, shift=shift, into=watched)
-    ways = {name: (one, one.bounds) for name, one in watched.items()}
-    apart = apart_of(stream)
-    allowed = _count(watched[OURS].healthy, bounds=watched[OURS].bounds, apart=apart)[0]
+        rng = np.random.default_rng([seed, version])
+        told[_watch(stream, rng=rng, months=months, shifts=shifts, into=watched)] += 1
+    return outcome(watched, apart=apart_of(stream), months=months, told=told)
+
+
+def ways():
+    """Every way of judging: ours and the rivals."""
+    return (OURS, *(rival.name for rival in rivals()))
+
+
+def outcome(watched, *, apart, months, told):
+    """The outcome of what was watched, rivals as used and re-tuned."""
+    bounds = {name: one.bounds for name, one in watched.items()}
+    allowed = _count(watched[OURS].healthy, bounds=bounds[OURS], apart=apart)[0]
     for rival in rivals():
-        gap = np.full(apart + 1, -np.inf)
-        together = np.concatenate([np.concatenate([part, gap]) for part in watched[rival.name].healthy])
+        one, gap = watched[rival.name], np.full(apart + 1, -np.inf)
+        together = np.concatenate([np.concatenate([part, gap]) for part in one.healthy])
         bound = tuned(together, apart=apart, episodes=max(allowed, 1))
-        ways[f"{rival.name}, re-tuned"] = (watched[rival.name], [bound] * versions)
+        watched[f"{rival.name}, re-tuned"], bounds[f"{rival.name}, re-tuned"] = one, [bound] * len(one.healthy)
+    shifts = watched[OURS].shifted
     return Outcome(
-        rates={
-            name: _rate(one.healthy, bounds=bounds, apart=apart, months=months) for name, (one, bounds) in ways.items()
+        rates={n: _rate(one.healthy, bounds=bounds[n], apart=apart, months=months) for n, one in watched.items()},
+        found={
+            shift: {name: _found(one.shifted[shift], bounds=bounds[name]) for name, one in watched.items()}
+            for shift in shifts
         },
-        found={name: _found(one.shifted, bounds=bounds) for name, (one, bounds) in ways.items() if shift is not None},
+        told=told.most_common(1)[0][0],
     )
 
 
-def _watch(stream, *, rng, months, shift, into):
+def status_of(calibration):
+    """What the version's status says of its threshold."""
+    if calibration.state == "learning":
+        return f"learning, {calibration.windows} of {calibration.needed}"
+    return f"extrapolated × {calibration.factor:.1f}" if calibration.state == "extrapolated" else "calibrated"
+
+
+def judged(calibration, history, windows):
+    """Our scores of windows; −∞ while the version is learning: nothing is decided then."""
+    if calibration.state == "learning":
+        return np.full(len(windows), -np.inf)
+    return scores(calibration, history, windows)
+
+
+def _watch(stream, *, rng, months, shifts, into):
+    """What the status says; the statistics of the version's windows are appended to each way's."""
     quiet = stream.history + round(months * stream.per_month)
-    whole = draw(
-        rng, stream, windows=quiet + (HORIZON if shift is not None else 0), shift=shift, onset=quiet
-    )  # fmt: skip
-    history = history_of(whole.part(0, stream.history), ordered=stream.ordered)
+    shares, rows = stream.shares(rng, times=np.arange(quiet + HORIZON))
+    healthy = counted(rng, stream, shares=shares[:quiet], rows=rows[:quiet])
+    history = history_of(healthy.part(0, stream.history), ordered=stream.ordered)
     calibration = calibrated(history, windows_per_month=stream.per_month)
-    later = whole.part(stream.history)
-    said = {OURS: (scores(calibration, history, later), calibration.threshold())} | {
-        rival.name: (rival.statistic(history, later), rival.used(stream.columns)) for rival in rivals()
-    }
-    for name, (statistic, bound) in said.items():
-        into[name].healthy.append(statistic[: quiet - stream.history])
-        into[name].shifted.append(statistic[quiet - stream.history :])
-        into[name].bounds.append(bound)
+    later, bounds = healthy.part(stream.history), {rival.name: rival.used(stream.columns) for rival in rivals()}
+    bounds[OURS] = calibration.threshold()
+    for name, statistic in _statistics(calibration, history, later).items():
+        into[name].healthy.append(statistic)
+        into[name].bounds.append(bounds[name])
+    before = healthy.part(-min(LONGEST, len(later)))
+    for shift in shifts:
+        after = counted(rng, stream, shares=shares[quiet:], rows=rows[quiet:], shift=shift)
+        for name, statistic in _statistics(calibration, history, before.followed_by(after)).items():
+            into[name].shifted[shift.name].append(statistic[-HORIZON:])
+    return status_of(calibration)
+
+
+def _statistics(calibration, history, windows):
+    ours = {OURS: judged(calibration, history, windows)}
+    return ours | {rival.name: rival.statistic(history, windows) for rival in rivals()}
 
 
 def _count(parts, *, bounds, apart):

@@ -18,17 +18,18 @@ class Rival:
 
 
 def psi(windows, *, reference):
-    """float64[W, D] of windows (or of a history's) on ten cells, half a row added to each count."""
+    """float64[W, D] of windows (or of a history's) on the cells the reference has, half a row added to each count."""
     cells, whole = windows.cells, reference.cells
-    p = (cells + 0.5) / (cells.sum(axis=2, keepdims=True) + 5.0)
-    q = (whole + 0.5) / (whole.sum(axis=1, keepdims=True) + 5.0)
-    return ((p - q) * np.log(p / q)).sum(axis=2)
+    there = whole > 0
+    p = (cells + 0.5) / (cells + 0.5 * there).sum(axis=2, keepdims=True)
+    q = (whole + 0.5) / (whole + 0.5 * there).sum(axis=1, keepdims=True)
+    return np.where(there, (p - q) * np.log(p / q), 0.0).sum(axis=2)
 
 
 def ks(windows, *, reference):
     """float64[W, D]: −ln p of the two-sample statistic at the cells' edges (asymptotic law)."""
     cells, whole = windows.cells, reference.cells
-    n, m = cells.sum(axis=2), whole.sum(axis=1)
+    n, m = np.maximum(cells.sum(axis=2), 1.0), np.maximum(whole.sum(axis=1), 1.0)
     distance = np.abs(cells.cumsum(axis=2) / n[:, :, None] - whole.cumsum(axis=1) / m[:, None]).max(axis=2)
     return -kstwobign.logsf(distance * np.sqrt(n * m / (n + m)))
 

@@ -28,18 +28,22 @@ class Windows:
     def __len__(self):
         return len(self.rows)
 
+    def followed_by(self, later):
+        """These windows and the later ones."""
+        both = {name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in ("cells", "hits", "rows")}
+        return Windows(**both)
+
     def part(self, begin, end=None):
         """The windows from ``begin`` to ``end``."""
         return Windows(cells=self.cells[begin:end], hits=self.hits[begin:end], rows=self.rows[begin:end])
 
 
-def draw(rng, stream, *, windows, shift=None, onset=None):
-    """So many windows of a stream in time order; from ``onset`` on shifted in its first column."""
-    times = np.arange(windows)
-    shares, rows = stream.shares(rng, times=times)
-    strength = np.zeros(windows) if shift is None else shift.strength(times - onset)
+def counted(rng, stream, *, shares, rows, shift=None, onset=0):
+    """Windows drawn from shares float64[W, D, 10] and rows int64[W]; from ``onset`` on shifted in the first column."""
+    windows = len(rows)
     extra = np.zeros((windows, 4))
     if shift is not None:
+        strength = shift.strength(np.arange(windows) - onset)
         shares = shares.copy()
         shares[:, 0] = shift.moved(shares[:, 0], strength=strength)
         extra = shift.extra(strength)
