@@ -1,11 +1,20 @@
-"""The promise: so many false alarms a month, whatever the columns do by themselves. Fixed seeds, exact bounds."""
+"""The promise: so many false alarms a month, whatever the columns do by themselves.
+
+Seeds are fixed, so results are the same on every run. With other seeds a test of a rate fails by chance, the rate being
+the promised one, less than once in ten million runs: ``CHANCE`` is the probability that its bound leaves.
+"""
 
 import numpy as np
 import pytest
 from scipy.stats import norm, poisson
 
+from benchmarks.alarms.experiment import OURS, run
+from benchmarks.alarms.laws import Stream, healthy
+from benchmarks.alarms.shifts import mean
+from benchmarks.alarms.tables import RETUNED
 from tests.alert.drawing import DECILES, Traffic, alarms, calibrated, history_of, scores
 
+CHANCE = 1e-7
 SKEWED = np.array([0.5, 0.2, 0.1, 0.05, 0.04, 0.03, 0.03, 0.02, 0.02, 0.01])
 
 
@@ -22,10 +31,14 @@ def realised(traffic, *, windows, months, per_month):
     return alarms(score > calibration.threshold(), apart=24 if per_month > 100 else 1)
 
 
+def bound(months):
+    """What a rate of one a month passes in so many months once in ten million times."""
+    return poisson.ppf(1 - CHANCE, months)
+
+
 @pytest.mark.parametrize(
     ("kind", "history", "per_month", "rows"),
     [
-        ("independent", 720, 720, 1_000),
         ("independent", 120, 720, 200),
         ("independent", 60, 30, 1_000),
         ("natural", 720, 720, 1_000),
@@ -35,12 +48,12 @@ def realised(traffic, *, windows, months, per_month):
     ],
 )
 def test_one_alarm_a_month_is_promised_and_no_more_come(kind, history, per_month, rows):
-    """Six versions of 20 columns watched for three months each: at most what Poisson(18) passes once in 10,000."""
+    """Six versions of ten columns watched for three hourly or ten daily months each."""
     months, versions = (3, 6) if per_month == 720 else (10, 6)
     rng = np.random.default_rng(20261101)
     found = 0
     for _ in range(versions):
-        traffic = Traffic(rng=rng, rows=rows)
+        traffic = Traffic(rng=rng, columns=10, rows=rows)
         if kind == "natural":
             traffic.concentration = 90.0  # each decile's share varies by 10 % of itself from window to window
         if kind in ("categories", "volumes"):
@@ -48,7 +61,48 @@ def test_one_alarm_a_month_is_promised_and_no_more_come(kind, history, per_month
         if kind == "volumes":  # so that columns are pooled at every level, and at night as two cells
             traffic.volumes = (60, 120, 300, 1_000, 3_000)
         found += realised(traffic, windows=history, months=months, per_month=per_month)
-    assert found <= poisson.ppf(1 - 1e-4, months * versions)
+    assert found <= bound(months * versions)
+
+
+WANDERING = ("autocorrelated 0.9", "daily season", "volume growing", "one direction, skewed", "counts with ties",
+             "one factor")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WANDERING)
+def test_traffic_that_wanders_by_itself_keeps_the_promise_too(name):
+    """Six versions of ten columns for two months each, from the harness that docs/alarms.md is made with."""
+    stream = next(one for one in healthy(columns=10) if one.name == name)
+    outcome = run(stream, versions=6, months=2, seed=20261102)
+    assert outcome.told == "calibrated"
+    assert episodes_of(outcome, months=12) <= bound(12)
+
+
+def test_the_promise_is_used_and_not_only_kept():
+    """Independent windows: with the 0.4 a month of the harness, none in 45 months comes once in 60 million times.
+
+    A threshold so high that nothing ever passes it would keep every promise.
+    """
+    outcome = run(Stream(name="independent", columns=4), versions=9, months=5, seed=20261103)
+    found = episodes_of(outcome, months=45)
+    assert 0 < found <= bound(45)
+
+
+def episodes_of(outcome, *, months):
+    """How many alarms of ours there were in all."""
+    return round(outcome.rates[OURS].episodes * months)
+
+
+def test_small_shifts_are_found_sooner_than_by_any_retuned_rival():
+    """A tenth of a standard deviation in one of ten columns, twelve versions; rivals at our own rate of false alarms.
+
+    Where 97 % of versions are found within a day, fewer than half of twelve come once in a million times.
+    """
+    outcome = run(Stream(name="independent", columns=10), versions=12, months=1, seed=20261104, shifts=[mean(0.1)])
+    found = outcome.found["mean + 0.1 sd"]
+    ours, others = found[OURS], [found[name] for name in RETUNED]
+    assert ours.share >= max(other.share for other in others)
+    assert ours.delay <= 24
+    assert ours.delay < min(other.delay for other in others)
 
 
 def test_columns_that_jump_by_themselves_keep_the_rate_and_lose_the_sight():
@@ -65,7 +119,7 @@ def test_columns_that_jump_by_themselves_keep_the_rate_and_lose_the_sight():
         calibration = calibrated(history)
         score = scores(calibration, history, (cells[720:], hits[720:], rows[720:]))
         found += alarms(score > calibration.threshold(), apart=24)
-    assert found <= poisson.ppf(1 - 1e-4, 9)
+    assert found <= bound(9)
 
 
 def test_a_shift_of_half_a_standard_deviation_is_found_in_every_window():
@@ -99,7 +153,7 @@ def test_ten_times_the_rate_comes_no_more_than_ten_times_as_often():
     history = traffic.history(720)
     calibration = calibrated(history)
     score = scores(calibration, history, traffic.windows(1_440))
-    assert alarms(score > calibration.threshold(per_month=10.0), apart=24) <= poisson.ppf(1 - 1e-4, 20)
+    assert alarms(score > calibration.threshold(per_month=10.0), apart=24) <= bound(20)
 
 
 def test_the_habit_of_psi_over_a_fifth_would_have_alarmed_where_this_is_silent():
