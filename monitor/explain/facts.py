@@ -66,26 +66,27 @@ def of_what(sides: Sides, *, column: int) -> str:
 
 
 def _middle(sides: Sides, *, column: int, unit: str) -> Fact | None:
-    """The median; the mean where that is the same."""
-    quantile = _quantiles(sides, column=column)
-    pair, measure = (quantile[0]["0.5"], quantile[1]["0.5"]), "median"
-    if pair[0] == pair[1]:
-        pair, measure = _means(sides, column=column), "mean"
-    if pair[0] is None or pair[1] is None:
-        return None
-    before, now = value_pair(pair[0], pair[1], unit=unit)
-    return Fact(measure=measure, reference=pair[0], current=pair[1], words=f"{measure} {before} to {now}")
+    """The median; the mean, which is exact, where medians are the same or one lies outside the cells' range."""
+    reference, current = (_known_quantiles(sides, profile, column=column) for profile in _profiles(sides))
+    pair, measure = (reference.get("0.5"), current.get("0.5")), "median"
+    if pair[0] is None or pair[1] is None or pair[0] == pair[1]:
+        moments, measure = _moments(sides, column=column), "mean"
+        pair = moments[0][0], moments[1][0]
+    return _pair(measure, pair, unit=unit)
 
 
 def _bulk(sides: Sides, *, column: int, unit: str) -> Fact | None:
-    """Between which values the middle half lies, or the middle 90 % where those tell more; the facts are the widths."""
-    quantile = _quantiles(sides, column=column)
+    """Between which values the middle half lies, or the middle 90 % where those tell more; the facts are the widths.
+
+    The standard deviation, which is exact, where an end lies outside the cells' range.
+    """
+    reference, current = (_known_quantiles(sides, profile, column=column) for profile in _profiles(sides))
     best: tuple[float, Fact] | None = None
     for low, high, name in _BULK:
-        ends = [(side[low], side[high]) for side in quantile]
-        (a, b), (c, d) = ends
+        ends = [side.get(share) for side in (reference, current) for share in (low, high)]
+        a, b, c, d = ends
         if a is None or b is None or c is None or d is None:
-            return None
+            continue
         telling = abs(float(np.log(max(d - c, 1e-300) / max(b - a, 1e-300))))
         before = f"{value_text(a, unit=unit)} to {value_text(b, unit=unit)}"
         now = f"{value_text(c, unit=unit)} to {value_text(d, unit=unit)}"
@@ -95,7 +96,17 @@ def _bulk(sides: Sides, *, column: int, unit: str) -> Fact | None:
         )  # fmt: skip
         if best is None or telling > best[0]:
             best = telling, fact
-    return None if best is None else best[1]
+    if best is not None:
+        return best[1]
+    moments = _moments(sides, column=column)
+    return _pair("standard deviation", (moments[0][1], moments[1][1]), unit="" if unit in TIME_UNITS else unit)
+
+
+def _pair(measure: str, pair: tuple[float | None, float | None], *, unit: str) -> Fact | None:
+    if pair[0] is None or pair[1] is None:
+        return None
+    before, now = value_pair(pair[0], pair[1], unit=unit)
+    return Fact(measure=measure, reference=pair[0], current=pair[1], words=f"{measure} {before} to {now}")
 
 
 def _one_cell(sides: Sides, *, column: int, direction: Direction, unit: str) -> Fact:
@@ -184,16 +195,28 @@ def _outside(sides: Sides, *, column: int, unit: str) -> tuple[Fact, ...]:
     return tuple(sorted(facts, key=lambda fact: -(fact.current or 0.0)))
 
 
-def _quantiles(sides: Sides, *, column: int) -> tuple[dict[str, float | None], dict[str, float | None]]:
-    reference, current = (
-        quantiles(sides.layout, profile, column=column) for profile in (sides.reference, sides.current)
-    )
-    return reference, current
+def _profiles(sides: Sides) -> tuple[Profile, Profile]:
+    return sides.reference, sides.current
 
 
-def _means(sides: Sides, *, column: int) -> tuple[float | None, float | None]:
-    def mean(profile: Profile, values: int) -> float | None:
-        return mean_and_sd(sides.layout, profile, column=column, values=values)[0]
+def _known_quantiles(sides: Sides, profile: Profile, *, column: int) -> dict[str, float]:
+    """The quantiles that lie in a cell with two ends: those outside are known to no better than the distance to the
+    extreme."""
+    cells = slice(*sides.layout.offsets[column : column + 2].tolist())
+    counts = profile.counts[cells]
+    reached = np.cumsum(counts)
+    found = quantiles(sides.layout, profile, column=column)
+    inner = range(1, len(counts) - 1)
+    return {
+        share: value
+        for share, value in found.items()
+        if value is not None and int(np.searchsorted(reached, float(share) * int(reached[-1]))) in inner
+    }
 
-    values = sides.values(column)
-    return mean(sides.reference, values[0]), mean(sides.current, values[1])
+
+def _moments(sides: Sides, *, column: int) -> list[tuple[float | None, float | None]]:
+    """The mean and standard deviation, of the reference and of the window: exact, wherever the values lie."""
+    return [
+        mean_and_sd(sides.layout, profile, column=column, values=values)
+        for profile, values in zip(_profiles(sides), sides.values(column), strict=True)
+    ]

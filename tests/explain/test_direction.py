@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from monitor.explain.direction import Direction, find_direction
@@ -169,6 +169,7 @@ def test_a_median_is_numpys_to_within_its_cell(world, seed, shift, rows):
     values = np.random.default_rng(seed).normal(40.0 + shift, 10.0, rows)
     sides = world.sides(raw(np.random.default_rng(1), rows=rows, temp=values))
     fact = facts_of(sides, column=0, direction=Direction(kind="location", change="higher"))[0]
+    assume(fact.measure == "median")  # where both are at one edge, the mean is told instead
     edges = world.layout.columns[0].edges
     for told, own in ((fact.reference, world.raw["temp"]), (fact.current, values)):
         bounds = np.concatenate([[own.min()], edges, [own.max()]])
@@ -197,3 +198,27 @@ def test_a_second_category_is_told_where_it_lost_what_the_first_gained(world):
         name = fact.measure.removeprefix("share of ")
         assert fact.current == pytest.approx(np.mean(values == name), abs=1e-12)
         assert fact.reference == pytest.approx(np.mean(world.raw["origin"] == name), abs=1e-12)
+
+
+def test_where_the_median_lies_beyond_the_range_the_mean_is_told_exactly(world):
+    values = raw(np.random.default_rng(6), rows=700)["temp"] + 80.0
+    fact = facts(world, "temp", test="out_of_range", temp=values)[-1]
+    assert (fact.measure, fact.current) == ("mean", pytest.approx(values.mean(), rel=1e-9))
+    assert fact.reference == pytest.approx(world.raw["temp"].mean(), rel=1e-9)
+
+
+def test_where_the_bulk_reaches_beyond_the_range_the_standard_deviation_is_told_exactly(world):
+    values = 40.0 + 8.0 * (raw(np.random.default_rng(6), rows=700)["temp"] - 40.0)
+    (fact,) = facts(world, "temp", temp=values)
+    assert (fact.measure, fact.current) == ("standard deviation", pytest.approx(values.std(), rel=1e-6))
+    assert fact.reference == pytest.approx(world.raw["temp"].std(), rel=1e-6)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.6])
+def test_the_bulk_is_told_by_its_quantiles_to_within_a_cell(world, factor):
+    own = world.raw["temp"]
+    values = np.median(own) + factor * (np.random.default_rng(5).choice(own, 2_000) - np.median(own))
+    (fact,) = facts(world, "temp", temp=values)
+    low, high = (0.25, 0.75) if "half" in fact.measure else (0.05, 0.95)
+    for told, raw_values in ((fact.current, values), (fact.reference, own)):
+        assert told == pytest.approx(np.quantile(raw_values, high) - np.quantile(raw_values, low), abs=0.3)
