@@ -26,7 +26,7 @@ from monitor.model.results import ResultRow
 from monitor.model.schema import Schema
 from monitor.model.thresholds import Bound, Threshold
 from monitor.store.engine import Store
-from monitor.store.judged import JudgedWindow, alerts_in, newest_judged_windows
+from monitor.store.judged import JudgedWindow, alerts_of, newest_judged_windows
 from monitor.store.marks import marks_of
 from monitor.store.references import reference_history
 from monitor.store.versions import newest_live_version
@@ -135,16 +135,18 @@ def healthy_windows(conn: Connection, *, version_id: int, rated: frozenset[str],
     before_us, looked = None, 0
     while len(found) < most and looked < _LOOKED * most:
         page = newest_judged_windows(conn, version_id=version_id, min_rows=1, before_us=before_us, limit=_PAGE)
-        said = marks_of(conn, version_id=version_id, starts=[window.start_us for window, _ in page])
-        for window, payload in page:
+        said = marks_of(conn, version_id=version_id, starts=[window.start_us for window in page])
+        for window in page:
             mark = said.get(window.start_us)
-            by_checks = mark is None and (window.status != "alert" or not _ill(payload, rated=rated))
+            by_checks = mark is None and (
+                window.status != "alert" or not _ill(conn, version_id, window=window, rated=rated)
+            )  # fmt: skip
             if by_checks or (mark is not None and mark.healthy):
                 found.append(window)
         looked += len(page)
         if len(page) < _PAGE:
             break
-        before_us = page[-1][0].start_us
+        before_us = page[-1].start_us
     return found[:most][::-1]
 
 
@@ -153,8 +155,9 @@ def level_of(check: Check) -> Literal["warning", "alert"]:
     return "warning" if check.threshold is not None and check.threshold.alert is None else "alert"
 
 
-def _ill(payload: bytes, *, rated: frozenset[str]) -> bool:
-    return any(row.check not in rated and not _by_fixed(row) for row in alerts_in(payload))
+def _ill(conn: Connection, version_id: int, *, window: JudgedWindow, rated: frozenset[str]) -> bool:
+    alerts = alerts_of(conn, version_id=version_id, start_us=window.start_us)
+    return any(row.check not in rated and not _by_fixed(row) for row in alerts)
 
 
 def _by_fixed(row: ResultRow) -> bool:

@@ -169,12 +169,12 @@ class Trial:
             return
         self.windows += 1
         for tallies, judged in zip(self.tallies, retried.judged, strict=True):
-            of_check: dict[str, list[ResultRow]] = {name: [] for name in tallies}
-            for row in judged.rows:
-                of_check[row.check].append(row)
+            of_check: dict[str, list[ResultRow]] = {}
+            for row in judged.rows:  # some of performance belong to no check
+                of_check.setdefault(row.check, []).append(row)
             for verdict in judged.verdicts:
                 name = verdict.check
-                tallies[name].add(verdict, of_check[name], start_us=window.start_us, end_us=window.end_us)
+                tallies[name].add(verdict, of_check.get(name, ()), start_us=window.start_us, end_us=window.end_us)
 
 
 def under(context: VersionContext, *, checks: Checks) -> VersionContext:

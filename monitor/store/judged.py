@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from monitor.model.results import ResultRow, Status
 from monitor.store import tables
-from monitor.store.results import unpack_rows
+from monitor.store.results import get_result, unpack_rows
 
 _r = tables.result.c
 _HEAD = (_r.window_start_us, _r.window_end_us, _r.status, _r.rows)
@@ -52,19 +51,18 @@ def newest_judged_start(conn: Connection, *, version_id: int, from_us: int, to_u
 
 def newest_judged_windows(
     conn: Connection, *, version_id: int, min_rows: int, before_us: int | None = None, limit: int
-) -> list[tuple[JudgedWindow, bytes]]:
-    """The newest judged windows of ``min_rows`` rows and more with their packed rows, newest first."""
-    query: Select[Any] = select(*_HEAD, _r.payload)
-    query = query.where(_r.version_id == version_id, _r.segment == "", _r.rows >= min_rows)
+) -> list[JudgedWindow]:
+    """The newest judged windows of ``min_rows`` rows and more that start before ``before_us``, newest first."""
+    query: Select[Any] = select(*_HEAD).where(_r.version_id == version_id, _r.segment == "", _r.rows >= min_rows)
     if before_us is not None:
         query = query.where(_r.window_start_us < before_us)
-    found = conn.execute(query.order_by(_r.window_start_us.desc()).limit(limit))
-    return [(_judged(row), bytes(row.payload)) for row in found]
+    return [_judged(row) for row in conn.execute(query.order_by(_r.window_start_us.desc()).limit(limit))]
 
 
-def alerts_in(payload: bytes) -> Iterator[ResultRow]:
-    """The rows of a packed result that are in alert."""
-    return (row for row in unpack_rows(payload) if row.status == "alert")
+def alerts_of(conn: Connection, *, version_id: int, start_us: int) -> list[ResultRow]:
+    """The rows in alert of the window's result; none where it is not there any more."""
+    found = get_result(conn, version_id=version_id, window_start_us=start_us)
+    return [] if found is None else [row for row in unpack_rows(found.payload) if row.status == "alert"]
 
 
 def _between(version_id: int, *, from_us: int, to_us: int) -> tuple[Any, ...]:

@@ -21,6 +21,7 @@ from monitor.model.time import HOUR_US
 from monitor.store import models, tables
 from monitor.store.results import get_result, unpack_rows
 from monitor.store.verdicts import delete_states, get_states
+from tests.evaluate.scored_traffic import binary_world, labelled, scored
 from tests.evaluate.traces import everything
 from tests.evaluate.traffic import START_US, hour_of_rows, make_world, set_usual_reference
 
@@ -203,3 +204,29 @@ def test_no_checks_of_its_own_means_the_default_ones(store):
     run_hours(world, [(200, 0.0)])
     trial, _ = tried(world, None)
     assert set(trial.tallies[0]) == {check.name for check in default_checks()}
+
+
+def test_checks_of_performance_are_tried_on_the_labels_that_came(store):
+    world = binary_world(store)
+    for hour, noise in enumerate((0.0, 0.0, 1.0)):
+        batch, truth = scored(hour, noise=noise)
+        world.clock.now_us = world.close_of(hour)
+        world.post(labelled(batch, truth))
+        world.tick_after(hour)
+    chosen = [
+        {"name": "auc", "kind": "performance", "metric": "roc_auc", "threshold": {"alert": {"below": 0.6}}},
+        {"name": "guess", "kind": "estimate", "metric": "roc_auc", "threshold": {"alert": {"below": 0.6}}},
+    ]
+    before = everything(store)
+    trial, judged = tried(world, parse_checks(chosen))
+    assert everything(store) == before
+    auc, guess = (trial.tallies[0][name].whole for name in ("auc", "guess"))
+    assert (auc.statuses, auc.in_alarm, auc.episodes) == (Counter(ok=2, alert=1), 1, 1)
+    assert guess.statuses == Counter(ok=3)
+    set_checks(world, chosen)
+    evaluator = Evaluator(store, contexts=Contexts())
+    for hour in range(3):
+        evaluator.evaluate(
+            version_id=world.version.id, start_us=START_US + hour * HOUR_US, now_us=world.clock(), afresh=True
+        )
+    assert [one.judged[0].rows for one in judged] == [unpack_rows(world.result(hour).payload) for hour in range(3)]
