@@ -74,6 +74,8 @@ ROLES: dict[str, Role] = {
     f"DELETE {_M}/silences/{{silence}}": "write",
     # what later releases bring answers 501, to whoever will be allowed to use it
     f"POST {_M}/checks/simulate": "write",
+    f"POST {_V}/drill": "write",
+    f"GET {_V}/drill": "read",
     f"GET {_V}/compare": "read",
     f"GET {_V}/report": "read",
     f"GET {_V}/suggest-checks": "read",

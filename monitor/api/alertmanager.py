@@ -15,7 +15,7 @@ from monitor.api.routing import Operation, json_body
 from monitor.api.services import Parts
 from monitor.api.webhook_body import read_webhook
 from monitor.model.errors import TooSlow, Unavailable
-from monitor.store import notifications
+from monitor.store import drills, notifications
 
 
 async def body_in_time(request: Request) -> bytes:
@@ -32,6 +32,7 @@ def receive_alerts(body: Annotated[bytes, Depends(body_in_time)], services: Part
     found, truncated = read_webhook(body)
     with services.store.write() as conn:
         taken = notifications.add_notifications(conn, found, now_us=services.now_us())
+        drills.note_notified(conn, found, now_us=services.now_us())
     services.telemetry.notifications.labels("stored").inc(taken.stored)
     services.telemetry.notifications.labels("known").inc(len(found) - taken.stored)
     services.telemetry.notifications.labels("truncated").inc(truncated)

@@ -44,6 +44,7 @@ def _add_commands(app: typer.Typer) -> None:
     from monitor.cli.checks import checks
     from monitor.cli.config import config
     from monitor.cli.demo import demo
+    from monitor.cli.drill import drill
     from monitor.cli.explain import explain
     from monitor.cli.export import export
     from monitor.cli.ingest import ingest
@@ -59,8 +60,8 @@ def _add_commands(app: typer.Typer) -> None:
     from monitor.cli.windows import windows
 
     for command in (
-        serve, worker, check, profile, apply, export, ingest, labels, results, status, explain, evaluate, migrate,
-        doctor, demo,
+        serve, worker, check, profile, apply, export, ingest, labels, results, status, explain, evaluate, drill,
+        migrate, doctor, demo,
     ):  # fmt: skip
         app.command()(command)
     groups = {

@@ -32,7 +32,7 @@ from monitor.store.references import reference_history
 from monitor.store.versions import newest_live_version
 
 MOST_WINDOWS = 1_000
-MOST_WORK = 100_000  # windows times columns: a few seconds
+MOST_WORK = 60_000  # windows times columns: a few seconds
 _PAGE = 50
 _LOOKED = 4  # times the wanted windows: an endless alarm is not searched through to its beginning
 _OF_COLUMNS = ("drift", "quality")

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import BoundedSemaphore
 
+from monitor.alert.cells import Counts
+from monitor.alert.recent import LONGEST, encode_counts
 from monitor.alert.tally import CheckTally
 from monitor.evaluate.context import VersionContext
 from monitor.evaluate.guard import Moved
@@ -117,6 +119,7 @@ class Simulator:
     ) -> Iterator[Retried]:
         """The windows judged by each set of checks; ``Conflict`` where the reference changes meanwhile."""
         least_rows = max((least_rows_of(checks) for checks in sets), default=0)
+        lefts = [_Left() for _ in sets]
         used: tuple[int | None, int | None] | None = None
         for window in windows:
             found = self._read(version_id=version_id, window=window, least_rows=least_rows)
@@ -129,10 +132,13 @@ class Simulator:
             if now != used:
                 raise Conflict("the version's reference or its cells changed meanwhile: ask again")
             card = self.evaluator.card_of(seen, now_us=now_us) if seen.window.rows else None
+            own = counts_of(seen.context, profile) if seen.window.rows and seen.window.state != "gap" else None
             judged = tuple(
-                _judged(replace(seen, context=under(seen.context, checks=checks)), profile, card, now_us)
-                for checks in sets
+                _judged(left.added_to(seen, checks=checks), profile, own, card, now_us)
+                for checks, left in zip(sets, lefts, strict=True)
             )
+            for left, one in zip(lefts, judged, strict=True):
+                left.keep(seen, own=own, alone=one.alone)
             yield Retried(window=window, judged=judged)
 
     def _read(self, *, version_id: int, window: JudgedWindow, least_rows: int) -> tuple[Seen, Profile | None] | str:
@@ -195,7 +201,28 @@ def least_rows_of(checks: Checks) -> int:
     return max((check.min_rows for check in given(checks) if check.enabled), default=0)
 
 
-def _judged(seen: Seen, profile: Profile | None, card: WindowCard | None, now_us: int) -> Judged:
+@dataclass(slots=True)
+class _Left:
+    """What windows judged by other checks would have left for the longer scales of later ones."""
+
+    counts: dict[int, bytes] = field(default_factory=dict)  # start → as ``Evaluator.evaluate`` would have kept them
+
+    def added_to(self, seen: Seen, *, checks: Checks) -> Seen:
+        """The window as it would be seen with those checks set."""
+        before = sorted((dict(seen.before) | self.counts).items()) if self.counts else seen.before
+        return replace(seen, context=under(seen.context, checks=checks), before=before)
+
+    def keep(self, seen: Seen, *, own: Counts | None, alone: bool) -> None:
+        """Keeps the counts of a window, and of as many before it as a scale may reach back to."""
+        calibration = seen.context.calibration
+        if own is None or calibration is None or len(calibration.scales) < 2:
+            return
+        self.counts[seen.window.start_us] = b"" if alone else encode_counts(own)
+        while len(self.counts) > LONGEST + 1:
+            del self.counts[min(self.counts)]
+
+
+def _judged(seen: Seen, profile: Profile | None, own: Counts | None, card: WindowCard | None, now_us: int) -> Judged:
     """The window's verdicts; of a gap, whose profile may be what failed, they are undecided as they were recorded."""
     if seen.window.state == "gap":
         verdicts = tuple(failed_verdicts(seen.context.checks, rows=seen.window.rows))
@@ -204,5 +231,4 @@ def _judged(seen: Seen, profile: Profile | None, card: WindowCard | None, now_us
         )
     if not seen.window.rows:
         return judge_window(seen.context, window=seen.window, profile=profile, earlier=[])
-    own = counts_of(seen.context, profile)
     return judged_of(seen, profile=profile, own=own, card=card, now_us=now_us)

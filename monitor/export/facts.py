@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from monitor.export.columns import Columns
+from monitor.model.drills import Drill
 from monitor.model.entities import Model, Version
 from monitor.model.results import CheckState
 from monitor.model.silences import Silence, Snooze
@@ -32,7 +33,7 @@ class VersionFacts:
     """One version as the page shows it. ``newest_end_us`` is the end of the newest window that has rows, if any.
 
     ``labels`` are the model's; None where it never had any. ``silences`` of the model and ``snoozes`` of the version:
-    those that have not been over for a day.
+    those that have not been over for a day. ``drill`` is the newest whose alert has not resolved.
     """
 
     model: Model
@@ -44,6 +45,7 @@ class VersionFacts:
     labels: LabelCounts | None = None
     silences: tuple[Silence, ...] = ()
     snoozes: tuple[Snooze, ...] = ()
+    drill: Drill | None = None
 
     def stale(self, *, now_us: int) -> bool:
         """Whether the newest window (without any: the version itself) is older than ``stale_after``."""

@@ -13,6 +13,7 @@ from monitor.export.series import (
     Line,
     column_series,
     count_series,
+    drill_series,
     failing_series,
     label_series,
     model_series,
@@ -62,6 +63,7 @@ class Composer:
         running = [facts for facts in ordered if facts.version.state != "retired"]
         lines = [text for facts in running for text in failing_series(facts)]
         lines += [text for facts in running for text in silenced_series(facts, now_us=now_us)]
+        lines += [text for facts in running for text in drill_series(facts, now_us=now_us)]
         wanted = [text for facts in ordered for text in model_series(facts, now_us=now_us)]
         one_a_model = {facts.model.id: facts for facts in ordered}
         wanted += [text for facts in one_a_model.values() for text in label_series(facts)]

@@ -11,6 +11,7 @@ from monitor.export.performance import with_labelled
 from monitor.model.errors import NotFound
 from monitor.model.time import DAY_US
 from monitor.store import Store
+from monitor.store.drills import unresolved_drills
 from monitor.store.labels import waiting_models
 from monitor.store.results import get_result, unpack_rows
 from monitor.store.schemas import get_schema
@@ -43,6 +44,7 @@ class StoreReader:
             waiting, unmatched = waiting_models(conn), unmatched_labels(conn)
             silences = silences_since(conn, since_us=now_us - DAY_US)
             snoozes = snoozes_since(conn, since_us=now_us - DAY_US)
+            drills = unresolved_drills(conn)
         self._read_importance({row.version.schema_id for row in fleet if row.version.schema_id is not None})
         self._read_results([_source(row) for row in fleet])
         labels = {id: LabelCounts(unmatched=count) for id, count in unmatched.items()}
@@ -51,7 +53,7 @@ class StoreReader:
         return [
             replace(
                 self._facts(row), labels=labels.get(row.model.id), silences=tuple(silences.get(row.model.id, ())),
-                snoozes=tuple(snoozes.get(row.version.id, ())),
+                snoozes=tuple(snoozes.get(row.version.id, ())), drill=drills.get(row.version.id),
             )
             for row in fleet
         ], gauges  # fmt: skip

@@ -8,6 +8,7 @@ from monitor.alert.holding import held_back
 from monitor.export.columns import Column
 from monitor.export.facts import VersionFacts
 from monitor.export.families import labels, number
+from monitor.model.drills import CHECK
 from monitor.model.labels import demanded_coverage
 from monitor.model.results import CheckState
 from monitor.model.silences import matches
@@ -103,6 +104,16 @@ def silenced_series(facts: VersionFacts, *, now_us: int) -> list[Line]:
         )  # fmt: skip
         lines.append(line("driftline_check_silenced", _check(facts, state), held is not None))
     return lines
+
+
+def drill_series(facts: VersionFacts, *, now_us: int) -> list[Line]:
+    """The same of a fire drill while it is raised: a check that no model can have, and that the rules take for one."""
+    drill = facts.drill
+    if drill is None or not drill.fires(now_us=now_us):
+        return []
+    known = f"{version_labels(facts)},{labels(segment='', check=CHECK)}"
+    severities = ("warning", "critical") if drill.severity == "critical" else ("warning",)
+    return [line("driftline_check_failing", f"{known},{labels(severity=severity)}", 1) for severity in severities]
 
 
 def _severities(state: CheckState) -> Iterator[tuple[str, bool]]:

@@ -15,6 +15,7 @@ from monitor.model.errors import DriftlineError, FenceLost, NotFound
 from monitor.model.time import DAY_US
 from monitor.rollout.succession import succeed
 from monitor.store.compaction import compactable_versions
+from monitor.store.drills import purge_drills
 from monitor.store.engine import Store
 from monitor.store.keys import purge_keys
 from monitor.store.models import get_version_by_id
@@ -103,6 +104,7 @@ class Upkeep:
             purge_runs(conn, before_us=now_us - self._settings.keep_runs_us)
             purge_keys(conn, before_us=now_us - KEYS_KEPT_US)
             purge_notifications(conn, before_us=now_us - NOTIFICATIONS_KEPT_US)
+            purge_drills(conn, before_us=now_us - NOTIFICATIONS_KEPT_US)
         for _ in range(_MOST_STEPS):
             with self._store.write() as conn:
                 if not purge_deleted(conn):

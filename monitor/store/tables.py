@@ -22,6 +22,7 @@ from sqlalchemy import (
 )  # fmt: skip
 
 from monitor.store.declared import AUTO, NAME, ROW_ID, ForeignText, metadata, version_column
+from monitor.store.drill_tables import drill
 from monitor.store.handling_tables import handling, silence, window_mark
 from monitor.store.notification_tables import notification
 from monitor.store.outcome_tables import (
@@ -37,7 +38,7 @@ from monitor.store.outcome_tables import (
 from monitor.store.token_tables import token
 
 __all__ = [
-    "calibration", "handling", "id_run", "job_run", "judged_counts", "label_batch", "label_payload",
+    "calibration", "drill", "handling", "id_run", "job_run", "judged_counts", "label_batch", "label_payload",
     "label_quarantine", "label_segment", "layout", "log_batch", "log_payload", "meta", "metadata", "model",
     "notification", "outcome", "performance", "profile", "quarantine", "reference", "reference_chunk", "request_key",
     "result", "schema", "scorecard", "silence", "token", "transition", "verdict", "version", "window", "window_label",

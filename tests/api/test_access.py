@@ -21,13 +21,13 @@ FOR_READ = [
     "GET /", "GET /docs", "GET /api/v1/openapi.json", "GET /api/v1/schema/config.json", "GET /api/v1/models",
     "GET /api/v1/alerts", "GET /api/v1/alerts/{alert}", "GET /api/v1/jobs/{job}", "GET /api/v1/actions",
     "GET /api/v1/actions/{action}", f"GET {M}", f"GET {M}/versions", f"GET {M}/labels/quarantine", f"GET {M}/silences",
-    f"GET {V}", f"GET {V}/reference", f"GET {V}/references", f"GET {V}/results", f"GET {V}/profile",
+    f"GET {V}", f"GET {V}/reference", f"GET {V}/references", f"GET {V}/results", f"GET {V}/drill", f"GET {V}/profile",
     f"GET {V}/windows", f"GET {V}/status", f"GET {V}/records", f"GET {V}/quarantine", f"GET {V}/compare",
     f"GET {V}/report", f"GET {V}/suggest-checks", f"POST {V}/explain",
 ]  # fmt: skip
 FOR_WRITE = [
     "POST /api/v1/apply", f"PUT {M}", f"POST {M}/relayout", f"POST {M}/labels/quarantine/replay", f"POST {M}/silences",
-    f"POST {M}/checks/simulate", f"PUT {V}", f"PUT {V}/reference", f"POST {V}/reference",
+    f"POST {M}/checks/simulate", f"POST {V}/drill", f"PUT {V}", f"PUT {V}/reference", f"POST {V}/reference",
     f"POST {V}/reference/{{number}}/activate", f"POST {V}/evaluate", f"POST {V}/quarantine/replay",
     f"PUT {V}/windows/{{start}}/mark", f"DELETE {V}/windows/{{start}}/mark",
     "POST /api/v1/alerts/{alert}/acknowledge",

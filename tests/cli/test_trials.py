@@ -13,6 +13,7 @@ from monitor.cli import build
 from monitor.cli.server import ServerRefused
 from monitor.jobs.runner import JobRunner
 from monitor.jobs.settings import JobSettings
+from monitor.model.errors import InvalidInput
 from monitor.model.time import rfc3339
 from monitor.settings import Settings
 from tests.api.conftest import Clock
@@ -91,12 +92,62 @@ def test_what_the_server_refuses_is_said_in_its_words(driftline, server, checks,
         driftline("checks", "simulate", "churn", "--checks", checks)
 
 
-def test_setting_a_fixed_threshold_prints_its_false_alarms(driftline, tmp_path):
+def test_setting_a_fixed_threshold_prints_its_false_alarms(driftline, server, tmp_path):
     body = tmp_path / "model.json"
     body.write_text(json.dumps({"checks": [FIXED]}))
     _, shown = driftline("models", "put", "churn", "--body", body)
+    server.put("/api/v1/models/churn", json={"checks": None}).raise_for_status()
     last = shown.splitlines()[-1]
     assert last.startswith("fixed threshold of psi: 0 false alarms a month (95 %: 0 to 66.4)")
     (tmp_path / "new.json").write_text(json.dumps({"driftline": 1, "models": {"fresh": {"checks": [FIXED]}}}))
     _, shown = driftline("apply", "-f", tmp_path / "new.json")
     assert "fresh: fixed threshold of psi: not known yet: no history" in shown.splitlines()
+
+
+def test_a_fault_that_is_found_ends_with_0_and_one_that_is_not_with_3(driftline):
+    code, shown = driftline("drill", "churn", "42", "--column", "plan", "--category", "enterprise")
+    assert code == 0
+    assert shown.splitlines()[0].split() == [
+        "window", "rows", "check", "metric", "value", "threshold", "status", "unchanged",
+    ]  # fmt: skip
+    assert shown.splitlines()[-1].startswith("found after 1 window by ")
+    code, shown = driftline("drill", "churn", "42", "--column", "plan", "--missing", "0.0001", "--windows", "2")
+    assert (code, shown.splitlines()[-1].startswith("not found in 2 windows")) == (3, True)
+    code, shown = driftline("drill", "churn", "42", "--column", "age", "--scale", "1", "--windows", "1", "--json")
+    found = json.loads(shown)
+    assert (code, found["found"], found["change"]) == (3, False, {"scale": 1.0})
+
+
+def test_options_of_both_kinds_of_drill_or_of_none_are_refused(driftline):
+    for words in (
+        (), ("--column", "age"), ("--scale", "2"), ("--column", "age", "--scale", "2", "--missing", "1"),
+        ("--route", "--column", "age"), ("--column", "age", "--scale", "2", "--severity", "critical"),
+    ):  # fmt: skip
+        with pytest.raises(InvalidInput, match="expected --route"):
+            driftline("drill", "churn", "42", *words)
+    with pytest.raises(ServerRefused, match="did you mean 'age'"):
+        driftline("drill", "churn", "42", "--column", "agee", "--scale", "2")
+
+
+def test_a_route_drill_waits_until_it_is_back_or_lost(driftline, server, monkeypatch):
+    """The server's clock stands still: it moves on while the command sleeps."""
+    clock, slept = server.services.now_us, []
+
+    def moves_on(seconds):
+        slept.append(seconds)
+        clock.now_us += 60 * 1_000_000
+
+    monkeypatch.setattr("monitor.cli.drill.time.sleep", moves_on)
+    code, shown = driftline("drill", "churn", "42", "--route", "--timeout", "3m", "--json")
+    assert (code, json.loads(shown)["state"], len(slept)) == (3, "lost", 3)
+    clock.now_us += 3_600 * 1_000_000
+
+    def calls_back(_):
+        labels = {"alertname": "DriftlineCheckFailing", "model": "churn", "version": "42", "check": "_drill"}
+        alert = {"status": "firing", "labels": labels, "startsAt": rfc3339(clock.now_us), "fingerprint": "f"}
+        hook = {"version": "4", "groupKey": "g", "receiver": "driftline", "alerts": [alert]}
+        server.post("/api/v1/alertmanager", json=hook).raise_for_status()
+
+    monkeypatch.setattr("monitor.cli.drill.time.sleep", calls_back)
+    code, shown = driftline("drill", "churn", "42", "--route", "--severity", "critical")
+    assert (code, shown) == (0, "came back through Alertmanager's receiver 'driftline' after 0 s\n")

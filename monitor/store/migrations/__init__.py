@@ -11,4 +11,5 @@ REVISIONS = (
     "v0006",
     "v0007",
     "v0008",
+    "v0009",
 )  # every migration of this release, oldest first
