@@ -62,10 +62,17 @@ def judge_all(
     held: Callable[[Check], Held | None],
     expected_rows: float | None = None,
     absent: Collection[str] = (),
+    among: Sequence[Check] | None = None,
 ) -> Judgement:
-    """The rows and verdicts of every enabled check, in their order; those of performance are a scorecard's."""
-    enabled = [check for check in checks if check.enabled and check.kind not in PERFORMANCE_KINDS]
-    deciding = deciding_columns(enabled, schema=schema)
+    """The rows and verdicts of every enabled check, in their order; those of performance are a scorecard's.
+
+    ``among`` are all checks of the model, where these are some of them: which columns are whose is decided by all.
+    """
+    enabled, every = (
+        [check for check in some if check.enabled and check.kind not in PERFORMANCE_KINDS]
+        for some in (checks, checks if among is None else among)
+    )
+    deciding = deciding_columns(every, schema=schema)
     bench = Bench(
         layout=layout,
         reference=reference,

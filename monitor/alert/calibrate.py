@@ -13,7 +13,7 @@ from monitor.alert.history import History
 from monitor.alert.replay import Replayed, replay
 from monitor.alert.scales import far_scales, own_scales, replay_at, stretched, stride_of, until_next_look
 from monitor.alert.scoring import Usual
-from monitor.alert.season import windows_to_a_week
+from monitor.alert.season import seasons, windows_to_a_week
 from monitor.alert.tail import Tails, fit_tails
 from monitor.alert.threshold import Peaks, find_peaks, model_score
 from monitor.model.time import DAY_US
@@ -50,7 +50,8 @@ class Calibration:
     ``known`` int64[5, D] is in how many windows each could be judged. ``to_a_week`` windows are missing to a whole
     week where a shorter history shows a daily cycle (``season.py``). Of the ``windows`` the first ``own`` are the
     reference's own, the last of which starts at ``own_until_us``, the last of all at ``until_us`` (−1: none);
-    ``volume`` is the median of the rows in the newest day of windows.
+    ``volume`` is the median of the rows in the newest day of windows, ``daily`` and ``weekly`` the p-values of no such
+    season.
     """
 
     layout_cells: Cells
@@ -67,6 +68,8 @@ class Calibration:
     own_until_us: int
     until_us: int
     volume: float
+    daily: float = 1.0
+    weekly: float = 1.0
 
     @property
     def tests(self) -> int:
@@ -122,9 +125,16 @@ def recent_volume(rows: Sequence[int] | Floats, *, windows_per_month: float) -> 
 
 
 def calibrate(
-    history: History, *, windows_per_month: float, per_month: float, columns: Collection[str] | None = None
+    history: History,
+    *,
+    windows_per_month: float,
+    per_month: float,
+    columns: Collection[str] | None = None,
+    among: Flags | None = None,
 ) -> Calibration:
     """The calibration from a history: N windows and b false alarms a month, shared by ``columns`` (default all).
+
+    ``among`` bool[5, D] leaves only those of their tests that share it.
 
     Each of five folds is scored with the movement, shares and reference of the others, and read on the tails
     fitted to the others' scores; the threshold comes from the model scores that gives. (With tails fitted to
@@ -135,8 +145,13 @@ def calibrate(
     tests = history.tests
     sharing = [columns is None or name in columns for name in history.layout_cells.columns]
     family = tests & np.array(sharing, dtype=bool)
+    if among is not None:
+        family &= among
     replayed = replay(history)
-    scales, log_p = _taught(history, replayed)
+    length_us = round(30 * DAY_US / windows_per_month)
+    daily, weekly = seasons(history, length_us=length_us) if history.against is None else (1.0, 1.0)
+    moving = history.against is not None and history.against.moving
+    scales, log_p = _taught_alone(history, replayed) if moving else _taught(history, replayed)
     judged_p = np.where(family, log_p, np.nan).reshape(history.windows, family.size)
     scores = model_score(judged_p, tests=int(family.sum()), looks_per_month=windows_per_month)
     return Calibration(
@@ -149,11 +164,13 @@ def calibrate(
         windows=history.windows,
         windows_per_month=windows_per_month,
         per_month=per_month,
-        to_a_week=windows_to_a_week(history, length_us=round(30 * DAY_US / windows_per_month)),
+        to_a_week=windows_to_a_week(history, length_us=length_us),
         own=history.own,
         own_until_us=int(history.starts_us[history.own - 1]) if history.own else -1,
-        until_us=int(history.starts_us[-1]) if history.windows else -1,
+        until_us=int(history.starts_us.max(initial=-1)),
         volume=recent_volume(history.rows, windows_per_month=windows_per_month),
+        daily=daily,
+        weekly=weekly,
     )
 
 
@@ -164,10 +181,7 @@ def _taught(history: History, replayed: Replayed) -> tuple[tuple[Scale, ...], Fl
     for size in own_scales(history.windows):
         x, fold, usual, looks = replay_at(history, replayed, scale=size)
         scales.append(Scale(windows=size, usual=usual, tails=fit_tails(x, fold=fold)))
-        log_p = np.full(x.shape, np.nan)
-        for each in np.unique(fold):
-            inside = fold == each
-            log_p[inside] = fit_tails(x[~inside], fold=fold[~inside]).surprise(x[inside])
+        log_p = _by_the_others(x, fold=fold)
         begin = 0
         for look in looks:
             count, at = len(look.sums.ends), np.flatnonzero(look.part.inside)
@@ -183,3 +197,22 @@ def _taught(history: History, replayed: Replayed) -> tuple[tuple[Scale, ...], Fl
         )  # fmt: skip
         scales.append(Scale(windows=size, usual=usual, tails=long.tails))
     return tuple(scales), most
+
+
+def _taught_alone(history: History, replayed: Replayed) -> tuple[tuple[Scale, ...], Floats]:
+    """The same of windows that have a baseline each: single windows only.
+
+    Sums would count several times what the baselines of several windows have in common.
+    """
+    x, fold = replayed.x, history.fold
+    scale = Scale(windows=1, usual=replayed.usual.rounded(), tails=fit_tails(x, fold=fold))
+    return (scale,), _by_the_others(x, fold=fold)
+
+
+def _by_the_others(x: Floats, *, fold: Integers) -> Floats:
+    """−ln p of surprises x float64[K, …] on the tails of the other folds."""
+    log_p = np.full(x.shape, np.nan)
+    for each in np.unique(fold):
+        inside = fold == each
+        log_p[inside] = fit_tails(x[~inside], fold=fold[~inside]).surprise(x[inside])
+    return log_p

@@ -21,7 +21,9 @@ from monitor.alert.threshold import Peaks
 FORMAT = 1
 _CODEC = pa.Codec("zstd", compression_level=3)
 _CELLS = ("offsets", "group", "width", "numeric", "known", "listed")
-_ADDED = {"to_a_week": 0, "own": 0, "own_until_us": -1, "until_us": -1, "volume": 0.0}  # not in the first calibrations
+_ADDED = {  # not in the first calibrations
+    "to_a_week": 0, "own": 0, "own_until_us": -1, "until_us": -1, "volume": 0.0, "daily": 1.0, "weekly": 1.0,
+}  # fmt: skip
 _TAIL = ("start", "log_share", "shape", "scale")
 
 
@@ -38,7 +40,7 @@ def encode_history(history: History) -> bytes:
 def decode_history(payload: bytes) -> History:
     """The history of ``encode_history``'s bytes."""
     head, arrays = _unpack("history", payload)
-    counts = {name: arrays[name].astype(np.float64) for name in ("rows", "cells", "hits")}
+    rows, cells, hits = (arrays[name].astype(np.float64) for name in ("rows", "cells", "hits"))
     return History(
         layout_cells=_cells(head, arrays),
         reference=Counts(
@@ -48,7 +50,9 @@ def decode_history(payload: bytes) -> History:
         ),
         own=head["own"] if "own" in head else len(arrays["rows"]) * head["contained"],  # as it was written first
         starts_us=arrays["starts_us"],
-        **counts,
+        rows=rows,
+        cells=cells,
+        hits=hits,
     )
 
 
@@ -82,6 +86,8 @@ def encode_calibration(calibration: Calibration) -> bytes:
         "own_until_us": calibration.own_until_us,
         "until_us": calibration.until_us,
         "volume": calibration.volume,
+        "daily": calibration.daily,
+        "weekly": calibration.weekly,
     }
     return _pack("calibration", head=head, arrays=arrays)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from monitor.alert.against import Against
 from monitor.alert.cells import (
     GROUPS,
     Cells,
@@ -32,6 +33,7 @@ class History:
     ``rows`` float64[K], ``starts_us`` int64[K]. The first ``own`` windows are the reference's own: one is held against
     the reference less its fold, and its hits out of range and unseen are those that no other fold has. The others
     came after the reference and are held against all of it. ``reference`` are the counts of the whole reference.
+    Where there is ``against``, every window is held against a baseline of its own instead.
     """
 
     layout_cells: Cells
@@ -41,6 +43,7 @@ class History:
     rows: Floats
     cells: Floats
     hits: Floats
+    against: Against | None = None
 
     @property
     def windows(self) -> int:
@@ -70,6 +73,10 @@ class History:
     def parts(self) -> Iterator[tuple[int, Flags, Counts]]:
         """(fold, bool[K], baseline): the windows of a fold that are held against the same baseline; none is empty."""
         fold, own = self.fold, np.arange(self.windows) < self.own
+        if self.against is not None:
+            for part, first in zip(*np.unique(self.against.part, return_index=True), strict=True):
+                yield int(fold[first]), self.against.part == part, self.against.of(int(first))
+            return
         for each in range(FOLDS):
             for inside, baseline in ((own, self.baseline(fold=each)), (~own, self.reference)):
                 if (inside & (fold == each)).any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -36,6 +36,8 @@ def judge(
     expected_rows: float | None = None,
     absent: Collection[str] = (),
     sums: Mapping[int, Counts] | None = None,
+    among: Sequence[Check] | None = None,
+    share: float = 1.0,
 ) -> Judgement:
     """The rows and verdicts of a window.
 
@@ -43,7 +45,8 @@ def judge(
     the checks that need one are ``learning``. ``measurements`` are drift's and quality's, of the default
     metrics and of ``wanted_metrics(checks)``; ``expected_rows`` what a volume bound of ``drop`` or ``rise``
     is held against; ``absent`` the columns that the rows did not have at all; ``sums`` are those of the windows up
-    to the last look, by scale (``recent.py``).
+    to the last look, by scale (``recent.py``). ``among`` are all checks of the model where these are held against
+    a baseline of their own: those decide which columns are whose, and ``share`` of the budget is for these.
     """
     every = tuple(checks)
     if calibration is None and reference is not None:
@@ -57,11 +60,13 @@ def judge(
         current=current,
         measurements=measurements,
         held=_holder(
-            every, calibration=calibration, reference=reference, current=current, sums=sums, min_effect=min_effect
+            every if among is None else tuple(among), calibration=calibration, reference=reference, current=current,
+            sums=sums, min_effect=min_effect, share=share,
         ),
         expected_rows=expected_rows,
         absent=absent,
-    )
+        among=among,
+    )  # fmt: skip
 
 
 def wanted_metrics(checks: Iterable[Check]) -> tuple[str, ...]:
@@ -78,6 +83,7 @@ def _holder(
     current: Profile,
     sums: Mapping[int, Counts] | None,
     min_effect: float,
+    share: float,
 ) -> Callable[[Check], Held | None]:
     """What gives each auto check its thresholds, all from one look at the window."""
     if calibration is None or reference is None:
@@ -93,14 +99,16 @@ def _holder(
         return gather(taught, reference=baseline, current=current, sums=sums)
 
     def held(check: Check) -> Held:
-        alert, warning = thresholds(taught, per_month=shares[check.name])
+        # What a check has for itself is its own; the rest is for all tests, whatever they are held against.
+        per_month = shares[check.name] * (share if check.false_alarms is None else 1.0)
+        alert, warning = thresholds(taught, per_month=per_month)
         return Held(
             evidence=evidence(),
             alert=alert,
             warning=warning,
             tests=taught.tests,
             looks_per_month=looks(taught, taught.scales[0]),
-            method={**method, "false_alarms_per_month": shares[check.name]},
+            method={**method, "false_alarms_per_month": per_month},
             min_effect=min_effect if check.min_effect is None else check.min_effect,
         )
 

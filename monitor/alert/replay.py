@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -53,10 +54,19 @@ def replay(history: History) -> Replayed:
             share_variance=share_variance(share_roots, noise=share_noises, valid=share_valid & counted[:, None, None]),
         )
 
+    @cache  # of baselines that move only what they have in common counts
+    def usual_in_common(left_out: int) -> Usual:
+        assert history.against is not None  # noqa: S101 - asked for such only
+        return usual_without(left_out, baseline=history.against.total)
+
+    moving = history.against is not None
     parts = tuple(
-        Part(fold=each, inside=inside, baseline=baseline, usual=usual_without(each, baseline=baseline))
+        Part(
+            fold=each, inside=inside, baseline=baseline,
+            usual=usual_in_common(each) if moving else usual_without(each, baseline=baseline),
+        )
         for each, inside, baseline in history.parts()
-    )
+    )  # fmt: skip
     x = np.full(sizes.shape, np.nan)
     for part in parts:
         inside = part.inside
@@ -64,7 +74,8 @@ def replay(history: History) -> Replayed:
             cells=history.cells[inside], hits=history.hits[inside], sizes=sizes[inside], baseline=part.baseline,
             usual=part.usual, ordered=history.layout_cells.numeric,
         )  # fmt: skip
-    return Replayed(x=x, usual=usual_without(-1, baseline=history.reference), parts=parts)
+    usual = usual_in_common(-1) if moving else usual_without(-1, baseline=history.reference)
+    return Replayed(x=x, usual=usual, parts=parts)
 
 
 def _pooling(history: History) -> Pooling:

@@ -25,8 +25,8 @@ from monitor.model.time import DAY_US
 Complexes = NDArray[np.complex128]
 
 WEEK_US = 7 * DAY_US
-LEAST_DAYS = 2
-LONGEST_US = DAY_US // 4  # a cycle needs more than two windows a turn
+LEAST_DAYS = 2  # or weeks
+MOST_DAYS, MOST_WEEKS = 14, 4  # that a season is told from: more would say the same and cost more
 SLOWEST = 4  # turns a day up to which movement is slow
 SIGNIFICANT = 0.01  # how often a history without a cycle is held back
 
@@ -55,13 +55,29 @@ def daily_cycle(history: History, *, length_us: int) -> float:
     1 where that is under two days, or windows are longer than six hours. Two looks share it: one at all columns
     together, each in units of its other slow movement, and one at the most periodic column.
     """
+    return cycle(history, length_us=length_us, period_us=DAY_US)
+
+
+def seasons(history: History, *, length_us: int) -> tuple[float, float]:
+    """The p-values of "nothing moves with the hour of the day" and "… with the day of the week", as ``daily_cycle``:
+    from the newest fortnight and the newest four weeks at most. What a baseline is proposed by."""
+    return (
+        cycle(history, length_us=length_us, period_us=DAY_US, most=MOST_DAYS),
+        cycle(history, length_us=length_us, period_us=WEEK_US, most=MOST_WEEKS),
+    )
+
+
+def cycle(history: History, *, length_us: int, period_us: int, most: int | None = None) -> float:
+    """The p-value of "nothing turns once in the period", by ``most`` newest whole periods; 1 under two of them, or
+    where windows are longer than a quarter."""
     stretch = max(_stretches(history.starts_us, length_us=length_us), key=len, default=np.zeros(0, dtype=np.int64))
-    days = (int(stretch[-1] - stretch[0]) + length_us) // DAY_US if len(stretch) else 0
-    if days < LEAST_DAYS or length_us > LONGEST_US:
+    days = (int(stretch[-1] - stretch[0]) + length_us) // period_us if len(stretch) else 0
+    days = days if most is None else min(days, most)
+    if days < LEAST_DAYS or length_us > period_us // 4:
         return 1.0
-    used = stretch[stretch >= stretch[-1] + length_us - days * DAY_US]
+    used = stretch[stretch >= stretch[-1] + length_us - days * period_us]
     series = _movement(history, first=int(np.searchsorted(history.starts_us, used[0])), count=len(used))
-    turns = (used - used[0]) / DAY_US
+    turns = (used - used[0]) / period_us
     other = np.array([k for k in range(1, SLOWEST * days) if k % days])  # neither the cycle nor its overtones
     beside = np.abs(other - days) <= days // 2
     daily, slow = (

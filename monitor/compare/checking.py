@@ -18,6 +18,7 @@ from monitor.compare.judging import judge_sides
 from monitor.compare.reference import ReferenceSide
 from monitor.compare.report import JudgedWindow, Report
 from monitor.compare.tables import open_side, table_names
+from monitor.model.baseline import REFERENCE
 from monitor.model.checks import Check, default_checks, parse_checks
 from monitor.model.errors import InvalidInput, NotAvailableYet
 from monitor.model.thresholds import parse_false_alarms
@@ -141,6 +142,12 @@ def checks_of(shapes: Sequence[Mapping[str, Any]] | None, *, min_rows: int) -> t
     if isinstance(min_rows, bool) or not isinstance(min_rows, int) or min_rows < 1:
         raise InvalidInput(f"min_rows {min_rows!r}: expected a whole number from 1")
     parsed = default_checks() if shapes is None else parse_checks(_plain(shapes))
+    for check in parsed:
+        if check.baseline not in (None, REFERENCE):
+            raise InvalidInput(
+                f"check {check.name!r}.baseline: {check.baseline.kind!r} is made of windows that a server has stored; "
+                "here one set of rows is held against another: leave the baseline out"
+            )
     return tuple(c if "min_rows" in c.shape else replace(c, min_rows=min_rows) for c in parsed)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from monitor.columns.quarantine import MAX_NAME_CHARS
 from monitor.columns.text import category_text
 from monitor.configuration.label_settings import fitting_settings
+from monitor.model.baseline import Baseline, fit, parse_baseline
 from monitor.model.checks import parse_checks
 from monitor.model.defaults import inherited_fields, with_own
 from monitor.model.entities import TASKS, VERSION_STATES, Model, Version
@@ -50,10 +51,12 @@ def merged_model(model: Model, *, body: Mapping[str, Any]) -> Model:
             raise NotAvailableYet(f"model field {key!r} is not available yet: leave it out")
     given = {key: _MODEL_READERS[key](body[key]) for key in ("task", "description", "team") if key in body}
     settings = _settings(model.settings, body=body, readers=_MODEL_SETTINGS)
+    window = _window(model.window, body=body)
+    _fitting_baselines(settings, spec=window)
     return replace(
         model,
         **given,
-        window=_window(model.window, body=body),
+        window=window,
         lateness_us=_duration(body["lateness"], name="lateness", default=DEFAULT_LATENESS_US)
         if "lateness" in body else model.lateness_us,
         stale_after_us=_duration(body["stale_after"], name="stale_after", default=None)
@@ -70,10 +73,13 @@ def merged_version(version: Version, *, model: Model, body: Mapping[str, Any]) -
     _refuse_unknown(body, known=VERSION_FIELDS, noun="version")
     schema = None if body.get("schema") is None else read_schema(body["schema"])
     own = {key: None if body[key] is None else _OWN[key](body[key]) for key in _OWN if key in body}
+    settings = _settings(version.settings, body=body, readers=_VERSION_SETTINGS)
+    if body.get("baseline") is not None:
+        _own_baseline(parse_baseline(body["baseline"]), version=version.name, spec=model.window)
     merged = replace(
         version,
         state=_one_of(body.get("state", version.state) or "live", name="state", choices=VERSION_STATES),
-        settings=_settings(version.settings, body=body, readers=_VERSION_SETTINGS),
+        settings=settings,
     )
     if schema is not None:  # said here, and no longer by a file
         merged = replace(merged, settings={k: v for k, v in merged.settings.items() if k != FILE_COLUMNS})
@@ -185,9 +191,26 @@ def _checks(value: Any) -> Any:
 
 
 def _baseline(value: Any) -> Any:
-    if value != {"kind": "reference"}:
-        raise NotAvailableYet('a baseline other than {"kind": "reference"} is not available yet')
+    parse_baseline(value)
     return value
+
+
+def _fitting_baselines(settings: Mapping[str, Any], *, spec: WindowSpec) -> None:
+    """``InvalidInput`` where a baseline of the model or of a check makes no sense for its windows."""
+    told: list[tuple[str, Baseline | None]] = [
+        (f"check {check.name!r}.baseline", check.baseline) for check in parse_checks(settings.get("checks") or [])
+    ]
+    if settings.get("baseline") is not None:
+        told.append(("baseline", parse_baseline(settings["baseline"])))
+    for name, baseline in told:
+        if baseline is not None:
+            fit(baseline, spec=spec, name=name)
+
+
+def _own_baseline(baseline: Baseline, *, version: str, spec: WindowSpec) -> None:
+    fit(baseline, spec=spec)
+    if baseline.kind == "version" and baseline.version == version:
+        raise InvalidInput(f"baseline.version names the version itself, {version!r}: expected another one")
 
 
 def _on_new_version(value: Any) -> Any:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from monitor.model.baseline import FIELDS as BASELINE_FIELDS
+from monitor.model.baseline import MOST_WINDOWS, SKIPS
 from monitor.model.checks import KINDS, METRICS, PERFORMANCE_KINDS, QUALITY_METRICS
 from monitor.model.entities import TASKS, VERSION_STATES
 from monitor.model.names import NAME_PATTERN
@@ -53,7 +55,22 @@ _BUDGET: Shape = {
     "pattern": r"^\s*\d{1,9}(\.\d{1,9})?\s+per\s+(\d{1,9}\s+)?(day|week|month|quarter|year|run)s?\s*$",
 }  # fmt: skip
 _TAGS: Shape = _map(_TEXT, maxProperties=64)
-_BASELINE: Shape = {"const": {"kind": "reference"}, "description": "others are not available yet"}
+_COUNT: Shape = {"type": "integer", "minimum": 1, "maximum": MOST_WINDOWS}
+_BASELINE_FIELDS: dict[str, Shape] = {
+    "windows": _or_null(_COUNT), "gap": _or_null(_COUNT | {"minimum": 0}), "min_windows": _or_null(_COUNT),
+    "skip": {"enum": [*SKIPS, None]}, "version": _NAME, "from": _TIME, "to": _TIME,
+}  # fmt: skip
+_BASELINE: Shape = {
+    "description": "what windows are held against",
+    "anyOf": [
+        _object(
+            {"kind": {"const": kind}} | {name: _BASELINE_FIELDS[name] for name in fields},
+            required=("kind", *(name for name in fields if name in ("version", "from", "to"))),
+        )
+        for kind, fields in BASELINE_FIELDS.items()
+    ],
+    "examples": [{"kind": "same_hour", "windows": 28}],
+}
 _BOUND: Shape = {
     "anyOf": [
         _NUMBER,
@@ -83,7 +100,7 @@ CHECK: dict[str, Shape] = {
     "count": _or_null({"type": "integer", "minimum": 1}),
     "severity": {"enum": ["critical", "warning", "none", None]},
     "rule": _later("rules") | {"enum": [None]},
-    "baseline": _or_null(_BASELINE),
+    "baseline": _or_null(_ref("baseline")),
     "enabled": _or_null({"type": "boolean"}),
     "description": _or_null(_TEXT),
     "runbook_url": _or_null(_TEXT),
@@ -112,7 +129,7 @@ MODEL: dict[str, Shape] = {
     "stale_after": _or_null(_DURATION),
     "timezone": _or_null({"type": "string", "examples": ["UTC", "Europe/Berlin"]}),
     "checks": _or_null({"type": "array", "items": _ref("check")}),
-    "baseline": _or_null(_BASELINE),
+    "baseline": _or_null(_ref("baseline")),
     "segments": _later("segments"),
     "false_alarms": _or_null(_BUDGET),
     "min_effect": _or_null(_NUMBER | {"minimum": 0}),
@@ -133,7 +150,7 @@ VERSION: dict[str, Shape] = {
     "columns": _map(_ref("column")),
     "positive": _or_null(_CLASS),
     "decision_threshold": _or_null(_NUMBER),
-    "baseline": _or_null(_BASELINE),
+    "baseline": _or_null(_ref("baseline")),
     "tags": _or_null(_TAGS),
 }
 _DIGEST: Shape = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
@@ -202,6 +219,7 @@ def json_schema() -> Shape:
         "$defs": {
             "template": _object({"extends": _EXTENDS, **MODEL}), "model": model, "version": _object(VERSION),
             "check": _check(), "threshold": _THRESHOLD, "bound": _BOUND, "labels": _LABELS,
+            "baseline": _BASELINE,
             "column": _object(COLUMN), "reference": _REFERENCES,
         },
     }  # fmt: skip

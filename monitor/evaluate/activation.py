@@ -14,6 +14,7 @@ from monitor.evaluate.context import is_timed
 from monitor.evaluate.performance_side import PerformanceSide, encode_side
 from monitor.evaluate.reference_profile import ReferenceProfile, calibration_of, profile_reference
 from monitor.evaluate.reference_rows import stored_rows
+from monitor.evaluate.teaching import save_taught, taught_by_reference
 from monitor.model.defaults import with_own
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.errors import Conflict
@@ -80,6 +81,9 @@ def publish(
     """The reference, ready and active, with its schema, layout and calibration."""
     made = draft.made
     calibration = calibration_of(made.history, model=model, schema=draft.schema)
+    taught = taught_by_reference(
+        made.history, model=model, version=version, schema=draft.schema, layout=made.layout
+    )  # fmt: skip
     profile = codec.encode(made.profile)
     history = encode_history(made.history)
     layout = made.layout.encode()
@@ -93,6 +97,7 @@ def publish(
             profile=profile, history=history, warnings=draft.warnings, digest=digest,
         )  # fmt: skip
         _take_up(conn, reference=ready, layout_id=layout_id, calibration=calibration, now_us=now_us)
+        save_taught(conn, taught, version_id=version.id, reference_id=ready.id, made_us=now_us)
         if worth is not None:
             save_performance(conn, version_id=version.id, reference_id=ready.id, made_us=now_us, payload=worth)
         if draft.positive is not None and draft.positive != version.positive:

@@ -6,7 +6,8 @@ long as there is room; a calibration is kept by when it was made, a reference's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from sqlalchemy import Connection
@@ -14,14 +15,17 @@ from sqlalchemy import Connection
 from monitor.alert.calibrate import Calibration
 from monitor.alert.codec import decode_calibration
 from monitor.drift.bins import Bins, decile_groups
+from monitor.evaluate.groups import Group, groups_of
 from monitor.evaluate.kept import Kept
 from monitor.evaluate.performance_side import PerformanceSide, decode_side
+from monitor.model.baseline import REFERENCE, Baseline
 from monitor.model.checks import Check, default_checks, parse_checks
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.schema import Column, Schema
 from monitor.profile import codec
 from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile
+from monitor.store.baselines import baseline_calibrations_made_us, get_baseline_calibration
 from monitor.store.calibrations import calibration_made_us, get_calibration
 from monitor.store.layouts import get_layout_with_digest
 from monitor.store.models import get_version_by_id
@@ -47,7 +51,11 @@ class ReferenceSide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionContext:
-    """A version with all that folding and judging need, as one snapshot saw it."""
+    """A version with all that folding and judging need, as one snapshot saw it.
+
+    ``groups`` are the checks by what they are held against, ``taught`` the calibrations of baselines other than the
+    reference, as far as there are any.
+    """
 
     model: Model
     version: Version
@@ -58,6 +66,8 @@ class VersionContext:
     performance: PerformanceSide | None
     checks: tuple[Check, ...]
     exact_schema_id: int | None  # of ``schema``, where it is as stored and not fitted to the layout
+    groups: tuple[Group, ...] = ()
+    taught: Mapping[Baseline, Calibration] = field(default_factory=dict)
 
     @property
     def min_rows(self) -> int:
@@ -80,16 +90,23 @@ class Contexts:
         model, version = get_version_by_id(conn, id=version_id)
         layout = self._layout(conn, id=version.layout_id)
         schema, exact = self._schema(conn, version=version, layout=layout)
+        checks = checks_of(model)
+        reference = self._reference(conn, version=version, layout=layout) if judging else None
+        groups: tuple[Group, ...] = (Group(baseline=REFERENCE, checks=checks, share=1.0),)
+        if reference is not None and schema is not None:
+            groups = groups_of(checks, model=model, version=version, schema=schema)
         return VersionContext(
             model=model,
             version=version,
             schema=schema,
             exact_schema_id=version.schema_id if exact else None,
             layout=layout,
-            reference=self._reference(conn, version=version, layout=layout) if judging else None,
+            reference=reference,
             calibration=self._calibration(conn, version=version, layout=layout) if judging else None,
             performance=self._performance(conn, model=model, version=version),
-            checks=checks_of(model),
+            checks=checks,
+            groups=groups,
+            taught=self._taught(conn, version=version, layout=layout, groups=groups) if len(groups) > 1 else {},
         )
 
     def _schema(self, conn: Connection, *, version: Version, layout: Layout | None) -> tuple[Schema | None, bool]:
@@ -146,6 +163,30 @@ class Contexts:
             weigh=lambda kept: 0 if kept is None else _INFLATED * kept[1],
         )
         return found[0] if found is not None and fits(found[0], layout=layout) else None
+
+    def _taught(
+        self, conn: Connection, *, version: Version, layout: Layout | None, groups: tuple[Group, ...]
+    ) -> dict[Baseline, Calibration]:
+        """The calibrations against the groups' baselines, as far as there are any on this layout."""
+        id = version.reference_id
+        if id is None or layout is None:
+            return {}
+        made = baseline_calibrations_made_us(conn, version_id=version.id, reference_id=id)
+        found: dict[Baseline, Calibration] = {}
+        for baseline in (group.baseline for group in groups if group.baseline.text in made):
+            text = baseline.text
+
+            def read(text: str = text) -> tuple[Calibration, int] | None:
+                stored = get_baseline_calibration(conn, version_id=version.id, reference_id=id, baseline=text)
+                return None if stored is None else (decode_calibration(stored), len(stored))
+
+            kept = self._kept.get(
+                ("calibration", version.id, id, text, made[text]), make=read,
+                weigh=lambda kept: 0 if kept is None else _INFLATED * kept[1],
+            )  # fmt: skip
+            if kept is not None and fits(kept[0], layout=layout):
+                found[baseline] = kept[0]
+        return found
 
     def _performance(self, conn: Connection, *, model: Model, version: Version) -> PerformanceSide | None:
         """What the reference says of performance; None where the model has no task, or the reference no outcomes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -11,7 +11,9 @@ from monitor.alert.calibrate import Calibration, calibrate
 from monitor.alert.cells import Counts, reduce_profile
 from monitor.alert.codec import decode_calibration
 from monitor.alert.history import build_history
+from monitor.evaluate.against import hold
 from monitor.evaluate.context import Contexts, VersionContext, fits
+from monitor.evaluate.kept import Kept
 from monitor.evaluate.merged import LOOKBACK as MERGED_LOOKBACK
 from monitor.explain.deciding import decided_rows
 from monitor.explain.sides import Sides
@@ -66,6 +68,28 @@ def read_window(conn: Connection, *, contexts: Contexts, version_id: int, start_
         context=context, result=result, rows=unpack_rows(result.payload), sides=sides,
         layout_id=None if profile is None else profile[0],
     )  # fmt: skip
+
+
+def held_as_judged(conn: Connection, stored: Stored, *, check: str) -> Stored:
+    """The window beside what that check was held against: its reference, or its baseline as it is chosen now.
+
+    Where that has too few windows by now, or the check another baseline, there is no other side.
+    """
+    told = next(
+        (row.method["baseline"] for row in stored.rows if row.check == check and "baseline" in row.method), None
+    )
+    if told is None or stored.sides is None:
+        return stored
+    context, start_us = stored.context, stored.result.window_start_us
+    groups = [g for g in context.groups[1:] if any(one.name == check for one in g.checks)]
+    found = [g for g in groups if g.baseline.kind == told["kind"] and stored.layout_id == context.version.layout_id]
+    held = None if not found else hold(conn, found[0], context=context, start_us=start_us, kept=Kept(limit=0))
+    if held is None or held.profile is None:
+        return replace(stored, sides=None)
+    layout = stored.sides.layout
+    calibration = context.taught.get(found[0].baseline) or _untaught(context, layout=layout, reference=held.profile)
+    sides = Sides(layout=layout, reference=held.profile, current=stored.sides.current, calibration=calibration)
+    return replace(stored, sides=sides)
 
 
 def read_past(store: Store, stored: Stored, *, sides: Sides, rows: Sequence[ResultRow], lookback: int) -> Past:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from monitor.alert.findings import Finding, verdict_of
 from monitor.evaluate.context import Contexts
-from monitor.evaluate.explained_window import Past, Stored, read_past, read_window
+from monitor.evaluate.explained_window import Past, Stored, held_as_judged, read_past, read_window
 from monitor.evaluate.reference_profile import budget
 from monitor.evaluate.verdicts import worst
 from monitor.explain.explain import Case, explain
@@ -55,7 +55,8 @@ class Explainer:
         """
         with self._store.read() as conn:
             stored = read_window(conn, contexts=self._contexts, version_id=version_id, start_us=start_us)
-        name = _check_name(stored.rows, asked=check, start_us=start_us)
+            name = _check_name(stored.rows, asked=check, start_us=start_us)
+            stored = held_as_judged(conn, stored, check=name)
         rows = tuple(row for row in stored.rows if row.check == name)
         if column is not None and column not in {row.column for row in rows}:
             names = sorted({row.column for row in rows if row.column})

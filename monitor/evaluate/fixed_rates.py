@@ -18,7 +18,7 @@ from monitor.alert.history import History
 from monitor.alert.own_windows import MEASURED, judge_own, own_windows
 from monitor.alert.tally import CheckTally
 from monitor.evaluate.context import Contexts, VersionContext
-from monitor.evaluate.simulate import Simulator, Trial
+from monitor.evaluate.simulate import Simulator, Trial, under
 from monitor.model.checks import Check, deciding_columns
 from monitor.model.entities import Model
 from monitor.model.errors import Conflict, NotFound, Unavailable
@@ -191,7 +191,11 @@ def _of_reference(
 ) -> dict[str, CheckTally]:
     """Check → its tally on the newest of the reference's own windows, where they are kept finely enough to say it."""
     asked = tuple(c for c in checks if c.enabled and c.kind in _OF_DATA)
-    tallies = {c.name: CheckTally(c) for c in asked if c.threshold is not None and c.metric in MEASURED}
+    # What is held against other windows than the reference's is not known of its own.
+    rated = {c.name for c in under(context, checks=tuple(checks)).groups[0].checks}
+    tallies = {
+        c.name: CheckTally(c) for c in asked if c.threshold is not None and c.metric in MEASURED and c.name in rated
+    }
     metrics = frozenset(tally.check.metric for tally in tallies.values())
     schema, spec = context.schema or Schema(columns=()), context.model.window
     expected = float(round(history.reference.rows / history.own))

@@ -12,11 +12,15 @@ from monitor.alert.cells import Counts
 from monitor.alert.judge import Judgement, judge, wanted_metrics
 from monitor.drift.compare import compare
 from monitor.drift.measurement import Measurement
+from monitor.evaluate.against import Held
 from monitor.evaluate.context import VersionContext
+from monitor.evaluate.groups import Group
+from monitor.evaluate.judging_held import judge_held
 from monitor.evaluate.merged import merge_until
 from monitor.evaluate.verdicts import worst
 from monitor.explain.marks import with_marks
 from monitor.explain.sides import Sides
+from monitor.model.baseline import Baseline
 from monitor.model.checks import Check
 from monitor.model.results import CheckVerdict, ResultRow, Status
 from monitor.model.schema import Schema
@@ -54,28 +58,35 @@ def judge_window(
     profile: Profile | None,
     earlier: Sequence[StoredProfile],
     sums: Mapping[int, Counts] | None = None,
+    held: Mapping[Baseline, Held] | None = None,
 ) -> Judged:
     """The window's rows and verdicts; ``profile`` None without a layout, ``earlier`` what it may be merged with,
-    ``sums`` what longer scales are looked at with."""
+    ``sums`` what longer scales are looked at with, ``held`` its baselines other than the reference."""
     layout = context.layout if profile is not None and context.layout is not None else NO_LAYOUT
     own = profile if profile is not None else replace(empty(NO_LAYOUT), rows=window.rows)
     merged = merge_until(
         own, earlier if own.rows else [], layout=layout, layout_id=context.version.layout_id,
         min_rows=context.min_rows,
     )  # fmt: skip
+    first, *others = context.groups
     if merged.windows == 1:
-        judgement = _judge(context, checks=context.checks, layout=layout, current=own, sums=sums)
+        judgement = _judge(context, group=first, layout=layout, current=own, sums=sums)
     else:
         judgement = _judge_merged(
-            context, layout=layout, own=own, merged=merged.profile, windows=merged.windows, sums=sums
+            context, group=first, layout=layout, own=own, merged=merged.profile, windows=merged.windows, sums=sums
         )  # fmt: skip
+    rows = _marked(context, rows=judgement.rows, layout=layout, current=merged.profile)
+    verdicts = judgement.verdicts
+    for group in others:
+        more = judge_held(context, group=group, current=own, held=(held or {}).get(group.baseline), sums=sums)
+        rows, verdicts = rows + more.rows, verdicts + more.verdicts
     side = context.reference
-    found = worst(verdict.status for verdict in judgement.verdicts)
+    found = worst(verdict.status for verdict in verdicts)
     return Judged(
-        rows=_marked(context, rows=judgement.rows, layout=layout, current=merged.profile),
-        verdicts=judgement.verdicts,
+        rows=rows,
+        verdicts=verdicts,
         status=found,
-        data_status=found if judgement.verdicts else None,
+        data_status=found if verdicts else None,
         reference_number=None if side is None else side.reference.number,
         reference_rows=0 if side is None else side.profile.rows,
         alone=judgement.alone,
@@ -94,14 +105,14 @@ def _marked(
 
 
 def _judge_merged(
-    context: VersionContext, *, layout: Layout, own: Profile, merged: Profile, windows: int,
+    context: VersionContext, *, group: Group, layout: Layout, own: Profile, merged: Profile, windows: int,
     sums: Mapping[int, Counts] | None,
 ) -> Judgement:  # fmt: skip
     """Shares and distributions of the merged rows, volume and schema of the window's own."""
-    itself = tuple(check for check in context.checks if check.kind in OF_ITS_OWN_ROWS)
-    others = tuple(check for check in context.checks if check.kind not in OF_ITS_OWN_ROWS)
-    alone = _judge(context, checks=itself, layout=layout, current=own)
-    together = _judge(context, checks=others, layout=layout, current=merged, sums=sums)
+    itself = tuple(check for check in group.checks if check.kind in OF_ITS_OWN_ROWS)
+    others = tuple(check for check in group.checks if check.kind not in OF_ITS_OWN_ROWS)
+    alone = _judge(context, group=replace(group, checks=itself), layout=layout, current=own)
+    together = _judge(context, group=replace(group, checks=others), layout=layout, current=merged, sums=sums)
     told = {"merged_windows": windows}
     rows = tuple(msgspec.structs.replace(row, method=row.method | told) for row in together.rows)
     return Judgement(
@@ -110,22 +121,24 @@ def _judge_merged(
 
 
 def _judge(
-    context: VersionContext, *, checks: tuple[Check, ...], layout: Layout, current: Profile,
+    context: VersionContext, *, group: Group, layout: Layout, current: Profile,
     sums: Mapping[int, Counts] | None = None,
 ) -> Judgement:  # fmt: skip
     side = context.reference
     return judge(
-        checks=checks,
+        checks=group.checks,
         schema=context.schema or Schema(columns=()),
         layout=layout,
         reference=None if side is None else side.profile,
         current=current,
         calibration=context.calibration,
-        measurements=_measurements(context, checks=checks, layout=layout, current=current),
+        measurements=_measurements(context, checks=group.checks, layout=layout, current=current),
         windows_per_month=context.model.window.per_month,
         min_effect=float(context.model.settings.get("min_effect") or 0.0),
         expected_rows=_expected_rows(context),
         sums=sums,
+        among=context.checks,
+        share=group.share,
     )
 
 

@@ -8,18 +8,22 @@ learned without them would be too low.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from monitor.alert.calibrate import Calibration
 from monitor.alert.codec import decode_history, encode_calibration
 from monitor.alert.history import LEAST_ROWS, History, build_history
+from monitor.evaluate.against import choose, sum_of
 from monitor.evaluate.context import Contexts, VersionContext
+from monitor.evaluate.groups import Group
 from monitor.evaluate.guard import Guard
 from monitor.evaluate.redo import UNASKED, UNASKED_US, WEEK_US, Healthy, last_turn_us, occurrence_due, wanted
 from monitor.evaluate.reference_profile import WindowProfiles, calibration_of
-from monitor.model.time import MINUTE_US
+from monitor.evaluate.teaching import calibration_against, fixed, moved, save_taught, untaught
+from monitor.model.baseline import Baseline
+from monitor.model.time import HOUR_US, MINUTE_US, SECOND_US
 from monitor.store.calibrations import calibration_made_us, delete_calibration, save_calibration
 from monitor.store.engine import Store
 from monitor.store.profiles import list_profiles
@@ -32,13 +36,16 @@ RELEARN = "relearn"
 RELEARN_AFTER_US = MINUTE_US
 _PAGE = 100
 
+Configured = tuple[int | None, ...]  # when model and version were configured last, and which reference is active
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """When it may be time again: after so many more windows, or at that instant."""
+    """When it may be time again: after so many more windows, at that instant, or once the configuration is another."""
 
     left: int
     at_us: int
+    configured: Configured = ()
 
 
 class Learner:
@@ -49,15 +56,16 @@ class Learner:
         self._contexts = contexts
         self._asked: dict[int, Asked] = {}  # by version id
 
-    def due(self, *, version_id: int, judged: int, now_us: int) -> int | None:
+    def due(self, *, version_id: int, judged: int, now_us: int, configured: Configured = ()) -> int | None:
         """The occurrence of a calibration that is due, or None; ``judged`` windows came since the last question.
 
-        The windows are counted only when enough of them may have come, and once a day.
+        The windows are counted only when enough of them may have come, once a day, and when model or version are
+        ``configured`` otherwise than then: a baseline may have none yet.
         """
         asked = self._asked.get(version_id, Asked(left=0, at_us=now_us))
         left = asked.left - judged
-        if left > 0 and now_us < asked.at_us:
-            self._asked[version_id] = Asked(left=left, at_us=asked.at_us)
+        if left > 0 and now_us < asked.at_us and configured == asked.configured:
+            self._asked[version_id] = replace(asked, left=left)
             return None
         with self._store.read() as conn:
             context = self._contexts.load(conn, version_id=version_id)
@@ -69,11 +77,15 @@ class Learner:
             missing = wanted(healthy, model=context.model) - healthy.windows
             after = Asked(left=int(min(max(missing, 1), UNASKED)), at_us=after.at_us)
             due_us = occurrence_due(healthy, model=context.model, version_id=version_id, now_us=now_us)
-        self._asked[version_id] = after if due_us is None else Asked(left=0, at_us=now_us)
+            if due_us is None and healthy.windows and untaught(context):
+                due_us = now_us - now_us % HOUR_US + SECOND_US  # apart from those of the reference's own
+        after = after if due_us is None else Asked(left=0, at_us=now_us)
+        self._asked[version_id] = replace(after, configured=configured)
         return due_us
 
     def learn(self, *, version_id: int, now_us: int, guard: Guard | None = None) -> Calibration | None:
-        """The calibration from the windows held healthy, saved; None without a reference or a window."""
+        """The calibration from the windows held healthy, saved, and those of the baselines that checks are held
+        against; None without a reference or a window."""
         with self._store.read() as conn:
             context = self._contexts.load(conn, version_id=version_id)
             own = _own_history(conn, context=context)
@@ -85,11 +97,14 @@ class Learner:
         if history is None:
             return None
         calibration = calibration_of(history, model=context.model, schema=context.schema)
+        reference_id = context.reference.reference.id
+        taught = self._against_baselines(context, history=history)
         with self._store.write() as conn:
             save_calibration(
-                conn, version_id=version_id, reference_id=context.reference.reference.id, made_us=now_us,
+                conn, version_id=version_id, reference_id=reference_id, made_us=now_us,
                 payload=encode_calibration(calibration),
             )  # fmt: skip
+            save_taught(conn, taught, version_id=version_id, reference_id=reference_id, made_us=now_us)
             if guard is not None:
                 guard(conn)
         return calibration
@@ -113,16 +128,55 @@ class Learner:
         later = build_history(context.layout, reference=context.reference.profile, windows=windows, contained=False)
         return later if own is None else own.joined(later)
 
-    def _profiles(self, context: VersionContext, *, starts: list[int]) -> WindowProfiles:
+    def _against_baselines(self, context: VersionContext, *, history: History) -> dict[Baseline, Calibration]:
+        """The calibrations of every group of checks that is held against something else than the reference."""
+        assert context.layout is not None  # noqa: S101 - the caller has one
+        assert context.schema is not None  # noqa: S101 - the caller has one
+        return {
+            group.baseline: calibration_against(
+                self._held(context, group=group, history=history), group=group, checks=context.checks,
+                model=context.model, schema=context.schema, layout=context.layout,
+            )
+            for group in context.groups[1:]
+        }  # fmt: skip
+
+    def _held(self, context: VersionContext, *, group: Group, history: History) -> History:
+        """The history held against what the group's baseline chooses for each of its windows."""
+        assert context.layout is not None  # noqa: S101 - the caller has one
+        assert context.reference is not None  # noqa: S101 - the caller has one
+        baseline, spec = group.baseline, context.model.window
+        if baseline.kind not in ("version", "windows"):
+            return moved(history, baseline=baseline, spec=spec)
+        with self._store.read() as conn:
+            chosen = choose(conn, baseline, context=context, start_us=context.model.window.start_of(0))
+            if baseline.kind == "windows" and chosen.windows:
+                return fixed(history, baseline=baseline, total=sum_of(conn, chosen, layout=context.layout))
+        if chosen.version_id == context.version.id:  # there is nothing to be held against yet
+            return moved(
+                history,
+                baseline=baseline,
+                spec=spec,
+                source=build_history(context.layout, reference=context.reference.profile, contained=False),
+            )
+        starts = history.starts_us.tolist()
+        windows = self._profiles(context, starts=starts, version_id=chosen.version_id)
+        other = build_history(context.layout, reference=context.reference.profile, windows=windows, contained=False)
+        return moved(history, baseline=baseline, spec=spec, source=other)
+
+    def _profiles(
+        self, context: VersionContext, *, starts: list[int], version_id: int | None = None
+    ) -> WindowProfiles:  # fmt: skip
         """The stored profiles of those windows that are in the current layout, read a page at a time."""
         assert context.layout is not None  # noqa: S101 - the caller has one
+        if not starts:
+            return WindowProfiles(context.layout, spec=context.model.window)
         wanted, found = set(starts), WindowProfiles(context.layout, spec=context.model.window)
         after = min(starts) - 1
         while True:
             with self._store.read() as conn:
                 page = list_profiles(
-                    conn, version_id=context.version.id, from_us=min(starts), to_us=max(starts) + 1, after=after,
-                    limit=_PAGE,
+                    conn, version_id=version_id or context.version.id, from_us=min(starts), to_us=max(starts) + 1,
+                    after=after, limit=_PAGE,
                 )  # fmt: skip
             for stored in page:
                 if stored.window_start_us in wanted and stored.layout_id == context.version.layout_id:

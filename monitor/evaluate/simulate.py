@@ -16,12 +16,14 @@ from monitor.alert.cells import Counts
 from monitor.alert.recent import LONGEST, encode_counts
 from monitor.alert.tally import CheckTally
 from monitor.evaluate.context import VersionContext
+from monitor.evaluate.groups import Group, groups_of
 from monitor.evaluate.guard import Moved
 from monitor.evaluate.judging import Judged, judge_window
 from monitor.evaluate.recent_counts import counts_of
 from monitor.evaluate.verdicts import failed_verdicts
 from monitor.evaluate.window import Evaluator, Seen, judged_of
 from monitor.evaluate.window_card import WindowCard
+from monitor.model.baseline import REFERENCE
 from monitor.model.checks import Check, default_checks
 from monitor.model.errors import Conflict, InvalidInput, Unavailable
 from monitor.model.results import ResultRow
@@ -134,12 +136,16 @@ class Simulator:
             card = self.evaluator.card_of(seen, now_us=now_us) if seen.window.rows else None
             own = counts_of(seen.context, profile) if seen.window.rows and seen.window.state != "gap" else None
             judged = tuple(
-                _judged(left.added_to(seen, checks=checks), profile, own, card, now_us)
+                _judged(self._held(left.added_to(seen, checks=checks)), profile, own, card, now_us)
                 for checks, left in zip(sets, lefts, strict=True)
             )
             for left, one in zip(lefts, judged, strict=True):
                 left.keep(seen, own=own, alone=one.alone)
             yield Retried(window=window, judged=judged)
+
+    def _held(self, seen: Seen) -> Seen:
+        """The window with what its checks are held against beside the reference."""
+        return replace(seen, held=self.evaluator.held(seen.context, start_us=seen.window.start_us))
 
     def _read(self, *, version_id: int, window: JudgedWindow, least_rows: int) -> tuple[Seen, Profile | None] | str:
         """The window with its profile, or why there is nothing to judge."""
@@ -188,7 +194,11 @@ def under(context: VersionContext, *, checks: Checks) -> VersionContext:
     settings = {name: value for name, value in context.model.settings.items() if name != "checks"}
     if checks is not None:
         settings["checks"] = [check.to_json() for check in checks]
-    return replace(context, checks=given(checks), model=replace(context.model, settings=settings))
+    under_them = replace(context, checks=given(checks), model=replace(context.model, settings=settings))
+    if context.schema is None or context.reference is None:
+        return replace(under_them, groups=(Group(baseline=REFERENCE, checks=under_them.checks, share=1.0),))
+    groups = groups_of(under_them.checks, model=context.model, version=context.version, schema=context.schema)
+    return replace(under_them, groups=groups)
 
 
 def given(checks: Checks) -> tuple[Check, ...]:

@@ -6,18 +6,26 @@ an alarm of months ago could come or go because a label did.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
+from monitor.evaluate.against import Held
 from monitor.evaluate.context import VersionContext
 from monitor.evaluate.judging import Judged
+from monitor.evaluate.judging_held import told_of
+from monitor.model.baseline import Baseline
 from monitor.model.checks import PERFORMANCE_KINDS
+from monitor.model.results import ResultRow
 from monitor.store.results import StoredResult, unpack
 from monitor.store.windows import JUDGED, WindowRow
 
 
-def standing(context: VersionContext, *, window: WindowRow, last: StoredResult | None) -> Judged | None:
+def standing(
+    context: VersionContext, *, window: WindowRow, last: StoredResult | None, held: Mapping[Baseline, Held]
+) -> Judged | None:
     """The window as it was judged last, without performance and without verdicts: those have moved already.
 
-    None where it is to be judged anew: rows came, the reference is another, the configuration was changed since, or
-    there is no judgement to keep.
+    None where it is to be judged anew: rows came, the reference is another, the configuration was changed since, what
+    it was ``held`` against is another by now, or there is no judgement to keep.
     """
     side = context.reference
     if last is None or side is None or window.state not in JUDGED:
@@ -28,7 +36,7 @@ def standing(context: VersionContext, *, window: WindowRow, last: StoredResult |
     if max(context.model.updated_us, context.version.updated_us) >= last.computed_us:
         return None
     data_status, rows = unpack(last.payload)
-    if data_status is None:
+    if data_status is None or not _held_alike(context, rows=rows, held=held):
         return None
     return Judged(
         rows=tuple(row for row in rows if row.kind not in PERFORMANCE_KINDS),
@@ -38,3 +46,13 @@ def standing(context: VersionContext, *, window: WindowRow, last: StoredResult |
         reference_number=last.reference_number,
         reference_rows=last.reference_rows,
     )
+
+
+def _held_alike(context: VersionContext, *, rows: Iterable[ResultRow], held: Mapping[Baseline, Held]) -> bool:
+    """Whether the rows say of every baseline the windows and rows that it has now."""
+    now = {
+        check.name: told_of(group, held=held[group.baseline])
+        for group in context.groups[1:]
+        for check in group.checks
+    }  # fmt: skip
+    return all(row.method | now.get(row.check, {}) == row.method for row in rows)

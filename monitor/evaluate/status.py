@@ -10,10 +10,13 @@ from sqlalchemy import Connection
 from monitor.alert.calibrate import Calibration
 from monitor.alert.scales import own_scales
 from monitor.evaluate.context import Contexts, VersionContext
+from monitor.evaluate.groups import Group
 from monitor.evaluate.held import held_now, held_shape
 from monitor.evaluate.learning import healthy_history
+from monitor.evaluate.proposal import blind_spot, proposed
 from monitor.evaluate.redo import Healthy, needed_by
 from monitor.evaluate.verdicts import worst
+from monitor.model.baseline import REFERENCE
 from monitor.model.checks import LABELLED_KINDS, Check
 from monitor.model.handling import HEALTHY, precision
 from monitor.model.results import CheckState, Status
@@ -149,6 +152,22 @@ def _calibration(context: VersionContext, *, healthy: Healthy) -> Shape | None:
         "newest_window": None if calibration.until_us < 0 else rfc3339(calibration.until_us),
         "false_alarms_per_month": calibration.per_month,
         "scales": _scales(calibration),
+        "baselines": [_baseline(group, context=context) for group in context.groups if group.checks],
+        "proposed": proposed(calibration, groups=context.groups, spec=context.model.window),
+    }
+
+
+def _baseline(group: Group, *, context: VersionContext) -> Shape:
+    """What some of the checks are held against, what that cannot see, and how far its calibration is."""
+    baseline = group.baseline
+    calibration = context.calibration if baseline == REFERENCE else context.taught.get(baseline)
+    return {
+        "baseline": baseline.to_json(),
+        "checks": [check.name for check in group.checks if check.enabled],
+        "state": "learning" if calibration is None else calibration.state,
+        "windows": 0 if calibration is None else calibration.windows,
+        "needed": None if calibration is None else calibration.needed,
+        "blind": blind_spot(baseline),
     }
 
 

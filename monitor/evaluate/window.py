@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
 from monitor.alert.cells import Counts
+from monitor.evaluate.against import Held, hold, is_another, judge_dependants_again, judge_later_again, same_choice
 from monitor.evaluate.catchup import Silence, newest_judged_us, silence
 from monitor.evaluate.context import Contexts, VersionContext
 from monitor.evaluate.explaining import Explainer
 from monitor.evaluate.guard import Guard, Moved
 from monitor.evaluate.judging import Judged, judge_window
 from monitor.evaluate.judging_performance import due_us, has_labels, judge_performance, with_performance
+from monitor.evaluate.kept import Kept
 from monitor.evaluate.merged import LOOKBACK, earlier_profiles
 from monitor.evaluate.recent_counts import counts_before, counts_of, keep_counts, sums_at
 from monitor.evaluate.reprofile import reprofile
 from monitor.evaluate.standing import standing
 from monitor.evaluate.verdicts import move_verdicts
 from monitor.evaluate.window_card import WindowCard, window_card
+from monitor.model.baseline import Baseline
 from monitor.model.results import Status
 from monitor.profile import codec
 from monitor.profile.profile import Profile, empty
@@ -35,6 +39,7 @@ from monitor.store.versions import lock_version
 from monitor.store.windows import WindowRow, get_window, recent_windows, upsert_window
 
 _log = logging.getLogger(__name__)
+_KEPT_BASELINES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +64,17 @@ class Seen:
     stale: bool = False
     labelled: bool = False
     last: StoredResult | None = None
+    held: Mapping[Baseline, Held] = field(default_factory=dict)
 
 
 class Evaluator:
-    """Evaluates windows of one store; keeps nothing but decoded contexts."""
+    """Evaluates windows of one store; keeps nothing but decoded contexts and sums of fixed windows."""
 
     def __init__(self, store: Store, *, contexts: Contexts) -> None:
         self._store = store
         self._contexts = contexts
         self._explainer = Explainer(store, contexts=contexts)
+        self._baselines = Kept(limit=_KEPT_BASELINES)
 
     def evaluate(
         self, *, version_id: int, start_us: int, now_us: int, guard: Guard | None = None, afresh: bool = False
@@ -81,7 +88,7 @@ class Evaluator:
         if seen is None:
             return None
         again = afresh or seen.stale
-        stands = None if again else standing(seen.context, window=seen.window, last=seen.last)
+        stands = None if again else standing(seen.context, window=seen.window, last=seen.last, held=seen.held)
         profile, made = (None, None) if stands is not None else self.profile_of(seen, afresh=afresh)
         card = self.card_of(seen, now_us=now_us, afresh=afresh)
         own = counts_of(seen.context, profile)
@@ -120,7 +127,21 @@ class Evaluator:
                 before=counts_before(conn, context=context, window=window),
                 stale=again and is_stale(conn, version_id=version_id, start_us=start_us),
                 last=get_result(conn, version_id=version_id, window_start_us=start_us) if again else None,
+                held=self._held(conn, context=context, start_us=start_us),
             )
+
+    def held(self, context: VersionContext, *, start_us: int) -> dict[Baseline, Held]:
+        """What a window would be held against in that context, beside the reference."""
+        if len(context.groups) < 2:
+            return {}
+        with self._store.read() as conn:
+            return self._held(conn, context=context, start_us=start_us)
+
+    def _held(self, conn: Connection, *, context: VersionContext, start_us: int) -> dict[Baseline, Held]:
+        return {
+            group.baseline: hold(conn, group, context=context, start_us=start_us, kept=self._baselines)
+            for group in context.groups[1:]
+        }
 
     def profile_of(self, seen: Seen, *, afresh: bool = False) -> tuple[Profile | None, Profile | None]:
         """The window's profile in the version's layout, and it again if it had to be made from stored rows.
@@ -204,7 +225,7 @@ def judged_of(
     scorecard where there is one."""
     judged = stands or judge_window(
         seen.context, window=seen.window, profile=profile, earlier=seen.earlier,
-        sums=sums_at(seen.context, window=seen.window, own=own, before=seen.before),
+        sums=sums_at(seen.context, window=seen.window, own=own, before=seen.before), held=seen.held,
     )  # fmt: skip
     if card is None:
         return judged
@@ -219,7 +240,10 @@ def _write(
 ) -> int:
     """How many verdicts changed. Window, profile, result and verdicts, if nothing moved since they were read."""
     context, window = seen.context, seen.window
-    version = lock_version(conn, id=window.version_id)
+    # Of two versions the older first: who is held against another one waits for what that one writes.
+    others = {held.chosen.version_id for held in seen.held.values()}
+    locked = {id: lock_version(conn, id=id) for id in sorted(others | {window.version_id})}
+    version = locked[window.version_id]
     used = (context.version.layout_id, context.version.reference_id)
     now = get_window(conn, version_id=window.version_id, start_us=window.start_us)
     moved = bool(seen.earlier) and version.fold_seq != context.version.fold_seq
@@ -228,6 +252,11 @@ def _write(
         raise Moved(f"window {window.start_us} of version {window.version_id} got rows or labels while it was judged")
     if (version.layout_id, version.reference_id) != used:
         raise Moved(f"window {window.start_us} of version {window.version_id} changed while it was judged")
+    _check_baselines(conn, seen=seen)
+    in_alert = now.in_alert if judged.data_status is None else judged.data_status == "alert"
+    if is_another(conn, before=window, in_alert=bool(in_alert)):
+        judge_later_again(conn, context.groups, before=window, spec=context.model.window)
+        judge_dependants_again(conn, context=context, before=window)
     revision = window.revision + 1
     upsert_window(
         conn,
@@ -235,6 +264,7 @@ def _write(
             now, state="closed" if revision == 1 else "revised", revision=revision, dirty=False, reason=None,
             reference_number=judged.reference_number, computed_us=now_us,
             due_us=due_us(context.model, window=window, performance=context.performance, now_us=now_us),
+            in_alert=in_alert,
         ),
     )  # fmt: skip
     if card is not None:
@@ -250,6 +280,14 @@ def _write(
             ],
         )  # fmt: skip
     return _record(conn, context=context, window=window, judged=judged, revision=revision, now_us=now_us)
+
+
+def _check_baselines(conn: Connection, *, seen: Seen) -> None:
+    """``Moved`` where a baseline would be another by now: rows came to its windows, or one was found in alert."""
+    for group in seen.context.groups[1:]:
+        held = seen.held[group.baseline]
+        if not same_choice(conn, group, held, context=seen.context, start_us=seen.window.start_us):
+            raise Moved(f"what window {seen.window.start_us} is held against changed while it was judged")
 
 
 def _state_of(window: WindowRow) -> tuple[int, int, int]:

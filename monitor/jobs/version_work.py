@@ -103,7 +103,7 @@ class VersionWork:
             if due.silence and not due.fold:  # with new rows another window may be the newest: the next look says
                 self._silence(due, now_us=now_us, tally=tally)
             if tally.windows:
-                self._learn(due.version_id, judged=tally.windows, now_us=now_us)
+                self._learn(due, judged=tally.windows, now_us=now_us)
         except NotFound:
             _log.info("version %d was deleted while it was worked on", due.version_id)
         except Unavailable as away:
@@ -243,9 +243,13 @@ class VersionWork:
             ),
         )  # fmt: skip
 
-    def _learn(self, version_id: int, *, judged: int, now_us: int) -> None:
-        """Calibrates again when enough healthy windows have come since."""
-        scheduled_us = self._steps.learner.due(version_id=version_id, judged=judged, now_us=now_us)
+    def _learn(self, due: Due, *, judged: int, now_us: int) -> None:
+        """Calibrates again when enough healthy windows have come since, or a baseline has no calibration yet."""
+        version_id = due.version_id
+        configured = (due.model.updated_us, due.version.updated_us, due.version.reference_id)
+        scheduled_us = self._steps.learner.due(
+            version_id=version_id, judged=judged, now_us=now_us, configured=configured
+        )
         if scheduled_us is None:
             return
         with self._store.write() as conn:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
+from monitor.model.baseline import Baseline, check_level, parse_baseline
 from monitor.model.errors import InvalidInput, NotAvailableYet
 from monitor.model.names import nearest, valid_name
 from monitor.model.schema import MONITORED_ROLES, ROLES, Column, Schema
@@ -47,6 +48,7 @@ class Check:
     ``metric``: the kind's default is filled in (psi, missing, rows, columns); of the performance kinds it may be
     empty, which means the task's own default (roc_auc, accuracy, mae). ``columns``
     and ``exclude`` are patterns, see ``selected_columns``; empty ``columns`` means the kind's default.
+    ``baseline`` None: the version's, or the model's.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Check:
     share: float | None = None
     count: int | None = None
     severity: Severity = "warning"
+    baseline: Baseline | None = None
     enabled: bool = True
     description: str = ""
     runbook_url: str = ""
@@ -110,6 +113,7 @@ def parse_check(shape: Any, *, position: int = 0) -> Check:
         false_alarms=None if shape.get("false_alarms") is None
         else parse_false_alarms(shape["false_alarms"], name=f"{where}.false_alarms"),
         severity=_severity(shape.get("severity"), kind=kind, where=where),
+        baseline=_baseline(shape.get("baseline"), kind=kind, where=where),
         **_numbers(shape, where=where),
         **_rest(shape, where=where),
     )  # fmt: skip
@@ -246,8 +250,12 @@ def _refuse_what_comes_later(shape: dict[str, Any], *, where: str) -> None:
         raise NotAvailableYet(f"{where}: rule is not available yet")
     if shape.get("segments") not in (None, [""]):
         raise NotAvailableYet(f'{where}: segments other than [""] are not available yet')
-    if shape.get("baseline") not in (None, {"kind": "reference"}):
-        raise NotAvailableYet(f'{where}: a baseline other than {{"kind": "reference"}} is not available yet')
+
+
+def _baseline(shape: Any, *, kind: str, where: str) -> Baseline | None:
+    baseline = None if shape is None else parse_baseline(shape, name=f"{where}.baseline")
+    check_level(baseline, kind=kind, where=where)
+    return baseline
 
 
 def _texts(shape: Any, *, name: str) -> tuple[str, ...]:

@@ -91,6 +91,16 @@ class Threshold:
         bound = self.alert or self.warning
         return None if bound is None else bound.limit(reference=reference)
 
+    @property
+    def relative(self) -> bool:
+        """Whether a bound is a difference to what the value is held against.
+
+        >>> Threshold(alert=Bound(drop=100.0)).relative, Threshold(alert=Bound(below=10.0)).relative
+        (True, False)
+        """
+        bounds = [bound for bound in (self.warning, self.alert) if bound is not None]
+        return any(bound.drop is not None or bound.rise is not None for bound in bounds)
+
     def to_json(self) -> dict[str, dict[str, float]]:
         """``{"warning": {…}, "alert": {…}}`` with what is set."""
         levels = (("warning", self.warning), ("alert", self.alert))

@@ -10,8 +10,9 @@ from monitor.store.keys import model_scope
 STEP_BYTES = 32 * 1024 * 1024
 _STEPS: tuple[Table, ...] = (
     tables.log_batch, tables.id_run, tables.profile, tables.result, tables.quarantine, tables.request_key,
-    tables.window, tables.calibration, tables.judged_counts, tables.verdict, tables.handling, tables.window_mark,
-    tables.transition, tables.outcome, tables.window_label, tables.scorecard, tables.performance, tables.drill,
+    tables.window, tables.calibration, tables.baseline_calibration, tables.judged_counts, tables.verdict,
+    tables.handling, tables.window_mark, tables.transition, tables.outcome, tables.window_label, tables.scorecard,
+    tables.performance, tables.drill,
 )  # fmt: skip
 
 

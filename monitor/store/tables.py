@@ -38,11 +38,11 @@ from monitor.store.outcome_tables import (
 from monitor.store.token_tables import token
 
 __all__ = [
-    "calibration", "drill", "handling", "id_run", "job_run", "judged_counts", "label_batch", "label_payload",
-    "label_quarantine", "label_segment", "layout", "log_batch", "log_payload", "meta", "metadata", "model",
-    "notification", "outcome", "performance", "profile", "quarantine", "reference", "reference_chunk", "request_key",
-    "result", "schema", "scorecard", "silence", "token", "transition", "verdict", "version", "window", "window_label",
-    "window_mark",
+    "baseline_calibration", "calibration", "drill", "handling", "id_run", "job_run", "judged_counts", "label_batch",
+    "label_payload", "label_quarantine", "label_segment", "layout", "log_batch", "log_payload", "meta", "metadata",
+    "model", "notification", "outcome", "performance", "profile", "quarantine", "reference", "reference_chunk",
+    "request_key", "result", "schema", "scorecard", "silence", "token", "transition", "verdict", "version",
+    "window", "window_label", "window_mark",
 ]  # fmt: skip
 
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
@@ -241,6 +241,7 @@ window = Table(
     Column("computed_us", BigInteger),
     Column("label_rows", BigInteger),  # labels joined to it, ever: what a scorecard is held against
     Column("due_us", BigInteger),  # when it is to be computed again though nothing comes: its labels are due
+    Column("in_alert", Boolean),  # by its data, when it was judged last: what baselines leave out
     Index("ix_window_due", "due_us", sqlite_where=text("due_us IS NOT NULL"),
           postgresql_where=text("due_us IS NOT NULL")),
     Index("ix_window_dirty", "version_id", "end_us", sqlite_where=text("dirty"), postgresql_where=text("dirty")),
@@ -252,6 +253,16 @@ calibration = Table(
     "calibration", metadata,
     Column("version_id", BigInteger, ForeignKey("version.id"), primary_key=True, autoincrement=False),
     Column("reference_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("made_us", BigInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)  # fmt: skip
+
+# The same against a baseline other than the reference; ``baseline`` is its canonical text.
+baseline_calibration = Table(
+    "baseline_calibration", metadata,
+    Column("version_id", BigInteger, ForeignKey("version.id"), primary_key=True, autoincrement=False),
+    Column("reference_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("baseline", NAME, primary_key=True),
     Column("made_us", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
 )  # fmt: skip

@@ -31,7 +31,7 @@ class WindowRow:
 
     ``rows`` are those profiled, after ``deduplicated`` repeats were dropped; ``late_rows`` came after it had closed.
     ``label_rows`` counts the labels ever joined to it (None: none), ``due_us`` is when it is to be computed again
-    though nothing comes.
+    though nothing comes; ``in_alert`` whether its data were in alert when it was judged last.
     """
 
     version_id: int
@@ -51,6 +51,7 @@ class WindowRow:
     computed_us: int | None = None
     label_rows: int | None = None
     due_us: int | None = None
+    in_alert: bool | None = None
 
 
 def get_window(conn: Connection, *, version_id: int, start_us: int) -> WindowRow | None:

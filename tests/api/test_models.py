@@ -94,7 +94,6 @@ def test_what_cannot_be_accepted_is_422_with_what_is_expected(embedded, body, pa
     ("body", "name"),
     [
         ({"segments": [{"by": "region"}]}, "segments"),
-        ({"baseline": {"kind": "previous"}}, "baseline"),
         ({"checks": [{"name": "fair", "kind": "fairness"}]}, "fairness"),
         ({"actions": [{"name": "x"}]}, "actions"),
         ({"window": "batch"}, "batch"),

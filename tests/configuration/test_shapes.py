@@ -128,7 +128,7 @@ def test_what_the_parser_takes_the_schema_takes(content):
         with_model(segments=[{"by": "region"}]),
         with_model(privacy={"rows": "none"}),
         with_model(actions=[{"name": "x"}]),
-        with_model(baseline={"kind": "previous"}),
+        with_model(baseline={"kind": "previous", "windows": 2}),
         with_model(false_alarms="often"),
         with_model(min_effect=-1),
         with_model(tags={"a": 1}),

@@ -120,7 +120,7 @@ def test_what_is_wrong_is_refused_with_the_nearest_name_or_the_expectation(shape
     "shape",
     [
         *({"kind": k} for k in ("multivariate", "fairness", "rule")),
-        {"segments": ["*"]}, {"rule": "not_null"}, {"baseline": {"kind": "previous"}},
+        {"segments": ["*"]}, {"rule": "not_null"},
     ],
 )  # fmt: skip
 def test_what_a_later_release_brings_is_not_available_yet(shape):
@@ -129,7 +129,7 @@ def test_what_a_later_release_brings_is_not_available_yet(shape):
 
 
 def test_what_says_the_default_is_accepted():
-    assert one(segments=[""], baseline={"kind": "reference"}, threshold="auto") == one()
+    assert one(segments=[""], baseline=None, threshold="auto") == one()
 
 
 @pytest.mark.parametrize("shapes", [{}, "drift", 5, None, ["drift"], [[]]])

@@ -9,6 +9,7 @@ from monitor.model.results import CheckState, Transition
 from monitor.model.schema import Column, Schema
 from monitor.model.window import WindowSpec
 from monitor.store import (
+    baselines,
     batches,
     calibrations,
     ids,
@@ -179,6 +180,9 @@ def fill(conn, *, model_id, version_id):
     judged_counts.put_judged_counts(conn, judged_counts.JudgedCounts(
         version_id=version_id, window_start_us=0, layout_id=1, reference_id=1, payload=b"x"))  # fmt: skip
     calibrations.save_calibration(conn, version_id=version_id, reference_id=reference.id, made_us=1, payload=b"x")
+    baselines.save_baseline_calibration(
+        conn, version_id=version_id, reference_id=reference.id, baseline="previous", made_us=1, payload=b"x"
+    )
     results.put_result(conn, results.StoredResult(
         version_id=version_id, window_start_us=0, window_end_us=1, revision=1, reference_number=1, status="ok",
         rows=1, reference_rows=1, computed_us=1, payload=b"x"))  # fmt: skip

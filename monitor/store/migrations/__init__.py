@@ -12,4 +12,5 @@ REVISIONS = (
     "v0007",
     "v0008",
     "v0009",
+    "v0010",
 )  # every migration of this release, oldest first

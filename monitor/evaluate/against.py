@@ -1,0 +1,157 @@
+"""What a window is held against where that is no reference: profiles of other windows, by a rule, added up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from monitor.alert.history import LEAST_ROWS
+from monitor.evaluate.context import VersionContext
+from monitor.evaluate.groups import Group, baselines_of
+from monitor.evaluate.kept import Kept
+from monitor.model.baseline import Baseline, parsed
+from monitor.model.calendar import held_against, places
+from monitor.model.window import WindowSpec
+from monitor.profile import codec
+from monitor.profile.layout import Layout
+from monitor.profile.profile import Profile, empty, merge
+from monitor.store.baselines import (
+    Usable,
+    judged_rows,
+    mark_judged_dirty,
+    newest_judged_start,
+    profiles_at,
+    usable_windows,
+    version_named,
+    versions_with_baselines,
+)
+from monitor.store.marks import marks_of
+from monitor.store.windows import WindowRow
+
+MOST_FIXED = 2_000  # fixed windows, the oldest of those named: as many as a reference's own
+_PAGE = 50  # profiles read at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The windows that a baseline chose for one window, whose they are, and why it could not choose."""
+
+    version_id: int
+    windows: tuple[Usable, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The sum of the chosen windows' profiles; None with the ``reason`` where they are too few."""
+
+    chosen: Chosen
+    profile: Profile | None
+    reason: str | None = None
+
+    @property
+    def windows(self) -> int:
+        """How many windows are in it."""
+        return len(self.chosen.windows)
+
+    @property
+    def rows(self) -> int:
+        """How many rows they have."""
+        return sum(window.rows for window in self.chosen.windows)
+
+
+def choose(conn: Connection, baseline: Baseline, *, context: VersionContext, start_us: int) -> Chosen:
+    """The windows that the rule chooses for the one at ``start_us``, as this snapshot sees them."""
+    version, other = context.version, None
+    assert version.layout_id is not None  # noqa: S101 - nothing is held against a baseline without a layout
+    if baseline.kind == "version":
+        other = version_named(conn, model_id=context.model.id, name=baseline.version)
+        if other is None:
+            return Chosen(version_id=version.id)
+        if other[1] != version.layout_id:
+            return Chosen(version_id=other[0], reason="not_comparable")
+    id = version.id if other is None else other[0]
+    fixed = baseline.kind == "windows"
+    found = usable_windows(
+        conn, version_id=id, layout_id=version.layout_id, least_rows=LEAST_ROWS,
+        from_us=baseline.from_us, to_us=baseline.to_us, limit=MOST_FIXED,
+        starts_us=None if fixed else places(baseline, start_us=start_us, spec=context.model.window),
+    )  # fmt: skip
+    return Chosen(
+        version_id=id, windows=tuple(_healthy(conn, found, version_id=id) if baseline.skip == "alert" else found)
+    )
+
+
+def _healthy(conn: Connection, found: list[Usable], *, version_id: int) -> list[Usable]:
+    """Those in no alert by their data, unless somebody said otherwise."""
+    marks = marks_of(conn, version_id=version_id, starts=[window.start_us for window in found])
+    said = {start: mark.healthy for start, mark in marks.items()}
+    return [window for window in found if said.get(window.start_us, not window.in_alert)]
+
+
+def hold(conn: Connection, group: Group, *, context: VersionContext, start_us: int, kept: Kept) -> Held:
+    """The group's baseline of one window, ready to be compared with; sums of fixed windows are ``kept``."""
+    baseline, layout = group.baseline, context.layout
+    assert layout is not None  # noqa: S101 - as above
+    chosen = choose(conn, baseline, context=context, start_us=start_us)
+    if len(chosen.windows) < baseline.min_windows:
+        return Held(chosen=chosen, profile=None, reason=chosen.reason or "baseline_too_short")
+    if baseline.moving:
+        return Held(chosen=chosen, profile=sum_of(conn, chosen, layout=layout))
+    key = (context.version.layout_id, baseline, chosen)
+    total = kept.get(key, make=lambda: sum_of(conn, chosen, layout=layout), weigh=lambda found: found.counts.nbytes)
+    return Held(chosen=chosen, profile=total)
+
+
+def sum_of(conn: Connection, chosen: Chosen, *, layout: Layout) -> Profile:
+    """The profiles added up, one decoded at a time."""
+    starts, total = [window.start_us for window in chosen.windows], empty(layout)
+    for begin in range(0, len(starts), _PAGE):
+        page = profiles_at(conn, version_id=chosen.version_id, starts_us=starts[begin : begin + _PAGE])
+        for _, payload in page:
+            total = merge(total, codec.decode(payload, layout))
+    return total
+
+
+def is_another(conn: Connection, *, before: WindowRow, in_alert: bool) -> bool:
+    """Whether the window has other rows than when it was judged last, or an alert came or went."""
+    judged = judged_rows(conn, version_id=before.version_id, start_us=before.start_us)
+    return judged != before.rows or bool(before.in_alert) != in_alert
+
+
+def same_choice(conn: Connection, group: Group, held: Held, *, context: VersionContext, start_us: int) -> bool:
+    """Whether the rule still chooses what it chose: the same windows with the same rows."""
+    return choose(conn, group.baseline, context=context, start_us=start_us) == held.chosen
+
+
+def judge_dependants_again(
+    conn: Connection, *, context: VersionContext, before: WindowRow
+) -> int:  # fmt: skip
+    """How many windows of other versions are to be judged again: they are held against this one."""
+    model, version = context.model, context.version
+    named = [parsed(json.dumps(shape)) for shape in [model.settings.get("baseline")] if shape is not None]
+    named += [check.baseline for check in context.checks if check.baseline is not None]
+    everybody = any(baseline.version == version.name for baseline in named if baseline.kind == "version")
+    again = 0
+    for other in versions_with_baselines(conn, model_id=model.id, all_of_them=everybody):
+        wanted = baselines_of(context.checks, model=model, version=other)
+        if other.id != version.id and any(b.kind == "version" and b.version == version.name for b in wanted):
+            again += mark_judged_dirty(conn, version_id=other.id, starts_us=[before.start_us])
+    return again
+
+
+def judge_later_again(conn: Connection, groups: tuple[Group, ...], *, before: WindowRow, spec: WindowSpec) -> int:
+    """How many later windows of the version are to be judged again: they are held against this one."""
+    moving = [group.baseline for group in groups if group.baseline.moving]
+    newest_us = newest_judged_start(conn, version_id=before.version_id) if moving else None
+    if newest_us is None or newest_us <= before.start_us:
+        return 0
+    later = {
+        start
+        for baseline in moving
+        for start in held_against(baseline, start_us=before.start_us, spec=spec)
+        if start <= newest_us
+    }
+    return mark_judged_dirty(conn, version_id=before.version_id, starts_us=sorted(later))

@@ -1,0 +1,121 @@
+"""A window held against a baseline of its own: the same numbers and verdicts as against a reference. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from monitor.alert.bench import Judgement
+from monitor.alert.cells import Counts
+from monitor.alert.findings import undecided
+from monitor.alert.judge import judge, wanted_metrics
+from monitor.drift.bins import decile_groups
+from monitor.drift.compare import compare
+from monitor.drift.measurement import Measurement
+from monitor.evaluate.against import Held
+from monitor.evaluate.context import VersionContext
+from monitor.evaluate.groups import Group
+from monitor.explain.marks import with_marks
+from monitor.explain.sides import Sides
+from monitor.model.checks import Check
+from monitor.model.results import CheckVerdict, ResultRow
+from monitor.model.schema import Schema
+from monitor.profile.layout import Layout
+from monitor.profile.profile import Profile
+from monitor.quality.shares import measure
+
+
+def judge_held(
+    context: VersionContext, *, group: Group, current: Profile, held: Held | None,
+    sums: Mapping[int, Counts] | None = None,
+) -> Judgement:  # fmt: skip
+    """The rows and verdicts of the group's checks; ``held`` None for a window without a row.
+
+    ``sums`` are for the longer scales of a baseline that does not move.
+    """
+    layout = context.layout
+    if layout is None:  # nothing is grouped by baselines without one
+        return Judgement(rows=(), verdicts=())
+    if held is None or held.profile is None:
+        return _too_short(context, group=group, layout=layout, current=current, held=held)
+    found = _judged(
+        context, group=group, layout=layout, current=current, baseline=held.profile,
+        expected_rows=held.rows / held.windows, sums=None if group.baseline.moving else sums,
+    )  # fmt: skip
+    told = told_of(group, held=held)
+    rows = tuple(msgspec.structs.replace(row, method=row.method | told) for row in found.rows)
+    calibration = context.taught.get(group.baseline)
+    if calibration is not None:
+        sides = Sides(layout=layout, reference=held.profile, current=current, calibration=calibration)
+        rows = with_marks(rows, sides=sides)
+    return Judgement(rows=rows, verdicts=found.verdicts)
+
+
+def told_of(group: Group, *, held: Held) -> dict[str, Any]:
+    """What ``method`` says of the baseline: its kind, how many windows and rows are in it."""
+    return {"baseline": {"kind": group.baseline.kind, "windows": held.windows, "rows": held.rows}}
+
+
+def _judged(
+    context: VersionContext, *, group: Group, layout: Layout, current: Profile, baseline: Profile | None,
+    expected_rows: float | None, sums: Mapping[int, Counts] | None = None,
+) -> Judgement:  # fmt: skip
+    measured: tuple[Measurement, ...] = ()
+    if baseline is not None:
+        measured = measure(layout, baseline, current)
+        if any(check.enabled and check.kind == "drift" for check in group.checks):
+            bins, metrics = decile_groups(layout, baseline), wanted_metrics(group.checks)
+            measured = compare(layout, baseline, current, bins=bins, metrics=metrics) + measured
+    return judge(
+        checks=group.checks,
+        schema=context.schema or Schema(columns=()),
+        layout=layout,
+        reference=baseline,
+        current=current,
+        calibration=context.taught.get(group.baseline),
+        measurements=measured,
+        windows_per_month=context.model.window.per_month,
+        min_effect=float(context.model.settings.get("min_effect") or 0.0),
+        expected_rows=expected_rows,
+        sums=sums,
+        among=context.checks,
+        share=group.share,
+    )
+
+
+def _too_short(
+    context: VersionContext, *, group: Group, layout: Layout, current: Profile, held: Held | None
+) -> Judgement:
+    """Every check that compares undecided, with how many windows there are of how many; volume as far as it can be."""
+    told = {} if held is None else told_of(group, held=held)
+    rows: list[ResultRow] = []
+    verdicts: list[CheckVerdict] = []
+    for check in (check for check in group.checks if check.enabled):
+        if check.kind == "volume":
+            alone = Group(baseline=group.baseline, checks=(check,), share=group.share)
+            found = _judged(
+                context, group=alone, layout=layout, current=current, baseline=None, expected_rows=None
+            )  # fmt: skip
+            rows += [msgspec.structs.replace(row, method=row.method | told) for row in found.rows]
+            verdicts += found.verdicts
+        else:
+            row, verdict = _undecided(check, group=group, current=current, held=held)
+            rows.append(msgspec.structs.replace(row, method=told))
+            verdicts.append(verdict)
+    return Judgement(rows=tuple(rows), verdicts=tuple(verdicts))
+
+
+def _undecided(
+    check: Check, *, group: Group, current: Profile, held: Held | None
+) -> tuple[ResultRow, CheckVerdict]:  # fmt: skip
+    reason, n, needs = "few_rows", current.rows, check.min_rows
+    if held is not None and held.reason is not None:
+        reason, n, needs = held.reason, held.windows, group.baseline.min_windows
+    row = ResultRow(
+        column="", metric=check.metric if check.threshold is not None else "surprise", check=check.name,
+        kind=check.kind, value=None, rows=n, reference_rows=0 if held is None else held.rows, status="unknown",
+        reason=reason, needs=needs,
+    )  # fmt: skip
+    return row, undecided(check, reason=reason, rows=n, needs=needs)
