@@ -75,7 +75,7 @@ def test_every_list_of_checks_and_every_model_body_in_the_docs_is_valid():
     found = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, flags=re.S)]
     lists = [value for value in found if isinstance(value, list)]
     models = [value for value in found if isinstance(value, dict) and "role" not in value]
-    assert (len(lists), len(models)) == (1, 2)
+    assert (len(lists), len(models)) == (1, 3)
     for content in [with_model(checks=value) for value in lists] + [
         with_model(task="binary_classification", **value) for value in models
     ]:

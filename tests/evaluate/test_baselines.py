@@ -12,12 +12,16 @@ from scipy.stats import ks_2samp
 from monitor import check
 from monitor.columns.roles import Roles
 from monitor.evaluate.context import Contexts
+from monitor.evaluate.explaining import Explainer
 from monitor.evaluate.learning import Learner
 from monitor.evaluate.reference import set_reference
+from monitor.model.checks import parse_checks
 from monitor.model.entities import Version
 from monitor.model.time import HOUR_US
+from monitor.store.marks import put_mark
 from monitor.store.models import get_model, insert_version, update_model, update_version
 from monitor.store.results import unpack_rows
+from tests.evaluate.test_simulate import tried
 from tests.evaluate.test_status import status_of
 from tests.evaluate.traffic import START_US, hour_of_rows, make_world, set_usual_reference
 
@@ -318,3 +322,46 @@ def test_a_baseline_is_proposed_where_traffic_has_a_season_and_changes_nothing(s
     }  # fmt: skip
     assert shown["proposed"]["evidence"]["daily_p_value"] < 0.01
     assert [one["baseline"] for one in shown["baselines"]] == [{"kind": "reference"}]
+
+
+def test_a_trial_says_what_the_service_records_of_checks_held_against_baselines(store):
+    shapes = [
+        {"name": "drift", "kind": "drift", "baseline": ROLLING},
+        {"name": "psi", "kind": "drift", "columns": ["age"], "threshold": 1.0, "baseline": {"kind": "previous"}},
+    ]
+    world = world_with(store, None, hours=50, checks=shapes)
+    judge(world, range(5))
+    judge(world, [5], shift=80.0)
+    trial, judged = tried(world, parse_checks(shapes))
+    assert [one.judged[0].rows for one in judged] == [rows_at(world, hour) for hour in range(6)]
+    assert trial.tallies[0]["psi"].whole.in_alarm == 1
+
+
+def test_an_alert_is_explained_by_what_it_was_held_against(store):
+    world = world_with(store, None, hours=50, checks=[{"name": "drift", "kind": "drift", "baseline": ROLLING}])
+    judge(world, range(5), shift=3.0)
+    judge(world, [5], shift=80.0)
+    told = Explainer(store, contexts=Contexts()).explain(
+        version_id=world.version.id, start_us=START_US + 5 * HOUR_US, dated=False
+    )  # fmt: skip
+    column = told.explanation.columns[0]
+    measures = {fact.measure: fact.reference for fact in column.facts}
+    then = np.concatenate([hour_of_rows(hour, rows=100, shift=3.0)["age"].to_numpy() for hour in (2, 3, 4)])
+    assert measures["median"] == pytest.approx(np.median(then), abs=0.5)
+    assert abs(np.median(then) - 40.0) > 1.0  # and not by the reference, whose median that is
+
+
+def test_what_somebody_said_of_a_window_decides_whether_it_is_in_a_baseline(store):
+    world = world_with(store, ROLLING, hours=50)
+    judge(world, range(4))
+    judge(world, [4], shift=80.0)
+    with store.write() as conn:
+        for hour, healthy in ((4, True), (3, False)):
+            put_mark(
+                conn, version_id=world.version.id, start_us=START_US + hour * HOUR_US, healthy=healthy, reason="known",
+                by="", at_us=world.clock(),
+            )  # fmt: skip
+    judge(world, [5])
+    told = row_of(world, 5, column="age", metric="psi").method["baseline"]
+    assert told["windows"] == 2
+    assert world.result(4).status == "alert"

@@ -280,3 +280,45 @@ def test_whatever_is_applied_its_export_changes_nothing(store, content, named):
     assert lines(done) == []
     assert sorted(documents[0].content["models"]) == sorted(content)
     assert read_documents(text, path="export.yaml") == documents
+
+
+def test_baselines_are_written_back_as_they_were_said(store):
+    content = {
+        "models": {
+            "churn": {
+                "timezone": "Europe/Berlin",
+                "baseline": {"kind": "same_hour", "windows": 14},
+                "checks": [
+                    {"name": "jump", "kind": "drift", "baseline": {"kind": "previous"}},
+                    {"name": "was", "kind": "quality", "metric": "missing", "baseline": {"kind": "windows",
+                     "from": "2026-03-01T00:00:00Z", "to": "2026-04-01T00:00:00Z"}},
+                ],
+                "versions": {"42": {"baseline": {"kind": "version", "version": "41"}}},
+            }
+        }
+    }  # fmt: skip
+    applied(store, content)
+    text = yaml_text(file_of(shown_models(store)))
+    documents = read_documents(text, path="export.yaml")
+    again = apply(store, configuration=resolve(documents), rules=Rules(), dry_run=True, now_us=NOW + 1)
+    assert lines(again) == []
+
+
+@pytest.mark.parametrize(
+    ("baseline", "told"),
+    [
+        ({"kind": "same_hour"}, "needs windows shorter than a day"),
+        ({"kind": "version", "version": 41}, "quote it"),
+        ({"kind": "roling"}, "did you mean 'rolling'"),
+    ],
+)
+def test_a_baseline_that_makes_no_sense_is_refused_with_its_place(store, baseline, told):
+    (problem,) = refusal(store, {"models": {"daily": {"window": "1d", "baseline": baseline}}})
+    assert told in problem
+
+
+def test_a_version_is_not_held_against_itself(store):
+    (problem,) = refusal(
+        store, {"models": {"churn": {"versions": {"42": {"baseline": {"kind": "version", "version": "42"}}}}}}
+    )
+    assert "names the version itself" in problem
