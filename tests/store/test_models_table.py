@@ -207,6 +207,8 @@ def fill_said(conn, *, model_id, version_id):
     conn.execute(tables.silence.insert().values(
         model_id=model_id, reason="", start_us=1, end_us=2, created_us=1, created_by="", **dict.fromkeys(names, "[]")
     ))  # fmt: skip
+    conn.execute(tables.drill.insert().values(
+        model_id=model_id, version_id=version_id, severity="warning", started_us=1, ends_us=2))  # fmt: skip
 
 
 def fill_labels(conn, *, model_id, version_id, reference_id):
