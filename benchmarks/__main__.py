@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 ORDER = (
-    "counting", "check", "access", "ingest_core", "ingest", "labels_ingest", "window", "join", "fleet", "scrape",
-    "reading", "memory", "alarms", "drifted", "falls", "intervals", "estimates", "apply",
+    "counting", "check", "access", "ingest_core", "ingest", "labels_ingest", "window", "scales", "join", "fleet",
+    "scrape", "reading", "memory", "alarms", "drifted", "falls", "intervals", "estimates", "apply",
 )  # fmt: skip
 
 

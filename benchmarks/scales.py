@@ -25,7 +25,10 @@ from monitor.alert.history import History
 from monitor.alert.recent import LONGEST, encode_counts
 from monitor.columns.roles import Roles
 from monitor.evaluate.activation import Published
+from monitor.evaluate.context import Contexts
+from monitor.evaluate.recent_counts import counts_of
 from monitor.evaluate.reference import set_reference
+from monitor.evaluate.window import Evaluator, judged_of
 from monitor.model.entities import Model, Version
 from monitor.model.time import HOUR_US
 from monitor.store import models
@@ -86,6 +89,21 @@ def judging(store: Store, *, version_id: int, made: Published, calibration: Cali
     return evaluate(store, version_id=version_id, hour=0)[1]
 
 
+def verdict(store: Store, *, version_id: int) -> float:
+    """Processor seconds of the verdicts alone: the window's profile and what is kept of those before are in memory."""
+    evaluator = Evaluator(store, contexts=Contexts())
+    seen = evaluator.read(version_id=version_id, start_us=START_US)
+    assert seen is not None
+    profile, _ = evaluator.profile_of(seen)
+    own = counts_of(seen.context, profile)
+    spent = []
+    for _ in range(5 * RUNS):
+        began = time.thread_time()
+        judged_of(seen, profile=profile, own=own, card=None, now_us=START_US)
+        spent.append(time.thread_time() - began)
+    return statistics.median(spent)
+
+
 def main() -> None:
     """Prints both, each beside one scale alone."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -105,13 +123,16 @@ def main() -> None:
         keep_history(store, version_id=version.id, made=made, history=history)
         store_window(store, version_id=version.id, made=made, hour=0, rows=ROWS)
         every = judging(store, version_id=version.id, made=made, calibration=calibration)
+        verdicts = verdict(store, version_id=version.id)
         alone = replace(calibration, scales=calibration.scales[:1])
         one = judging(store, version_id=version.id, made=made, calibration=alone)
         store.close()
     scales = ", ".join(str(scale.windows) for scale in calibration.scales)
     print(f"calibrating {told.columns} columns on {told.history} windows: {spent:.2f} s of a core (scales {scales})")
     print(f"a stored window judged at every scale: {every * 1e3:.1f} ms of a core, {every / one:.2f} of the same alone")
-    print(f"                       at one scale: {one * 1e3:.1f} ms")
+    print(
+        f"                       at one scale: {one * 1e3:.1f} ms; the verdicts alone, every scale: {verdicts * 1e3:.1f} ms"
+    )
 
 
 if __name__ == "__main__":

@@ -87,7 +87,10 @@ def judge_all(
     return Judgement(
         rows=tuple(chain.from_iterable(rows for rows, _ in judged)),
         verdicts=tuple(verdict for _, verdict in judged),
-        alone=any(_alone(check, rows=rows, bench=bench) for check, (rows, _) in zip(enabled, judged, strict=True)),
+        alone=any(
+            _alone(check, columns=deciding[check.name], rows=rows, bench=bench)
+            for check, (rows, _) in zip(enabled, judged, strict=True)
+        ),
     )
 
 
@@ -128,13 +131,16 @@ def _judge_check(check: Check, *, columns: tuple[Column, ...], bench: Bench) -> 
     return _judge_drift(check, columns=columns, bench=bench, held=held)
 
 
-def _alone(check: Check, *, rows: list[ResultRow], bench: Bench) -> bool:
+def _alone(check: Check, *, columns: tuple[Column, ...], rows: list[ResultRow], bench: Bench) -> bool:
     """Whether one of the columns that decide the auto check alerts by the window itself, or is broken in it."""
     held = bench.held(check) if check.kind in ("drift", "quality") and check.threshold is None else None
     if held is None:
         return False
-    broken = any(row.method.get("decided_by") == BROKEN and row.status == "alert" for row in rows)
-    return broken or held.alarms_alone(check, columns={row.column for row in rows if row.column})
+    if held.alarms_alone(check, columns=[column.name for column in columns if column.role != "context"]):
+        return True
+    return check.kind == "quality" and any(
+        row.status == "alert" and row.method.get("decided_by") == BROKEN for row in rows
+    )
 
 
 def _judge_drift(
