@@ -130,9 +130,8 @@ def main() -> None:
     scales = ", ".join(str(scale.windows) for scale in calibration.scales)
     print(f"calibrating {told.columns} columns on {told.history} windows: {spent:.2f} s of a core (scales {scales})")
     print(f"a stored window judged at every scale: {every * 1e3:.1f} ms of a core, {every / one:.2f} of the same alone")
-    print(
-        f"                       at one scale: {one * 1e3:.1f} ms; the verdicts alone, every scale: {verdicts * 1e3:.1f} ms"
-    )
+    print(f"the same at one scale: {one * 1e3:.1f} ms")
+    print(f"the verdicts alone, every scale, neither read nor written: {verdicts * 1e3:.1f} ms")
 
 
 if __name__ == "__main__":
