@@ -98,6 +98,7 @@ def _holder(
     def evidence() -> Evidence:
         return gather(taught, reference=baseline, current=current, sums=sums)
 
+    @cache
     def held(check: Check) -> Held:
         # What a check has for itself is its own; the rest is for all tests, whatever they are held against.
         per_month = shares[check.name] * (share if check.false_alarms is None else 1.0)
