@@ -84,4 +84,5 @@ def test_every_shift_leaves_shares_and_moves_them_by_its_strength_only():
         moved = shift.moved(shares, strength=np.array([0.0, 0.5, 1.0]))
         np.testing.assert_allclose(moved.sum(axis=1), 1.0)
         np.testing.assert_allclose(moved[0], 0.1)
-    assert mean(0.1).small and not mean(0.2).small
+    assert mean(0.1).small
+    assert not mean(0.2).small
