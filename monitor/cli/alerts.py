@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
+from monitor.cli.explain import print_explanation
 from monitor.cli.output import print_fields, print_json, print_table
 from monitor.cli.server import Json, Token, Url, ask, listed
 from monitor.model.errors import InvalidInput
@@ -25,6 +27,8 @@ _COLUMNS = (
     "held_back",
     "verdict",
 )
+
+_EXPLAINED = ("explanation", "why", "columns")  # said in sentences and a table
 
 Alert = Annotated[str, typer.Argument(help="the id that `driftline alerts list` shows, such as al_12")]
 Reason = Annotated[str | None, typer.Option(help="why")]
@@ -54,11 +58,17 @@ def list_alerts(
 
 @alerts.command("get")
 def get_alert(alert: Alert, url: Url = None, token: Token = None, as_json: Json = False) -> None:
-    """One alert.
+    """One alert, and why: which columns, which way, since when, how unusual.
 
     Example: driftline alerts get al_12
     """
-    _show(ask(url, token, "GET", _path(alert)).json(), as_json=as_json)
+    found = ask(url, token, "GET", _path(alert)).json()
+    if as_json:
+        print_json(found)
+        return
+    print_fields({name: value for name, value in found.items() if name not in _EXPLAINED})
+    sys.stdout.write("\n")
+    print_explanation(found)
 
 
 @alerts.command("acknowledge")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
@@ -11,6 +11,7 @@ from monitor.alert.calibrate import Calibration, calibrate
 from monitor.alert.cells import Counts, reduce_profile
 from monitor.alert.codec import decode_calibration
 from monitor.alert.history import build_history
+from monitor.alert.recent import LONGEST, last_look
 from monitor.evaluate.against import hold
 from monitor.evaluate.context import Contexts, VersionContext, fits
 from monitor.evaluate.kept import Kept
@@ -22,9 +23,10 @@ from monitor.model.results import ResultRow
 from monitor.model.time import rfc3339
 from monitor.profile import codec
 from monitor.profile.layout import Layout
-from monitor.profile.profile import Profile, merge
+from monitor.profile.profile import Profile, empty, merge
 from monitor.store.calibrations import get_calibration
 from monitor.store.engine import Store
+from monitor.store.judged_counts import judged_counts
 from monitor.store.layouts import get_layout_with_digest
 from monitor.store.profiles import StoredProfile, get_profile, list_profiles
 from monitor.store.references import get_reference, reference_profile
@@ -98,25 +100,42 @@ def read_past(store: Store, stored: Stored, *, sides: Sides, rows: Sequence[Resu
     A profile is decoded at a time: 1.7 ms each where 200 columns have 1,000 cells.
     """
     start_us, length_us = stored.result.window_start_us, stored.context.model.window.nominal_us
-    scales = sorted({one.windows for one in decided_rows(rows) if one.fails} - {1})
     merged = max((int(row.method.get("merged_windows", 1)) for row in rows), default=1)
-    reach = max(lookback, MERGED_LOOKBACK if merged > 1 else 0, *scales, 0)
-    counts: list[tuple[int, Counts]] = []
-    sums: dict[int, Sides] = {}
-    total: Profile | None = sides.current
-    together: Sides | None = None
-    for age, before in enumerate(_before(store, stored, reach_us=reach * length_us), start=2):
+    summed = _summed(store, stored, scales={one.windows for one in decided_rows(rows) if one.fails} - {1})
+    furthest_us = max((start_us - first for starts in summed.values() for first in starts), default=0)
+    reach_us = max(max(lookback, MERGED_LOOKBACK if merged > 1 else 0) * length_us, furthest_us)
+    totals = {
+        scale: sides.current if start_us in starts else empty(sides.layout) for scale, starts in summed.items()
+    }  # fmt: skip
+    together, counts = sides.current, []
+    for age, before in enumerate(_before(store, stored, reach_us=reach_us), start=2):
         profile = codec.decode(before.payload, sides.layout)
         counts.append((before.window_start_us, reduce_profile(sides.judged, profile=profile)))
-        if total is None:
-            continue
-        total = merge(total, profile)
-        if age == merged:
-            together = _of(sides, current=total)
-        apart = (start_us - before.window_start_us) // length_us + 1
-        sums |= {scale: _of(sides, current=total) for scale in scales if apart <= scale}
-        total = total if age < merged or any(apart < scale for scale in scales) else None
-    return Past(counts=tuple(reversed(counts)), sums=sums, merged=together)
+        together = merge(together, profile) if age <= merged else together
+        totals |= {s: merge(totals[s], profile) for s, starts in summed.items() if before.window_start_us in starts}
+    return Past(
+        counts=tuple(reversed(counts)),
+        sums={scale: _of(sides, current=total) for scale, total in totals.items()},
+        merged=_of(sides, current=together) if merged > 1 else None,
+    )
+
+
+def _summed(store: Store, stored: Stored, *, scales: Collection[int]) -> dict[int, set[int]]:
+    """By scale, the starts of the windows whose sum was judged: those up to its last look that alarmed not alone."""
+    if not scales or stored.layout_id is None:
+        return {}
+    spec, start_us, version_id = stored.context.model.window, stored.result.window_start_us, stored.result.version_id
+    with store.read() as conn:
+        reference = get_reference(conn, version_id=version_id, number=stored.result.reference_number)
+        known = judged_counts(
+            conn, version_id=version_id, layout_id=stored.layout_id, reference_id=reference.id,
+            from_us=start_us - (LONGEST + 1) * spec.nominal_us, to_us=start_us,
+        )  # fmt: skip
+    starts = [*(start for start, payload in known if payload), start_us]
+    ends = {scale: last_look(spec.ordinal(start_us), scale=scale) for scale in scales}
+    return {
+        scale: {start for start in starts if end - scale < spec.ordinal(start) <= end} for scale, end in ends.items()
+    }
 
 
 def _before(store: Store, stored: Stored, *, reach_us: int) -> Iterable[StoredProfile]:

@@ -189,8 +189,8 @@ def test_a_check_that_was_taken_away_leaves_the_words_it_ended_with(alarmed, clo
 def test_the_command_line_explains_the_newest_window_or_another(alarmed, monkeypatch):
     monkeypatch.setenv("DRIFTLINE_URL", str(alarmed.base_url).rstrip("/"))
 
-    def run(*words):
-        done = CliRunner().invoke(build(), [*words, "churn", "42"], catch_exceptions=False)
+    def run(word, *options, of=("churn", "42")):
+        done = CliRunner().invoke(build(), [word, *of, *options], catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return done.stdout
 
@@ -203,6 +203,9 @@ def test_the_command_line_explains_the_newest_window_or_another(alarmed, monkeyp
     assert (line[:4], line[-1]) == (["age", "alert", "100", "%"], start)
     assert json.loads(run("explain", "--at", start, "--json"))["why"] == firing(alarmed)["why"]
     assert "`age`: higher: median " in run("status")
+    shown = run("alerts", of=("get", firing(alarmed)["id"]))
+    assert shown.splitlines()[-4:] == that.splitlines()[-4:]
+    assert '"why"' not in shown
 
 
 def test_what_cannot_be_explained_says_why(alarmed):

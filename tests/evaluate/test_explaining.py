@@ -101,3 +101,30 @@ def test_an_hour_without_rows_is_explained_by_its_volume(world):
     found = explainer(world).explain(version_id=world.version.id, start_us=START_US + 3 * HOUR_US, check="volume")
     assert (found.explanation.status, found.explanation.columns[0].facts[0].current) == ("alert", 0.0)
     assert "0 rows, the bound is 1" in found.explanation.sentence
+
+
+def test_a_shift_that_only_sums_of_windows_show_is_explained_by_those_windows(store):
+    """An hour that alarms by itself is in no sum, so it is not in what is told of one either."""
+    world = make_world(store, name="slow")
+    set_usual_reference(world, hours=60)
+    ages = run(world, range(6), rows=100)
+    run(world, [6], rows=100, shift=60.0)
+    ages += [np.empty(0), *run(world, range(7, 20), rows=100, shift=4.0)]
+    hour, age = first_told_of_a_sum(world, hours=range(8, 20))
+    last = hour - (START_US // HOUR_US + hour + 1) % max(1, age.windows // 4)  # of the hours at the scale's last look
+    together = np.concatenate(ages[max(last - age.windows + 1, 0) : last + 1])
+    median = next(fact for fact in age.facts if fact.measure == "median")
+    assert median.current == pytest.approx(np.median(together), abs=0.2)
+    assert (age.direction.change, f"over the last {age.windows} windows" in age.words) == ("higher", True)
+
+
+def first_told_of_a_sum(world, *, hours):
+    """(hour, story) of the first hour whose ages fail by a sum of windows."""
+    for hour in hours:
+        found = explainer(world).explain(
+            version_id=world.version.id, start_us=START_US + hour * HOUR_US, check="drift"
+        ).explanation  # fmt: skip
+        for each in found.columns:
+            if each.column == "age" and each.share is not None and each.windows > 1:
+                return hour, each
+    raise AssertionError("no hour failed by a sum")
