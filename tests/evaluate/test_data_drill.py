@@ -156,3 +156,13 @@ def test_whatever_the_change_what_is_stored_is_the_same_to_the_byte_and_the_dril
 
 def test_the_first_window_is_the_last_of_the_start(world):
     assert drilled(world, "age", {"scale": 1}).windows[-1].window.start_us == START_US
+
+
+def test_what_one_window_does_not_show_the_sum_of_several_does_and_longer_scales_find(store):
+    world = make_world(store)
+    set_usual_reference(world, hours=60)
+    run_hours(world, [(100, 0.0)] * 8)
+    found = drilled(world, "age", {"shift_sd": 0.4})
+    assert found.after == len(found.windows)
+    assert 1 < found.after <= 8
+    assert "drift" in {verdict.check for verdict in found.windows[-1].found_by}

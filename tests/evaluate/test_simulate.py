@@ -230,3 +230,18 @@ def test_checks_of_performance_are_tried_on_the_labels_that_came(store):
             version_id=world.version.id, start_us=START_US + hour * HOUR_US, now_us=world.clock(), afresh=True
         )
     assert [one.judged[0].rows for one in judged] == [unpack_rows(world.result(hour).payload) for hour in range(3)]
+
+
+def test_longer_scales_see_what_the_given_checks_would_have_left_for_them(store):
+    """Hour 2 alarms by itself under the checks in force, and so is in none of their sums, but in those of the given."""
+    world = make_world(store)
+    set_usual_reference(world, hours=60)
+    run_hours(world, [(100, 30.0 if hour == 2 else 3.0) for hour in range(6)])
+    chosen = [{"name": "regions", "kind": "drift", "columns": ["region"]}]
+    tried_in_force, _ = tried(world, None)
+    _, judged = tried(world, parse_checks(chosen))
+    set_checks(world, chosen)
+    real = recorded(world, 6)
+    assert [one.judged[0].rows for one in judged] == [unpack_rows(result.payload) for result, _ in real]
+    assert any("scale" in row.method for one in judged for row in one.judged[0].rows)
+    assert tried_in_force.tallies[0]["drift"].whole.statuses["alert"] >= 1
