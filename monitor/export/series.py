@@ -107,13 +107,21 @@ def silenced_series(facts: VersionFacts, *, now_us: int) -> list[Line]:
 
 
 def drill_series(facts: VersionFacts, *, now_us: int) -> list[Line]:
-    """The same of a fire drill while it is raised: a check that no model can have, and that the rules take for one."""
+    """The series of a fire drill while it is raised: a check that no model can have, and that the rules take for one.
+
+    What silences every check of the version holds the drill back as it does any other.
+    """
     drill = facts.drill
     if drill is None or not drill.fires(now_us=now_us):
         return []
     known = f"{version_labels(facts)},{labels(segment='', check=CHECK)}"
     severities = ("warning", "critical") if drill.severity == "critical" else ("warning",)
-    return [line("driftline_check_failing", f"{known},{labels(severity=severity)}", 1) for severity in severities]
+    lines = [line("driftline_check_failing", f"{known},{labels(severity=severity)}", 1) for severity in severities]
+    if facts.silences:
+        covering = [s for s in facts.silences if s.covers(version=facts.version.name, check=CHECK, segment="")]
+        silenced = any(s.in_force(now_us) and not s.columns for s in covering)
+        lines.append(line("driftline_check_silenced", known, silenced))
+    return lines
 
 
 def _severities(state: CheckState) -> Iterator[tuple[str, bool]]:

@@ -71,6 +71,18 @@ def test_a_critical_drill_has_both_series_as_a_critical_check_has(application, c
     assert failing(application) == [series("warning"), series("critical")]
 
 
+def test_a_silence_of_the_model_holds_the_drill_back_as_any_other_check(application, churn, clock):
+    begin(churn)
+    made = churn.post(M + "/silences", json={"reason": "the warehouse moves", "end": "5m", "checks": ["drift"]})
+    assert made.status_code == 201, made.text
+    silenced = 'driftline_check_silenced{model="churn",version="42",segment="",check="_drill"} '
+    assert failing(application) == [series("warning"), silenced + "0"]
+    churn.post(M + "/silences", json={"reason": "all of it", "end": "5m"})
+    assert failing(application) == [series("warning"), silenced + "1"]
+    clock.now_us += 5 * MINUTE_US
+    assert failing(application) == [series("warning"), silenced + "0"]
+
+
 def test_it_has_come_back_when_alertmanager_calls_of_it_and_ends_some_minutes_later(application, churn, clock):
     begun_us = clock.now_us
     begin(churn)
