@@ -340,7 +340,7 @@ def test_a_trial_says_what_the_service_records_of_checks_held_against_baselines(
 def test_an_alert_is_explained_by_what_it_was_held_against(store):
     world = world_with(store, None, hours=50, checks=[{"name": "drift", "kind": "drift", "baseline": ROLLING}])
     judge(world, range(5), shift=3.0)
-    judge(world, [5], shift=80.0)
+    judge(world, [5], shift=12.0)
     told = Explainer(store, contexts=Contexts()).explain(
         version_id=world.version.id, start_us=START_US + 5 * HOUR_US, dated=False
     )  # fmt: skip
