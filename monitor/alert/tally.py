@@ -90,9 +90,10 @@ class CheckTally:
             key = row.column, row.metric
             if row.status != "unknown":
                 self._of_columns[key] = row.status
-            self.columns.setdefault(key, Tally()).add(
-                row.status, reason=row.reason, in_force=self._of_columns.get(key, "unknown"), start_us=start_us
-            )
+            if key not in self.columns:
+                self.columns[key] = Tally()
+            in_force = self._of_columns.get(key, "unknown")
+            self.columns[key].add(row.status, reason=row.reason, in_force=in_force, start_us=start_us)
 
 
 def _deciding(rows: Iterable[ResultRow]) -> list[ResultRow]:
