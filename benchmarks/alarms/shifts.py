@@ -42,6 +42,11 @@ class Shift:
     moves: Callable | None = None
     hit: tuple[int, float, int | None] | None = None
     small: bool = False  # a mean shift of a tenth of a standard deviation or less
+    of: str = ""  # "numbers" or "categories", where only those can have it
+
+    def can_be(self, stream):
+        """Whether columns of the stream can shift so."""
+        return self.of in ("", "numbers" if stream.ordered else "categories")
 
     def strength(self, since):
         """float64[W] of windows since the onset (negative: before)."""
@@ -68,22 +73,28 @@ class Shift:
 
 def mean(by):
     """The mean moves by so many standard deviations."""
-    return Shift(name=f"mean + {by:g} sd", moves=lambda s: np.diff(norm.cdf(EDGES - by * s)), small=by <= 0.1)
+    return Shift(
+        name=f"mean + {by:g} sd", moves=lambda s: np.diff(norm.cdf(EDGES - by * s)), small=by <= 0.1, of="numbers"
+    )
 
 
 def spread(by):
     """The spread grows by that factor."""
-    return Shift(name=f"spread × {by:g}", moves=lambda s: np.diff(norm.cdf(EDGES / (1 + (by - 1) * s))))
+    return Shift(name=f"spread × {by:g}", moves=lambda s: np.diff(norm.cdf(EDGES / (1 + (by - 1) * s))), of="numbers")
 
 
 def tail(share):
     """That share of the rows moves to the uppermost decile."""
-    return Shift(name=f"tail + {share:.0%}", moves=lambda s: 0.1 * (1 - s * share) + s * share * np.eye(10)[9])
+    return Shift(
+        name=f"tail + {share:.0%}", moves=lambda s: 0.1 * (1 - s * share) + s * share * np.eye(10)[9], of="numbers"
+    )
 
 
 def come(shift, how):
     """The shift, coming otherwise."""
-    return Shift(name=f"{shift.name}, {how}", comes=how, moves=shift.moves, hit=shift.hit, small=shift.small)
+    return Shift(
+        name=f"{shift.name}, {how}", comes=how, moves=shift.moves, hit=shift.hit, small=shift.small, of=shift.of
+    )
 
 
 def all_shifts():
@@ -91,8 +102,9 @@ def all_shifts():
     sudden_ones = (
         *(mean(by) for by in (0.02, 0.05, 0.1, 0.2, 0.5)), spread(1.1), spread(1.3), tail(0.02), tail(0.05),
         Shift(name="one category + 5 points", hit=(-1, 0.05, 3)), Shift(name="missing + 2 points", hit=(1, 0.02, None)),
-        Shift(name="a new category, 1 %", hit=(3, 0.01, 9)), Shift(name="outside the range, 1 %", hit=(0, 0.01, 9)),
-        Shift(name="unit change", hit=(0, 1.0, 9)),
+        Shift(name="a new category, 1 %", hit=(3, 0.01, 9), of="categories"),
+        Shift(name="outside the range, 1 %", hit=(0, 0.01, 9), of="numbers"),
+        Shift(name="unit change", hit=(0, 1.0, 9), of="numbers"),
     )  # fmt: skip
     others = (come(one, how) for how in ("gradual", "recurring") for one in (mean(0.1), mean(0.2), tail(0.05)))
     return (*sudden_ones, *others)
