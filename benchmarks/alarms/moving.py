@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.alarms.laws import Stream, by_hour, remembering, seasons
 from benchmarks.alarms.measure import delay, episodes
 from benchmarks.alarms.shifts import mean
-from benchmarks.alarms.windows import calibrated, draw, history_of
+from benchmarks.alarms.windows import calibrated, counted, history_of
 from benchmarks.alarms.windows import scores as scores_by_reference
 from monitor.alert.cells import Counts
 from monitor.alert.held import held_by
@@ -89,7 +89,8 @@ def streams(*, columns=5):
 def watched(stream, shape, *, version, history=MONTH, quiet=MONTH, shift=None):
     """(scores of the windows behind the history, threshold) of one version; shifted behind the ``quiet`` windows."""
     rng = np.random.default_rng([5, version])
-    whole = draw(rng, stream, windows=history + quiet + HORIZON, shift=shift or mean(0.2), onset=history + quiet)
+    shares, rows = stream.shares(rng, times=np.arange(history + quiet + HORIZON))
+    whole = counted(rng, stream, shares=shares, rows=rows, shift=shift or mean(0.2), onset=history + quiet)
     if shape["kind"] != "reference":
         return judged_by(parse_baseline(shape), whole, history=history)
     first = history_of(whole.part(0, history))
