@@ -66,9 +66,9 @@ def behind(found, *, small):
     if not np.isfinite(ours.delay):
         return None
     if ours.delay > best_delay + 1:
-        return f"after {ours.delay:.0f} windows, not {best_delay:.0f}"
+        return f"after {ours.delay:g} windows, not {best_delay:g}"
     if small and best_delay > 2 and ours.delay > best_delay / 2:
-        return f"after {ours.delay:.0f} windows, not half of {best_delay:.0f}"
+        return f"after {ours.delay:g} windows, not half of {best_delay:g}"
     return None
 
 
