@@ -107,6 +107,23 @@ def test_what_a_later_release_brings_is_501_with_its_name_and_not_ignored(embedd
     assert name in answer.json()["detail"]
 
 
+def test_baselines_are_shown_as_they_were_said_and_refused_with_what_is_expected(client):
+    shape = {"kind": "same_hour", "windows": 14}
+    checks = [{"name": "jump", "kind": "drift", "baseline": {"kind": "previous"}}]
+    assert client.put(M, json={"baseline": shape, "checks": checks}).status_code == 201
+    client.put(V, json={"baseline": {"kind": "version", "version": "41"}})
+    shown = client.get(M).json()
+    assert (shown["baseline"], shown["checks"]) == (shape, checks)
+    assert client.get(V).json()["baseline"] == {"kind": "version", "version": "41"}
+    for body, part in (
+        ({"window": "1d"}, "same_day_of_week"),
+        ({"baseline": {"kind": "rolling", "windws": 3}}, "did you mean 'windows'"),
+        ({"checks": [{"name": "s", "kind": "schema", "baseline": shape}]}, "is held against the reference"),
+    ):
+        refused = client.put(M, json=body)
+        assert (refused.status_code, part in refused.json()["detail"]) == (422, True)
+
+
 def test_the_rules_of_labels_are_kept_and_a_default_class_is_written_as_categories_are(client):
     rules = {"delay": "30d", "min_coverage": 0.8, "default": {"value": 0, "after": "60d"}}
     worth = {"1": {"1": 50, "0": -200}, "0": {"1": -5}}

@@ -246,6 +246,11 @@ def test_files_that_are_not_what_their_name_says_are_refused_with_their_path(tmp
         ({"categorical": "city"}, InvalidInput, "expected a list"),
         ({"checks": [{"name": "x", "kind": "drfit"}]}, InvalidInput, "did you mean 'drift'"),
         ({"checks": [{"name": "x", "kind": "fairness"}]}, NotAvailableYet, "not available yet"),
+        (
+            {"checks": [{"name": "x", "kind": "drift", "baseline": {"kind": "rolling"}}]},
+            InvalidInput,
+            "windows that a server has stored",
+        ),
     ],
 )
 def test_arguments_that_cannot_be_followed_are_refused_in_words(arguments, error, said):
