@@ -80,6 +80,30 @@ def test_every_released_schema_upgrades_to_the_current_one(released, empty_url, 
     store.close()
 
 
+def put_row(conn, table, **given):
+    """A row of a table as it is in the database, with something in every column that needs it."""
+    found = sa.Table(table, sa.MetaData(), autoload_with=conn)
+    filler = {int: 1, float: 1.0, str: "x", bytes: b"x", bool: False}
+    needed = {c.name: filler[c.type.python_type] for c in found.c if not c.nullable and c.name not in given}
+    conn.execute(sa.insert(found).values(needed | given))
+
+
+def test_windows_that_were_in_alert_stay_out_of_baselines_after_the_upgrade(empty_url, tmp_path):
+    store = open_store(empty_url, data_dir=tmp_path)
+    with store.write() as conn:
+        migrate.upgrade(conn, to="v0009")
+        put_row(conn, "model", id=1, name="m")
+        put_row(conn, "version", id=1, model_id=1, name="1")
+        for hour, status in enumerate(("alert", "ok", "warning")):
+            put_row(conn, "window", version_id=1, start_us=hour, end_us=hour + 1)
+            put_row(conn, "result", version_id=1, window_start_us=hour, segment="", status=status)
+    store.migrate()
+    with store.read() as conn:
+        found = conn.execute(sa.select(tables.window.c.in_alert).order_by(tables.window.c.start_us)).scalars().all()
+    assert found == [True, None, None]
+    store.close()
+
+
 def test_a_process_killed_while_it_migrates_leaves_nothing_and_the_next_one_does_it(empty_url, tmp_path, monkeypatch):
     original = migrate._run
 
