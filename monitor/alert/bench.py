@@ -68,10 +68,7 @@ def judge_all(
 
     ``among`` are all checks of the model, where these are some of them: which columns are whose is decided by all.
     """
-    enabled, every = (
-        [check for check in some if check.enabled and check.kind not in PERFORMANCE_KINDS]
-        for some in (checks, checks if among is None else among)
-    )
+    enabled, every = _asked(checks), _asked(checks if among is None else among)
     deciding = deciding_columns(every, schema=schema)
     bench = Bench(
         layout=layout,
@@ -92,6 +89,10 @@ def judge_all(
             for check, (rows, _) in zip(enabled, judged, strict=True)
         ),
     )
+
+
+def _asked(checks: Iterable[Check]) -> list[Check]:
+    return [check for check in checks if check.enabled and check.kind not in PERFORMANCE_KINDS]
 
 
 def _by_metric(measurements: Iterable[Measurement]) -> dict[str, dict[str, Measurement]]:

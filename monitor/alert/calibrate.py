@@ -125,31 +125,22 @@ def recent_volume(rows: Sequence[int] | Floats, *, windows_per_month: float) -> 
 
 
 def calibrate(
-    history: History,
-    *,
-    windows_per_month: float,
-    per_month: float,
-    columns: Collection[str] | None = None,
+    history: History, *, windows_per_month: float, per_month: float, columns: Collection[str] | None = None,
     among: Flags | None = None,
-) -> Calibration:
+) -> Calibration:  # fmt: skip
     """The calibration from a history: N windows and b false alarms a month, shared by ``columns`` (default all).
 
-    ``among`` bool[5, D] leaves only those of their tests that share it.
-
-    Each of five folds is scored with the movement, shares and reference of the others, and read on the tails
-    fitted to the others' scores; the threshold comes from the model scores that gives. (With tails fitted to
-    all windows the replay never sees a tail misjudged, and twenty columns that jump like Student's t with
-    three degrees alarm six times a month instead of once.) Without windows the state is ``learning`` and
-    scores are those of independent rows.
+    ``among`` bool[5, D] leaves only those of their tests that share it. Each of five folds is scored by the others
+    and read on the tails fitted to the others' scores; the threshold comes from the model scores that gives. (With
+    tails of all windows the replay never sees one misjudged: twenty columns that jump like Student's t with three
+    degrees alarm six times a month instead of once.) Without windows the state is ``learning`` and scores are those
+    of independent rows.
     """
     tests = history.tests
-    sharing = [columns is None or name in columns for name in history.layout_cells.columns]
-    family = tests & np.array(sharing, dtype=bool)
-    if among is not None:
-        family &= among
+    family = _family(history, columns=columns, among=among)
     replayed = replay(history)
     length_us = round(30 * DAY_US / windows_per_month)
-    daily, weekly = seasons(history, length_us=length_us) if history.against is None else (1.0, 1.0)
+    cycles = seasons(history, length_us=length_us) if history.against is None else (1.0, 1.0)
     moving = history.against is not None and history.against.moving
     scales, log_p = _taught_alone(history, replayed) if moving else _taught(history, replayed)
     judged_p = np.where(family, log_p, np.nan).reshape(history.windows, family.size)
@@ -169,9 +160,16 @@ def calibrate(
         own_until_us=int(history.starts_us[history.own - 1]) if history.own else -1,
         until_us=int(history.starts_us.max(initial=-1)),
         volume=recent_volume(history.rows, windows_per_month=windows_per_month),
-        daily=daily,
-        weekly=weekly,
+        daily=cycles[0],
+        weekly=cycles[1],
     )
+
+
+def _family(history: History, *, columns: Collection[str] | None, among: Flags | None) -> Flags:
+    """bool[5, D]: the tests that share the budget."""
+    sharing = [columns is None or name in columns for name in history.layout_cells.columns]
+    family: Flags = history.tests & np.array(sharing, dtype=bool)
+    return family if among is None else family & among
 
 
 def _taught(history: History, replayed: Replayed) -> tuple[tuple[Scale, ...], Floats]:

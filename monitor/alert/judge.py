@@ -50,23 +50,20 @@ def judge(
     """
     every = tuple(checks)
     if calibration is None and reference is not None:
-        untaught = build_history(layout, reference=reference)
-        calibration = calibrate(untaught, windows_per_month=windows_per_month, per_month=1.0)
-    return judge_all(
-        every,
-        schema=schema,
-        layout=layout,
-        reference=reference,
-        current=current,
-        measurements=measurements,
-        held=_holder(
-            every if among is None else tuple(among), calibration=calibration, reference=reference, current=current,
-            sums=sums, min_effect=min_effect, share=share,
-        ),
-        expected_rows=expected_rows,
-        absent=absent,
-        among=among,
+        calibration = _untaught(layout, reference=reference, windows_per_month=windows_per_month)
+    held = _holder(
+        every if among is None else tuple(among), calibration=calibration, reference=reference, current=current,
+        sums=sums, min_effect=min_effect, share=share,
     )  # fmt: skip
+    return judge_all(
+        every, schema=schema, layout=layout, reference=reference, current=current, measurements=measurements,
+        held=held, expected_rows=expected_rows, absent=absent, among=among,
+    )  # fmt: skip
+
+
+def _untaught(layout: Layout, *, reference: Profile, windows_per_month: float) -> Calibration:
+    """What judges where no history has taught: scores of independent rows."""
+    return calibrate(build_history(layout, reference=reference), windows_per_month=windows_per_month, per_month=1.0)
 
 
 def wanted_metrics(checks: Iterable[Check]) -> tuple[str, ...]:

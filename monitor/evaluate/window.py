@@ -24,6 +24,7 @@ from monitor.evaluate.standing import standing
 from monitor.evaluate.verdicts import move_verdicts
 from monitor.evaluate.window_card import WindowCard, window_card
 from monitor.model.baseline import Baseline
+from monitor.model.entities import Version
 from monitor.model.results import Status
 from monitor.profile import codec
 from monitor.profile.profile import Profile, empty
@@ -240,19 +241,7 @@ def _write(
 ) -> int:
     """How many verdicts changed. Window, profile, result and verdicts, if nothing moved since they were read."""
     context, window = seen.context, seen.window
-    # Of two versions the older first: who is held against another one waits for what that one writes.
-    others = {held.chosen.version_id for held in seen.held.values()}
-    locked = {id: lock_version(conn, id=id) for id in sorted(others | {window.version_id})}
-    version = locked[window.version_id]
-    used = (context.version.layout_id, context.version.reference_id)
-    now = get_window(conn, version_id=window.version_id, start_us=window.start_us)
-    moved = bool(seen.earlier) and version.fold_seq != context.version.fold_seq
-    same = now is not None and _state_of(now) == _state_of(window)
-    if now is None or not same or moved:
-        raise Moved(f"window {window.start_us} of version {window.version_id} got rows or labels while it was judged")
-    if (version.layout_id, version.reference_id) != used:
-        raise Moved(f"window {window.start_us} of version {window.version_id} changed while it was judged")
-    _check_baselines(conn, seen=seen)
+    version, now = _unmoved(conn, seen=seen)
     in_alert = now.in_alert if judged.data_status is None else judged.data_status == "alert"
     if is_another(conn, before=window, in_alert=bool(in_alert)):
         judge_later_again(conn, context.groups, before=window, spec=context.model.window)
@@ -280,6 +269,23 @@ def _write(
             ],
         )  # fmt: skip
     return _record(conn, context=context, window=window, judged=judged, revision=revision, now_us=now_us)
+
+
+def _unmoved(conn: Connection, *, seen: Seen) -> tuple[Version, WindowRow]:
+    """Version and window as they are now, the version held; ``Moved`` where what was judged is not what there is."""
+    context, window = seen.context, seen.window
+    # Of two versions the older first: who is held against another one waits for what that one writes.
+    others = {held.chosen.version_id for held in seen.held.values()}
+    locked = {id: lock_version(conn, id=id) for id in sorted(others | {window.version_id})}
+    version = locked[window.version_id]
+    now = get_window(conn, version_id=window.version_id, start_us=window.start_us)
+    moved = bool(seen.earlier) and version.fold_seq != context.version.fold_seq
+    if now is None or moved or _state_of(now) != _state_of(window):
+        raise Moved(f"window {window.start_us} of version {window.version_id} got rows or labels while it was judged")
+    if (version.layout_id, version.reference_id) != (context.version.layout_id, context.version.reference_id):
+        raise Moved(f"window {window.start_us} of version {window.version_id} changed while it was judged")
+    _check_baselines(conn, seen=seen)
+    return version, now
 
 
 def _check_baselines(conn: Connection, *, seen: Seen) -> None:
