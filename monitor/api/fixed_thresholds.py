@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from monitor.api.services import Services
 from monitor.evaluate.context import checks_of
-from monitor.evaluate.fixed_rates import MOST_WORK, FixedRate
+from monitor.evaluate.fixed_rates import MOST_WORK, WAIT_SECONDS, FixedRate
 from monitor.model.entities import Model
 
 _AT_ONCE = 20  # models of one answer; checks/simulate answers for the others
@@ -15,17 +16,26 @@ _AT_ONCE = 20  # models of one answer; checks/simulate answers for the others
 _HELD = {"production": "held healthy", "reference": "of the reference's own"}
 
 
-def rates_of(services: Services, model: Model, *, work: int = MOST_WORK) -> list[dict[str, Any]]:
+def rates_of(
+    services: Services, model: Model, *, work: int = MOST_WORK, wait_seconds: float = WAIT_SECONDS
+) -> list[dict[str, Any]]:
     """The model's checks with a fixed threshold, each with its rate on the history of the newest live version."""
-    found = services.fixed_rates.of_model(model, checks=checks_of(model), now_us=services.now_us(), work=work)
+    found = services.fixed_rates.of_model(
+        model, checks=checks_of(model), now_us=services.now_us(), work=work, wait_seconds=wait_seconds
+    )
     return [rate_shape(rate) for rate in found]
 
 
 def rates_of_set(services: Services, models: Sequence[Model]) -> list[dict[str, Any]]:
-    """The rates of a few models with the work of one, each with its model."""
+    """The rates of a few models with the work and the wait of one, each with its model."""
     some = [model for model in models if any(check.threshold is not None for check in checks_of(model))][:_AT_ONCE]
     work = MOST_WORK // max(len(some), 1)
-    return [{"model": model.name, **shape} for model in some for shape in rates_of(services, model, work=work)]
+    until = time.monotonic() + WAIT_SECONDS
+    return [
+        {"model": model.name, **shape}
+        for model in some
+        for shape in rates_of(services, model, work=work, wait_seconds=max(until - time.monotonic(), 0.0))
+    ]
 
 
 def rate_shape(found: FixedRate) -> dict[str, Any]:
@@ -41,7 +51,7 @@ def rate_shape(found: FixedRate) -> dict[str, Any]:
     whole, warning = found.tally.whole, found.level == "warning"
     rate = (whole.warnings if warning else whole.alarms)(windows_per_month=found.windows_per_month)
     in_alarm = whole.in_alarm + (whole.in_warning if warning else 0)
-    share = in_alarm / whole.decided
+    share = in_alarm / whole.windows  # undecided ones too: an alarm stays in force over them
     shape |= {
         "windows": whole.decided, "months": whole.decided / found.windows_per_month,
         "unknown": whole.statuses["unknown"], "in_alarm": in_alarm, "in_alarm_ratio": share,
@@ -52,6 +62,6 @@ def rate_shape(found: FixedRate) -> dict[str, Any]:
     shape |= {"false_alarms_per_month": rate.per_month, "lower": rate.lower, "upper": rate.upper}
     says = (
         f"{rate.per_month:.3g} false alarms a month (95 %: {rate.lower:.3g} to {rate.upper:.3g}), in alarm in "
-        f"{100 * share:.3g} % of {whole.decided:,} windows {_HELD[found.source]}"
+        f"{100 * share:.3g} % of {whole.windows:,} windows {_HELD[found.source]}"
     )
     return shape | {"says": says}

@@ -19,9 +19,10 @@ from monitor.model.entities import Model
 from monitor.model.errors import InvalidInput, NotFound
 from monitor.model.names import nearest
 from monitor.model.silences import MATCHERS, MOST_SILENCE_US, Silence
-from monitor.model.time import parse_ahead, rfc3339
+from monitor.model.time import DAY_US, parse_ahead, rfc3339
 from monitor.store import models, silences, versions
 
+MOST_AHEAD_US = 366 * DAY_US
 _ID = re.compile(r"(?:sil_)?([1-9]\d{0,17})")
 _FIELDS = ("reason", "start", "end", *MATCHERS)
 _PATTERN = re.compile(r"[*?\[]")
@@ -90,7 +91,10 @@ def _start(body: dict[str, Any], *, now_us: int) -> int:
         return now_us
     if not isinstance(start, str):
         raise InvalidInput("start: expected a time, or a duration from now such as 2h", code="start")
-    return parse_ahead(start, name="start", now_us=now_us)
+    start_us = parse_ahead(start, name="start", now_us=now_us)
+    if start_us > now_us + MOST_AHEAD_US:
+        raise InvalidInput(f"start {start[:40]!r} is too far ahead: expected a time within a year", code="start")
+    return start_us
 
 
 def _patterns(body: dict[str, Any], name: str) -> tuple[str, ...]:

@@ -6,9 +6,12 @@ asked too, each would find that it never alarmed.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from threading import BoundedSemaphore
 from typing import Literal
 
 from sqlalchemy import Connection
@@ -31,13 +34,16 @@ from monitor.store.marks import marks_of
 from monitor.store.references import reference_history
 from monitor.store.versions import newest_live_version
 
+log = logging.getLogger(__name__)
 MOST_WINDOWS = 1_000
 MOST_WORK = 60_000  # windows times columns: a few seconds
+WAIT_SECONDS = 5.0  # for the one place there is; what is set is stored already, and its rate can be asked for later
 _PAGE = 50
 _LOOKED = 4  # times the wanted windows: an endless alarm is not searched through to its beginning
 _OF_COLUMNS = ("drift", "quality")
 _OF_DATA = (*_OF_COLUMNS, "volume")
-_WAIT_SECONDS = 20.0
+_MOST_ASKING = 2  # each holds a thread, of which the API has 40
+_WINDOW_COLUMNS = 15  # what reading a window costs by itself, in columns
 _NEVER = Threshold(alert=Bound(above=math.inf))
 
 Source = Literal["production", "reference"]
@@ -66,16 +72,28 @@ class FixedRates:
         self._store = store
         self._contexts = contexts
         self._simulator = simulator
+        self._asking = BoundedSemaphore(_MOST_ASKING)
 
-    def of_model(self, model: Model, *, checks: Sequence[Check], now_us: int, work: int = MOST_WORK) -> list[FixedRate]:
-        """The rates on the history of the model's newest live version; no answer but its reason where there is none."""
+    def of_model(
+        self,
+        model: Model,
+        *,
+        checks: Sequence[Check],
+        now_us: int,
+        work: int = MOST_WORK,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> list[FixedRate]:
+        """The rates on the history of the model's newest live version; no answer but its reason where there is none.
+
+        Whatever goes wrong is a reason too: the checks are set already.
+        """
         if not any(check.enabled and check.threshold is not None for check in checks):
             return []
         try:
             with self._store.read() as conn:
                 _, version = newest_live_version(conn, model=model.name)
                 context = self._contexts.load(conn, version_id=version.id)
-            with self._simulator.claimed(wait_seconds=_WAIT_SECONDS):
+            with self._place(), self._simulator.claimed(wait_seconds=wait_seconds):
                 return self.of_version(context, checks=checks, now_us=now_us, work=work)
         except NotFound:
             return _not_known(model, checks=checks, reason="no history")
@@ -83,19 +101,33 @@ class FixedRates:
             return _not_known(model, checks=checks, reason="another simulation runs: ask checks/simulate later")
         except Conflict as moved:
             return _not_known(model, checks=checks, reason=moved.detail)
+        except Exception:
+            log.exception("the rates of the fixed thresholds of model %s could not be counted", model.name)
+            return _not_known(model, checks=checks, reason="counting failed: the server's log says why")
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._asking.acquire(blocking=False):
+            raise Unavailable("the rates of other models are being counted")
+        try:
+            yield
+        finally:
+            self._asking.release()
 
     def of_version(
         self, context: VersionContext, *, checks: Sequence[Check], now_us: int, work: int = MOST_WORK
     ) -> list[FixedRate]:
         """The rate of every enabled check with a fixed threshold, by the version's windows or the reference's own.
 
-        ``checks`` are all of the model's: they say which columns each decides. ``work`` bounds windows × columns.
+        ``checks`` are all of the model's: they say which columns each decides. ``work`` bounds windows × columns, and
+        what windows and checks cost beside their columns.
         """
         asked = [check for check in checks if check.enabled and check.threshold is not None]
         if not asked:
             return []
         columns = 1 if context.layout is None else max(len(context.layout.columns), 1)
-        most = max(min(MOST_WINDOWS, work // columns), 1)
+        each = (columns + _WINDOW_COLUMNS) * max(len(checks) // 10, 1)
+        most = max(min(MOST_WINDOWS, work // each), 1)
         rated = frozenset(check.name for check in asked)
         with self._store.read() as conn:
             healthy = healthy_windows(conn, version_id=context.version.id, rated=rated, most=most)

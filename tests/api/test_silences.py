@@ -122,7 +122,8 @@ def test_silences_come_in_pages_newest_first(alarmed):
 @pytest.mark.parametrize(
     ("body", "code"),
     [({"reason": ""}, "reason"), ({"end": None}, "end"), ({"end": "91d"}, "end"), ({"end": "2020-01-01"}, "end"),
-     ({"start": 3}, "start"), ({"start": "2020-01-01T00:00:00Z", "end": "1h"}, "end"), ({"checks": "drift"}, "checks"),
+     ({"start": 3}, "start"), ({"start": "9999999d"}, "start"), ({"start": "99999999w"}, "start"),
+     ({"start": "2020-01-01T00:00:00Z", "end": "1h"}, "end"), ({"checks": "drift"}, "checks"),
      ({"checks": ["drfit"]}, "checks"), ({"versions": ["43"]}, "versions"), ({"columns": [""]}, "columns"),
      ({"check": ["drift"]}, "field")],
 )  # fmt: skip

@@ -52,10 +52,15 @@ def episodes(over):
     return sum(now and not before for before, now in zip([False, *over], over, strict=False))
 
 
-def rates_of(world, shapes):
+def counter(world):
+    """What counts the rates, and the simulator whose one place it takes."""
     contexts = Contexts()
     simulator = Simulator(world.store, evaluator=Evaluator(world.store, contexts=contexts))
-    rates = FixedRates(world.store, contexts=contexts, simulator=simulator)
+    return FixedRates(world.store, contexts=contexts, simulator=simulator), simulator
+
+
+def rates_of(world, shapes):
+    rates, _ = counter(world)
     found = rates.of_model(world.model, checks=parse_checks(shapes), now_us=world.clock())
     return {one.check.name: one for one in found}
 
@@ -173,6 +178,19 @@ def test_what_people_said_of_a_window_comes_before_what_its_checks_say(store):
             put_mark(conn, version_id=world.version.id, start_us=start_us, healthy=healthy, reason="", by="", at_us=1)
         found = healthy_windows(conn, version_id=world.version.id, rated=frozenset(), most=10)
     assert [w.start_us for w in found] == starts[1:]
+
+
+def test_what_is_set_is_answered_though_its_rate_cannot_be_counted_now(store, monkeypatch):
+    world = make_world(store)
+    set_usual_reference(world)
+    rates, simulator = counter(world)
+    asked = {"checks": parse_checks([PSI | {"threshold": 0.2}]), "now_us": world.clock(), "wait_seconds": 0.0}
+    with simulator.claimed():
+        (busy,) = rates.of_model(world.model, **asked)
+    assert (busy.tally, busy.reason) == (None, "another simulation runs: ask checks/simulate later")
+    monkeypatch.setattr(FixedRates, "of_version", lambda *_, **__: 1 / 0)
+    (failed,) = rates.of_model(world.model, **asked)
+    assert (failed.tally, failed.reason) == (None, "counting failed: the server's log says why")
 
 
 def test_without_a_version_or_a_window_nothing_is_known_yet(store):
