@@ -11,7 +11,7 @@ import numpy as np
 from monitor.alert.breakage import share_limit
 from monitor.alert.cells import TESTS
 from monitor.alert.evidence import NATS, Evidence, TestEvidence
-from monitor.alert.findings import Finding
+from monitor.alert.findings import Finding, enough
 from monitor.alert.step_up import step_up
 from monitor.drift.measurement import Measurement
 from monitor.model.checks import Check
@@ -38,9 +38,11 @@ class Held:
     min_effect: float = 0.0
 
     def alarms_alone(self, check: Check, *, columns: Iterable[str]) -> bool:
-        """Whether the window alerts by itself, without the ones before, in a column of the check."""
-        return self.evidence.alarms_alone(
-            TESTS_OF[check.metric], columns=columns, limit=self.alert, least_effect=self.min_effect
+        """Whether the window alerts by itself, without the ones before, in as many columns as the check asks."""
+        log_p = self.evidence.judged_alone(TESTS_OF[check.metric], columns=columns, least_effect=self.min_effect)
+        limit = step_up(log_p, limit=self.alert) if by_number(check) else self.alert
+        return int((log_p > limit).any(axis=0).sum()) >= enough(
+            check, decided=int((~np.isnan(log_p)).any(axis=0).sum())
         )
 
     @property
@@ -78,7 +80,7 @@ def find_all(check: Check, *, columns: Sequence[str], held: Held) -> Iterator[Sa
     stepped = held.stepped_up(check, columns=columns)
     evidence, deciding = held.evidence, stepped if by_number(check) else held
     threshold = deciding.threshold
-    every = evidence.most_surprising(TESTS_OF[check.metric])
+    every = evidence.most_surprising(TESTS_OF[check.metric], least_effect=held.min_effect)
     positions, needed, sent = evidence.positions, evidence.needed, evidence.sent
     for column in columns:
         position = positions.get(column)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -50,22 +50,36 @@ class Evidence:
     alone: Floats
     alone_effect: Floats
     needed: int
+    by_scale: tuple[Floats, Floats, Integers] | None = None  # −ln p and effect [S, 5, D], windows of each scale
 
     @cached_property
     def sent(self) -> int:
         """The rows of the window: those behind *missing*, which every row has or has not."""
         return int(self.sizes[2].max(initial=0))
 
-    def alarms_alone(self, tests: Sequence[int], *, columns: Iterable[str], limit: float, least_effect: float) -> bool:
-        """Whether the window by itself, without the ones before, passes the −ln p of ``limit`` in one of the tests."""
+    def judged_alone(self, tests: Sequence[int], *, columns: Iterable[str], least_effect: float) -> Floats:
+        """−ln p float64[tests, columns] of the window by itself, without the ones before: nan where it is not judged,
+        −∞ where the effect is too small to count."""
         at = np.ix_(list(tests), [self.positions[name] for name in columns if name in self.positions])
-        decided = (self.windows[at] >= self.needed) & (self.alone_effect[at] >= least_effect)
-        return bool((decided & (self.alone[at] > limit)).any())  # nan passes nothing
+        counting = np.where(self.alone_effect[at] >= least_effect, self.alone[at], -np.inf)
+        return np.where((self.windows[at] >= self.needed) & ~np.isnan(self.alone[at]), counting, np.nan)
 
-    def most_surprising(self, tests: Sequence[int]) -> list[TestEvidence]:
-        """By position, the most surprising of the tests of each column (the first of equals)."""
+    def of_effect(self, least: float) -> Evidence:
+        """The same by the most surprising scale of each test that has so much effect, where one has."""
+        if self.by_scale is None:
+            return self
+        log_p, effect, scales = self.by_scale
+        most = _most(log_p, effect=effect, least=least)[None]
+        return replace(
+            self, log_p=np.take_along_axis(log_p, most, axis=0)[0],
+            effect=np.take_along_axis(effect, most, axis=0)[0], scale=scales[most[0]],
+        )  # fmt: skip
+
+    def most_surprising(self, tests: Sequence[int], *, least_effect: float = -np.inf) -> list[TestEvidence]:
+        """By position, the most surprising of the tests of each column (the first of equals), of those that have so
+        much effect where there are any."""
         among = self.log_p[list(tests)]
-        pick = np.where(np.isnan(among), -np.inf, among).argmax(axis=0)
+        pick = _most(among, effect=self.effect[list(tests)], least=least_effect)
         which = np.array(tests)[pick]
         every = np.arange(among.shape[1])
         judged = ~np.isnan(among).all(axis=0)
@@ -102,7 +116,16 @@ def gather(
         alone=log_p[0],
         alone_effect=effect[0],
         needed=calibration.needed,
+        by_scale=(log_p, effect, np.array([scale.windows for scale in scales])),
     )
+
+
+def _most(log_p: Floats, *, effect: Floats, least: float) -> Integers:
+    """Which along the first axis is most surprising: of those with so much effect, else of all that are judged."""
+    judged = np.where(np.isnan(log_p), -np.inf, log_p)
+    enough = np.where(effect >= least, judged, -np.inf)
+    most: Integers = np.where(np.isneginf(enough.max(axis=0)), judged.argmax(axis=0), enough.argmax(axis=0))
+    return most
 
 
 def _log_p(scales: Sequence[Scale], counts: Sequence[Counts], *, baseline: Counts, ordered: Flags) -> Floats:

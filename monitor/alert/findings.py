@@ -70,13 +70,18 @@ def undecided(check: Check, *, reason: str, rows: int, needs: int | None = None)
     return _verdict(check, "unknown", reason=reason, rows=rows, needs=needs)
 
 
+def enough(check: Check, *, decided: int) -> int:
+    """How many of so many decided columns are to fail before the check does."""
+    return check.count or max(1, math.ceil((check.share or 0.0) * decided - 1e-9))
+
+
 def _status(check: Check, *, decided: list[Finding], failing: list[Finding]) -> tuple[Status, int]:
     """The worst status that enough columns have, and how many columns have it or worse."""
-    enough = check.count or max(1, math.ceil((check.share or 0.0) * len(decided) - 1e-9))
+    least = enough(check, decided=len(decided))
     levels: tuple[Status, ...] = ("alert", "warning")
     for status in levels:
         counted = sum(SEVERITY_ORDER[f.status] >= SEVERITY_ORDER[status] for f in failing)
-        if counted >= enough:
+        if counted >= least:
             return status, counted
     return "ok", len(failing)
 

@@ -100,14 +100,15 @@ def _holder(
         # What a check has for itself is its own; the rest is for all tests, whatever they are held against.
         per_month = shares[check.name] * (share if check.false_alarms is None else 1.0)
         alert, warning = thresholds(taught, per_month=per_month)
+        least = min_effect if check.min_effect is None else check.min_effect
         return Held(
-            evidence=evidence(),
+            evidence=evidence().of_effect(least),
             alert=alert,
             warning=warning,
             tests=taught.tests,
             looks_per_month=looks(taught, taught.scales[0]),
             method={**method, "false_alarms_per_month": per_month},
-            min_effect=min_effect if check.min_effect is None else check.min_effect,
+            min_effect=least,
         )
 
     return held

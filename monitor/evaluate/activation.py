@@ -23,6 +23,7 @@ from monitor.profile import codec
 from monitor.profile.dlp import DLP_MEDIA_TYPE
 from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile
+from monitor.store.baselines import delete_baseline_calibrations
 from monitor.store.calibrations import save_calibration
 from monitor.store.engine import Store
 from monitor.store.layouts import get_layout, save_layout, set_version_layout
@@ -163,6 +164,7 @@ def save_profile_again(
             conn, reference_id=reference.id, layout_id=layout_id, profile=codec.encode(made.profile),
             history=encode_history(made.history),
         )  # fmt: skip
+        delete_baseline_calibrations(conn, version_id=reference.version_id, reference_id=reference.id)
         _save_calibration(conn, reference=reference, calibration=calibration, now_us=now_us)
 
 

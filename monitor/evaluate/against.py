@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 from monitor.alert.history import LEAST_ROWS
 from monitor.evaluate.context import VersionContext
 from monitor.evaluate.groups import Group, baselines_of
+from monitor.evaluate.guard import Moved
 from monitor.evaluate.kept import Kept
 from monitor.model.baseline import Baseline, parsed
 from monitor.model.calendar import held_against, places
 from monitor.model.window import WindowSpec
 from monitor.profile import codec
-from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile, empty, merge
 from monitor.store.baselines import (
     Usable,
@@ -27,6 +27,7 @@ from monitor.store.baselines import (
     version_named,
     versions_with_baselines,
 )
+from monitor.store.engine import Store
 from monitor.store.marks import marks_of
 from monitor.store.windows import WindowRow
 
@@ -91,25 +92,32 @@ def _healthy(conn: Connection, found: list[Usable], *, version_id: int) -> list[
     return [window for window in found if said.get(window.start_us, not window.in_alert)]
 
 
-def hold(conn: Connection, group: Group, *, context: VersionContext, start_us: int, kept: Kept) -> Held:
-    """The group's baseline of one window, ready to be compared with; sums of fixed windows are ``kept``."""
-    baseline, layout = group.baseline, context.layout
-    assert layout is not None  # noqa: S101 - as above
-    chosen = choose(conn, baseline, context=context, start_us=start_us)
+def hold(store: Store, group: Group, *, chosen: Chosen, context: VersionContext, kept: Kept) -> Held:
+    """The group's baseline of one window, ready to be compared with; sums of fixed windows are ``kept``.
+
+    Read a page a transaction, for it takes seconds; whoever writes asks ``same_choice`` whether it still is one.
+    """
+    baseline = group.baseline
     if len(chosen.windows) < baseline.min_windows:
         return Held(chosen=chosen, profile=None, reason=chosen.reason or "baseline_too_short")
     if baseline.moving:
-        return Held(chosen=chosen, profile=sum_of(conn, chosen, layout=layout))
+        return Held(chosen=chosen, profile=sum_of(store, chosen, context=context))
     key = (context.version.layout_id, baseline, chosen)
-    total = kept.get(key, make=lambda: sum_of(conn, chosen, layout=layout), weigh=lambda found: found.counts.nbytes)
+    total = kept.get(key, make=lambda: sum_of(store, chosen, context=context), weigh=lambda found: found.counts.nbytes)
     return Held(chosen=chosen, profile=total)
 
 
-def sum_of(conn: Connection, chosen: Chosen, *, layout: Layout) -> Profile:
-    """The profiles added up, one decoded at a time."""
+def sum_of(store: Store, chosen: Chosen, *, context: VersionContext) -> Profile:
+    """The profiles added up, one decoded at a time; ``Moved`` where one is gone or in other cells by now."""
+    layout, layout_id = context.layout, context.version.layout_id
+    assert layout is not None and layout_id is not None  # noqa: S101, PT018 - as above
     starts, total = [window.start_us for window in chosen.windows], empty(layout)
     for begin in range(0, len(starts), _PAGE):
-        page = profiles_at(conn, version_id=chosen.version_id, starts_us=starts[begin : begin + _PAGE])
+        some = starts[begin : begin + _PAGE]
+        with store.read() as conn:
+            page = profiles_at(conn, version_id=chosen.version_id, layout_id=layout_id, starts_us=some)
+        if len(page) < len(some):
+            raise Moved(f"windows that version {context.version.id} is held against changed while they were read")
         for _, payload in page:
             total = merge(total, codec.decode(payload, layout))
     return total

@@ -17,6 +17,7 @@ from monitor.alert.recent import encode_counts
 from monitor.alert.transitions import advance
 from monitor.columns.change import Change, changed, refuse_misfit
 from monitor.evaluate.context import VersionContext
+from monitor.evaluate.guard import Moved
 from monitor.evaluate.judging import Judged
 from monitor.evaluate.recent_counts import counts_of
 from monitor.evaluate.reprofile import first_of_window
@@ -144,7 +145,10 @@ class DataDriller:
         self, version_id: int, window: JudgedWindow, *, column: str, change: Change, shadow: _Shadow
     ) -> tuple[DrillWindow, int] | str:
         """The window in the shadow and its number of columns, or why its rows cannot be run again."""
-        seen = self._evaluator.read(version_id=version_id, start_us=window.start_us)
+        try:
+            seen = self._evaluator.read(version_id=version_id, start_us=window.start_us)
+        except Moved:
+            return "what it is held against changes right now"
         if seen is None:
             return "the window is not stored any more"
         described, sd = _column_of(seen.context, name=column)

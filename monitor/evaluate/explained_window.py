@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
@@ -12,8 +13,9 @@ from monitor.alert.cells import Counts, reduce_profile
 from monitor.alert.codec import decode_calibration
 from monitor.alert.history import build_history
 from monitor.alert.recent import LONGEST, last_look
-from monitor.evaluate.against import hold
+from monitor.evaluate.against import choose, hold
 from monitor.evaluate.context import Contexts, VersionContext, fits
+from monitor.evaluate.guard import Moved
 from monitor.evaluate.kept import Kept
 from monitor.evaluate.merged import LOOKBACK as MERGED_LOOKBACK
 from monitor.explain.deciding import decided_rows
@@ -72,7 +74,7 @@ def read_window(conn: Connection, *, contexts: Contexts, version_id: int, start_
     )  # fmt: skip
 
 
-def held_as_judged(conn: Connection, stored: Stored, *, check: str) -> Stored:
+def held_as_judged(store: Store, stored: Stored, *, check: str) -> Stored:
     """The window beside what that check was held against: its reference, or its baseline as it is chosen now.
 
     Where that has too few windows by now, or the check another baseline, there is no other side.
@@ -85,7 +87,12 @@ def held_as_judged(conn: Connection, stored: Stored, *, check: str) -> Stored:
     context, start_us = stored.context, stored.result.window_start_us
     groups = [g for g in context.groups[1:] if any(one.name == check for one in g.checks)]
     found = [g for g in groups if g.baseline.kind == told["kind"] and stored.layout_id == context.version.layout_id]
-    held = None if not found else hold(conn, found[0], context=context, start_us=start_us, kept=Kept(limit=0))
+    held = None
+    if found:
+        with store.read() as conn:
+            chosen = choose(conn, found[0].baseline, context=context, start_us=start_us)
+        with suppress(Moved):  # what it was held against changes right now: then there is no other side
+            held = hold(store, found[0], chosen=chosen, context=context, kept=Kept(limit=0))
     if held is None or held.profile is None:
         return replace(stored, sides=None)
     layout = stored.sides.layout

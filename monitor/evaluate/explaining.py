@@ -56,7 +56,7 @@ class Explainer:
         with self._store.read() as conn:
             stored = read_window(conn, contexts=self._contexts, version_id=version_id, start_us=start_us)
             name = _check_name(stored.rows, asked=check, start_us=start_us)
-            stored = held_as_judged(conn, stored, check=name)
+        stored = held_as_judged(self._store, stored, check=name)
         rows = tuple(row for row in stored.rows if row.check == name)
         if column is not None and column not in {row.column for row in rows}:
             names = sorted({row.column for row in rows if row.column})

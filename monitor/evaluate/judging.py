@@ -76,10 +76,11 @@ def judge_window(
             context, group=first, layout=layout, own=own, merged=merged.profile, windows=merged.windows, sums=sums
         )  # fmt: skip
     rows = _marked(context, rows=judgement.rows, layout=layout, current=merged.profile)
-    verdicts = judgement.verdicts
+    verdicts, alone = judgement.verdicts, judgement.alone
     for group in others:
         more = judge_held(context, group=group, current=own, held=(held or {}).get(group.baseline), sums=sums)
         rows, verdicts = rows + more.rows, verdicts + more.verdicts
+        alone = alone or (more.alone and not group.baseline.moving)  # those that move add up nothing
     side = context.reference
     found = worst(verdict.status for verdict in verdicts)
     return Judged(
@@ -89,7 +90,7 @@ def judge_window(
         data_status=found if verdicts else None,
         reference_number=None if side is None else side.reference.number,
         reference_rows=0 if side is None else side.profile.rows,
-        alone=judgement.alone,
+        alone=alone,
     )
 
 

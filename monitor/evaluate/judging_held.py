@@ -50,7 +50,7 @@ def judge_held(
     if calibration is not None:
         sides = Sides(layout=layout, reference=held.profile, current=current, calibration=calibration)
         rows = with_marks(rows, sides=sides)
-    return Judgement(rows=rows, verdicts=found.verdicts)
+    return Judgement(rows=rows, verdicts=found.verdicts, alone=found.alone)
 
 
 def told_of(group: Group, *, held: Held) -> dict[str, Any]:

@@ -18,18 +18,20 @@ from monitor.alert.history import LEAST_ROWS, History, build_history
 from monitor.evaluate.against import choose, sum_of
 from monitor.evaluate.context import Contexts, VersionContext
 from monitor.evaluate.groups import Group
-from monitor.evaluate.guard import Guard
+from monitor.evaluate.guard import Guard, Moved
 from monitor.evaluate.redo import UNASKED, UNASKED_US, WEEK_US, Healthy, last_turn_us, occurrence_due, wanted
 from monitor.evaluate.reference_profile import WindowProfiles, calibration_of
-from monitor.evaluate.teaching import calibration_against, fixed, moved, save_taught, untaught
+from monitor.evaluate.teaching import calibration_against, fixed, moved, outgrown, save_taught, untaught
 from monitor.model.baseline import Baseline
-from monitor.model.time import HOUR_US, MINUTE_US, SECOND_US
+from monitor.model.time import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from monitor.store.baselines import delete_baseline_calibrations
 from monitor.store.calibrations import calibration_made_us, delete_calibration, save_calibration
 from monitor.store.engine import Store
 from monitor.store.profiles import list_profiles
 from monitor.store.references import reference_history
 from monitor.store.results import healthy_windows
 from monitor.store.runs import enqueue_soon
+from monitor.store.versions import lock_version
 
 MOST_WINDOWS = 1_000  # of production, the newest ones
 RELEARN = "relearn"
@@ -79,6 +81,8 @@ class Learner:
             due_us = occurrence_due(healthy, model=context.model, version_id=version_id, now_us=now_us)
             if due_us is None and healthy.windows and untaught(context):
                 due_us = now_us - now_us % HOUR_US + SECOND_US  # apart from those of the reference's own
+            elif due_us is None and outgrown(context, since=healthy.since):
+                due_us = now_us - now_us % DAY_US + 2 * SECOND_US  # at most daily: a rule may never find enough
         after = after if due_us is None else Asked(left=0, at_us=now_us)
         self._asked[version_id] = replace(after, configured=configured)
         return due_us
@@ -100,6 +104,9 @@ class Learner:
         reference_id = context.reference.reference.id
         taught = self._against_baselines(context, history=history)
         with self._store.write() as conn:
+            now = lock_version(conn, id=version_id)
+            if (now.layout_id, now.reference_id) != (context.version.layout_id, reference_id):
+                raise Moved(f"version {version_id}: its cells or its reference changed while it was calibrated")
             save_calibration(
                 conn, version_id=version_id, reference_id=reference_id, made_us=now_us,
                 payload=encode_calibration(calibration),
@@ -119,6 +126,7 @@ class Learner:
             left = _own_history(conn, context=context) or _since(conn, version_id=version_id, after_us=-1)
             if side is not None and not left:
                 delete_calibration(conn, version_id=version_id, reference_id=side.reference.id)
+                delete_baseline_calibrations(conn, version_id=version_id, reference_id=side.reference.id)
 
     def _history(self, context: VersionContext, *, own: History | None, starts: list[int]) -> History | None:
         """The reference's own windows and the later ones that start at ``starts``; None where there are neither."""
@@ -149,8 +157,8 @@ class Learner:
             return moved(history, baseline=baseline, spec=spec)
         with self._store.read() as conn:
             chosen = choose(conn, baseline, context=context, start_us=context.model.window.start_of(0))
-            if baseline.kind == "windows" and chosen.windows:
-                return fixed(history, baseline=baseline, total=sum_of(conn, chosen, layout=context.layout))
+        if baseline.kind == "windows" and chosen.windows:
+            return fixed(history, baseline=baseline, total=sum_of(self._store, chosen, context=context))
         if chosen.version_id == context.version.id:  # there is nothing to be held against yet
             return moved(
                 history,

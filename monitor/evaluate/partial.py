@@ -66,7 +66,10 @@ class OpenWindows:
                 return
 
     def _judge(self, *, version_id: int, start_us: int, now_us: int) -> Partial | None:
-        seen = self._evaluator.read(version_id=version_id, start_us=start_us)
+        try:
+            seen = self._evaluator.read(version_id=version_id, start_us=start_us)
+        except FenceLost:  # what it is held against changes right now
+            return None
         if seen is None:
             return None
         profile, _ = self._evaluator.profile_of(seen)

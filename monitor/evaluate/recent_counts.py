@@ -10,7 +10,7 @@ from monitor.alert.cells import Counts, reduce_profile
 from monitor.alert.recent import LONGEST, encode_counts, recent_sums
 from monitor.evaluate.context import VersionContext
 from monitor.profile.profile import Profile
-from monitor.store.judged_counts import JudgedCounts, judged_counts, mark_stale, put_judged_counts
+from monitor.store.judged_counts import JudgedCounts, judged_counts, mark_stale, put_judged_counts, revisions_between
 from monitor.store.windows import WindowRow
 
 
@@ -23,6 +23,15 @@ def counts_before(conn: Connection, *, context: VersionContext, window: WindowRo
         conn, version_id=version.id, layout_id=version.layout_id, reference_id=version.reference_id,
         from_us=window.start_us - _reach_us(context), to_us=window.start_us,
     )  # fmt: skip
+
+
+def judged_before(conn: Connection, *, context: VersionContext, window: WindowRow) -> int | None:
+    """How often the windows of ``counts_before`` were judged: another number by the time of writing means others."""
+    if context.calibration is None or len(context.calibration.scales) < 2:
+        return None
+    return revisions_between(
+        conn, version_id=context.version.id, from_us=window.start_us - _reach_us(context), to_us=window.start_us
+    )
 
 
 def counts_of(context: VersionContext, profile: Profile | None) -> Counts | None:
@@ -59,9 +68,7 @@ def keep_counts(conn: Connection, *, context: VersionContext, window: WindowRow,
         reference_id=version.reference_id, payload=b"" if alone else encode_counts(own),
     )  # fmt: skip
     if put_judged_counts(conn, counts) and context.calibration is not None and len(context.calibration.scales) > 1:
-        mark_stale(
-            conn, version_id=version.id, after_us=window.start_us, to_us=window.start_us + _reach_us(context)
-        )  # fmt: skip
+        mark_stale(conn, counts, to_us=window.start_us + _reach_us(context))
 
 
 def _reach_us(context: VersionContext) -> int:

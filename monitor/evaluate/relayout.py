@@ -14,11 +14,13 @@ from monitor.evaluate.guard import Guard
 from monitor.evaluate.reference_profile import ReferenceProfile, calibration_of, layout_of
 from monitor.evaluate.reference_rows import stored_rows
 from monitor.evaluate.reprofile import reprofile
+from monitor.evaluate.teaching import save_taught, taught_by_reference
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.errors import NotFound
 from monitor.model.schema import Schema
 from monitor.profile import codec
 from monitor.profile.layout import Layout
+from monitor.store.baselines import delete_baseline_calibrations
 from monitor.store.calibrations import save_calibration
 from monitor.store.engine import Store
 from monitor.store.layouts import save_layout, set_version_layout
@@ -85,8 +87,11 @@ def _take_up(store: Store, *, model: Model, version: Version, shared: Layout, no
     layout = layout_of(lambda: stored_rows(store, reference_id=reference.id), schema=schema, shared=shared)
     made = profile_again(store, model=model, reference=reference, schema=schema, layout=layout)
     calibration = encode_calibration(calibration_of(made.history, model=model, schema=schema))
+    taught = taught_by_reference(made.history, model=model, version=version, schema=schema, layout=layout)
     with store.write() as conn:
         lock_version(conn, id=version.id)
+        delete_baseline_calibrations(conn, version_id=version.id, reference_id=reference.id)  # in the old cells
+        save_taught(conn, taught, version_id=version.id, reference_id=reference.id, made_us=now_us)
         layout_id = save_layout(conn, model_id=model.id, body=layout.encode(), digest=layout.digest)
         _replace_profile(conn, reference=reference, layout_id=layout_id, made=made)
         set_version_layout(conn, version_id=version.id, layout_id=layout_id)

@@ -135,10 +135,14 @@ class Simulator:
                 raise Conflict("the version's reference or its cells changed meanwhile: ask again")
             card = self.evaluator.card_of(seen, now_us=now_us) if seen.window.rows else None
             own = counts_of(seen.context, profile) if seen.window.rows and seen.window.state != "gap" else None
-            judged = tuple(
-                _judged(self._held(left.added_to(seen, checks=checks)), profile, own, card, now_us)
-                for checks, left in zip(sets, lefts, strict=True)
-            )
+            try:
+                judged = tuple(
+                    _judged(self._held(left.added_to(seen, checks=checks)), profile, own, card, now_us)
+                    for checks, left in zip(sets, lefts, strict=True)
+                )
+            except Moved:  # what it is held against changes right now
+                yield Retried(window=window, judged=None, reason="moved")
+                continue
             for left, one in zip(lefts, judged, strict=True):
                 left.keep(seen, own=own, alone=one.alone)
             yield Retried(window=window, judged=judged)
@@ -149,7 +153,10 @@ class Simulator:
 
     def _read(self, *, version_id: int, window: JudgedWindow, least_rows: int) -> tuple[Seen, Profile | None] | str:
         """The window with its profile, or why there is nothing to judge."""
-        seen = self.evaluator.read(version_id=version_id, start_us=window.start_us, least_rows=least_rows)
+        try:
+            seen = self.evaluator.read(version_id=version_id, start_us=window.start_us, least_rows=least_rows)
+        except Moved:  # what it is held against changes right now
+            return "moved"
         if seen is None:
             if window.rows:
                 return "gone"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from sqlalchemy import Connection
@@ -29,6 +29,15 @@ from monitor.store.baselines import save_baseline_calibration
 def untaught(context: VersionContext) -> bool:
     """Whether checks are held against a baseline that no calibration was made for yet."""
     return any(group.baseline not in context.taught for group in context.groups[1:])
+
+
+def outgrown(context: VersionContext, *, since: Sequence[tuple[int, int]]) -> bool:
+    """Whether a baseline's calibration is learning though windows enough have come since."""
+    taught = [context.taught[group.baseline] for group in context.groups[1:] if group.baseline in context.taught]
+    return any(
+        one.state == "learning" and one.windows + sum(start > one.until_us for start, _ in since) >= one.needed
+        for one in taught
+    )
 
 
 def save_taught(

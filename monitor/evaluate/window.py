@@ -9,7 +9,16 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from monitor.alert.cells import Counts
-from monitor.evaluate.against import Held, hold, is_another, judge_dependants_again, judge_later_again, same_choice
+from monitor.evaluate.against import (
+    Chosen,
+    Held,
+    choose,
+    hold,
+    is_another,
+    judge_dependants_again,
+    judge_later_again,
+    same_choice,
+)
 from monitor.evaluate.catchup import Silence, newest_judged_us, silence
 from monitor.evaluate.context import Contexts, VersionContext
 from monitor.evaluate.explaining import Explainer
@@ -18,7 +27,7 @@ from monitor.evaluate.judging import Judged, judge_window
 from monitor.evaluate.judging_performance import due_us, has_labels, judge_performance, with_performance
 from monitor.evaluate.kept import Kept
 from monitor.evaluate.merged import LOOKBACK, earlier_profiles
-from monitor.evaluate.recent_counts import counts_before, counts_of, keep_counts, sums_at
+from monitor.evaluate.recent_counts import counts_before, counts_of, judged_before, keep_counts, sums_at
 from monitor.evaluate.reprofile import reprofile
 from monitor.evaluate.standing import standing
 from monitor.evaluate.verdicts import move_verdicts
@@ -29,7 +38,7 @@ from monitor.model.results import Status
 from monitor.profile import codec
 from monitor.profile.profile import Profile, empty
 from monitor.store.engine import Store
-from monitor.store.judged_counts import is_stale
+from monitor.store.judged_counts import forget_judged_counts, is_stale
 from monitor.store.models import get_version_by_id
 from monitor.store.outcomes import replace_outcomes
 from monitor.store.profiles import StoredProfile, get_profile, put_profiles
@@ -62,6 +71,7 @@ class Seen:
     stored: tuple[int, bytes] | None
     earlier: list[StoredProfile]
     before: list[tuple[int, bytes]] = field(default_factory=list)
+    judged_before: int | None = None
     stale: bool = False
     labelled: bool = False
     last: StoredResult | None = None
@@ -98,6 +108,8 @@ class Evaluator:
             transitions = _write(conn, seen=seen, judged=judged, made=made, card=card, now_us=now_us)
             if own is not None:
                 keep_counts(conn, context=seen.context, window=seen.window, own=own, alone=judged.alone)
+            elif stands is None:
+                forget_judged_counts(conn, version_id=version_id, start_us=start_us)
             if guard is not None:
                 guard(conn)
         if transitions or seen.window.revision:
@@ -119,30 +131,35 @@ class Evaluator:
             nominal_us = context.model.window.nominal_us
             few = window.rows < max(context.min_rows, least_rows)
             again = window.revision > 0 and context.performance is not None
-            return Seen(
+            chosen = _chosen(conn, context=context, start_us=start_us)
+            seen = Seen(
                 context=context,
                 window=window,
                 labelled=bool(context.performance) and has_labels(conn, context=context),
                 stored=get_profile(conn, version_id=version_id, window_start_us=start_us),
                 earlier=earlier_profiles(conn, window=window, nominal_us=nominal_us) if few else [],
                 before=counts_before(conn, context=context, window=window),
+                judged_before=judged_before(conn, context=context, window=window),
                 stale=again and is_stale(conn, version_id=version_id, start_us=start_us),
                 last=get_result(conn, version_id=version_id, window_start_us=start_us) if again else None,
-                held=self._held(conn, context=context, start_us=start_us),
             )
+        return replace(seen, held=self._held(context, chosen=chosen))
 
     def held(self, context: VersionContext, *, start_us: int) -> dict[Baseline, Held]:
         """What a window would be held against in that context, beside the reference."""
         if len(context.groups) < 2:
             return {}
         with self._store.read() as conn:
-            return self._held(conn, context=context, start_us=start_us)
+            chosen = _chosen(conn, context=context, start_us=start_us)
+        return self._held(context, chosen=chosen)
 
-    def _held(self, conn: Connection, *, context: VersionContext, start_us: int) -> dict[Baseline, Held]:
+    def _held(self, context: VersionContext, *, chosen: Mapping[Baseline, Chosen]) -> dict[Baseline, Held]:
         return {
-            group.baseline: hold(conn, group, context=context, start_us=start_us, kept=self._baselines)
+            group.baseline: hold(
+                self._store, group, chosen=chosen[group.baseline], context=context, kept=self._baselines
+            )
             for group in context.groups[1:]
-        }
+        }  # fmt: skip
 
     def profile_of(self, seen: Seen, *, afresh: bool = False) -> tuple[Profile | None, Profile | None]:
         """The window's profile in the version's layout, and it again if it had to be made from stored rows.
@@ -236,6 +253,10 @@ def judged_of(
     )
 
 
+def _chosen(conn: Connection, *, context: VersionContext, start_us: int) -> dict[Baseline, Chosen]:
+    return {g.baseline: choose(conn, g.baseline, context=context, start_us=start_us) for g in context.groups[1:]}
+
+
 def _write(
     conn: Connection, *, seen: Seen, judged: Judged, made: Profile | None, card: WindowCard | None, now_us: int
 ) -> int:
@@ -284,6 +305,8 @@ def _unmoved(conn: Connection, *, seen: Seen) -> tuple[Version, WindowRow]:
         raise Moved(f"window {window.start_us} of version {window.version_id} got rows or labels while it was judged")
     if (version.layout_id, version.reference_id) != (context.version.layout_id, context.version.reference_id):
         raise Moved(f"window {window.start_us} of version {window.version_id} changed while it was judged")
+    if seen.judged_before != judged_before(conn, context=context, window=window):
+        raise Moved(f"windows that {window.start_us} of version {window.version_id} adds up were judged meanwhile")
     _check_baselines(conn, seen=seen)
     return version, now
 

@@ -43,19 +43,19 @@ def held_against(baseline: Baseline, *, start_us: int, spec: WindowSpec) -> tupl
         return _after(start_us, count=baseline.gap + baseline.windows, spec=spec)[baseline.gap :]
     if baseline.kind not in SEASONAL:
         return ()
-    candidates: set[int] = set()
+    days, found = _DAYS[baseline.kind], set()
     for step in steps:
+        candidates: set[int] = set()
         for fold in (0, 1):
-            there = _on_day(start_us, days=_DAYS[baseline.kind] * step, spec=spec, fold=fold, strict=False)
+            there = _on_day(start_us, days=days * step, spec=spec, fold=fold, strict=False)
             assert there is not None  # noqa: S101 - not strict
             # Where the clock changed between the two, middles of long windows lie apart: a neighbour may be meant.
             candidates |= {spec.start_of(there - 1), there, spec.end_of(there)}
-    return tuple(
-        sorted(
+        found |= {
             later for later in candidates
-            if later > start_us and start_us in places(baseline, start_us=later, spec=spec)
-        )
-    )  # fmt: skip
+            if later > start_us and _on_day(later, days=-days * step, spec=spec) == start_us
+        }  # fmt: skip
+    return tuple(sorted(found))
 
 
 def _before(start_us: int, *, count: int, spec: WindowSpec) -> tuple[int, ...]:

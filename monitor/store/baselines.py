@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from monitor.model.entities import Version
 from monitor.store import dialect, rows, tables
@@ -62,11 +62,18 @@ def _usable(
     return [Usable(start_us=row.start_us, rows=row.rows, in_alert=bool(row.in_alert)) for row in found]
 
 
-def profiles_at(conn: Connection, *, version_id: int, starts_us: Sequence[int]) -> list[tuple[int, bytes]]:
-    """(start, encoded profile) of all traffic of those windows, oldest first."""
+def profiles_at(
+    conn: Connection, *, version_id: int, layout_id: int, starts_us: Sequence[int]
+) -> list[tuple[int, bytes]]:  # fmt: skip
+    """(start, encoded profile) of all traffic of those windows in that layout, oldest first."""
     query = (
         select(_p.window_start_us, _p.payload)
-        .where(_p.version_id == version_id, _p.segment == "", _p.window_start_us.in_(starts_us))
+        .where(
+            _p.version_id == version_id,
+            _p.segment == "",
+            _p.layout_id == layout_id,
+            _p.window_start_us.in_(starts_us),
+        )
         .order_by(_p.window_start_us)
     )
     return [(row.window_start_us, bytes(row.payload)) for row in conn.execute(query)]
@@ -119,6 +126,13 @@ def save_baseline_calibration(
         "payload": payload,
     }  # fmt: skip
     conn.execute(dialect.upsert(conn, tables.baseline_calibration), row)
+
+
+def delete_baseline_calibrations(conn: Connection, *, version_id: int, reference_id: int) -> None:
+    """Forgets those made for that reference: its cells are others, or no window is held healthy any more."""
+    conn.execute(
+        delete(tables.baseline_calibration).where(_c.version_id == version_id, _c.reference_id == reference_id)
+    )
 
 
 def baseline_calibrations_made_us(conn: Connection, *, version_id: int, reference_id: int) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import BigInteger, Connection, RowMapping, bindparam, select, update
+from sqlalchemy import BigInteger, Connection, RowMapping, bindparam, delete, func, select, update
 
 from monitor.store import dialect, tables
 from monitor.store.windows import JUDGED
@@ -56,21 +56,36 @@ def judged_counts(
     return [(start_us, bytes(payload)) for start_us, payload in found]
 
 
+def revisions_between(conn: Connection, *, version_id: int, from_us: int, to_us: int) -> int:
+    """How often the windows that start in [from_us, to_us) were judged, all together: what their counts changed by."""
+    here = (_w.version_id == version_id, _w.start_us >= from_us, _w.start_us < to_us)
+    return int(conn.execute(select(func.coalesce(func.sum(_w.revision), 0)).where(*here)).scalar_one())
+
+
+def forget_judged_counts(conn: Connection, *, version_id: int, start_us: int) -> None:
+    """Removes the counts of a window that was judged again without any: those kept are of other rows."""
+    conn.execute(delete(tables.judged_counts).where(_j.version_id == version_id, _j.window_start_us == start_us))
+
+
 def is_stale(conn: Connection, *, version_id: int, start_us: int) -> bool:
     """Whether an earlier window's counts have changed since the window was judged with them."""
     found = conn.execute(_AT, {"version_id": version_id, "start_us": start_us}).first()
     return found is not None and bool(found.stale)
 
 
-def mark_stale(conn: Connection, *, version_id: int, after_us: int, to_us: int) -> int:
-    """How many judged windows that start in (after_us, to_us) are to be judged again: what they add up has changed."""
-    later = (_j.version_id == version_id, _j.window_start_us > after_us, _j.window_start_us < to_us)
-    changed = conn.execute(update(tables.judged_counts).where(*later).values(stale=True)).rowcount
-    if not changed:  # as for every window that is the newest
+def mark_stale(conn: Connection, counts: JudgedCounts, *, to_us: int) -> int:
+    """How many judged windows that start behind that of ``counts`` and before ``to_us`` are to be judged again: what
+    they add up has changed. Those judged in other cells or by another reference added up nothing of it: they stay."""
+    of, after_us = counts.version_id, counts.window_start_us
+    later = (
+        _j.version_id == of, _j.window_start_us > after_us, _j.window_start_us < to_us,
+        _j.layout_id == counts.layout_id, _j.reference_id == counts.reference_id,
+    )  # fmt: skip
+    changed = update(tables.judged_counts).where(*later).values(stale=True).returning(_j.window_start_us)
+    starts = list(conn.execute(changed).scalars())
+    if not starts:  # as for every window that is the newest
         return 0
-    again = update(tables.window).where(
-        _w.version_id == version_id, _w.start_us > after_us, _w.start_us < to_us, _w.state.in_(JUDGED)
-    )
+    again = update(tables.window).where(_w.version_id == of, _w.start_us.in_(starts), _w.state.in_(JUDGED))
     return conn.execute(again.values(dirty=True)).rowcount
 
 

@@ -10,6 +10,7 @@ from scipy.stats import norm
 
 from monitor.alert.cells import GROUPS, SHARES, Counts
 from monitor.alert.codec import decode_calibration, encode_calibration
+from monitor.alert.evidence import Evidence
 from monitor.alert.recent import decode_counts, encode_counts, last_look, recent_sums
 from monitor.alert.scales import SCALES, far_scales, own_scales, stretched, stride_of, sums_of, until_next_look
 from monitor.alert.scoring import by_scale, surprises
@@ -178,3 +179,21 @@ def test_all_scales_at_once_say_what_each_says_alone(rows):
         for i, usual in enumerate(usuals)
     ]  # fmt: skip
     np.testing.assert_allclose(together, np.stack(alone), rtol=1e-9)
+
+
+def test_what_matters_is_not_hidden_by_what_is_more_surprising_and_too_small_to_matter():
+    """One column, two tests: the sum of 24 windows and the second test surprise more, with effects below 0.03."""
+    log_p, effect = np.full((2, 5, 1), np.nan), np.zeros((2, 5, 1))
+    log_p[:, 0, 0], effect[:, 0, 0] = (6.0, 15.0), (0.0313, 0.020)
+    log_p[:, 1, 0], effect[:, 1, 0] = (7.2, 3.0), (0.0277, 0.001)
+    found = Evidence(
+        positions={"age": 0}, log_p=np.fmax(*log_p), sizes=np.full((5, 1), 1_000.0), effect=effect[1],
+        windows=np.full((5, 1), 100), scale=np.full((5, 1), 24), alone=log_p[0], alone_effect=effect[0], needed=60,
+        by_scale=(log_p, effect, np.array([1, 24])),
+    )  # fmt: skip
+    (matters,) = found.of_effect(0.03).most_surprising((0, 1), least_effect=0.03)
+    assert (matters.test, matters.log_p, matters.scale, matters.effect) == (0, 6.0, 1, 0.0313)
+    (every,) = found.of_effect(0.0).most_surprising((0, 1))
+    assert (every.test, every.log_p, every.scale) == (0, 15.0, 24)
+    (none,) = found.of_effect(0.5).most_surprising((0, 1), least_effect=0.5)
+    assert (none.test, none.log_p) == (0, 15.0)

@@ -53,6 +53,7 @@ def test_the_report_says_which_columns_when_which_not_and_where_to_look():
         "status": "alert",
         "window_start": "2026-11-21T05:00:00Z",
         "columns": [{"column": "temp"}],
+        "explanation": "`temp`: above everything in the reference in 100 % of rows.",
     }
     screen = Screen(Console(file=written, width=120))
     screen.report(findings_of(ROWS, calendar=CALENDAR), alerts=[alert], url="http://127.0.0.1:8000")
@@ -62,6 +63,7 @@ def test_the_report_says_which_columns_when_which_not_and_where_to_look():
     assert ["drift", "temp", "·", "2"] in lines
     assert "Never in alarm: carrier." in text
     assert "Firing now: drift (alert) since the window of 2026-11-21: temp" in text
+    assert f"Why? {alert['explanation']}" in text
     for place in ("/docs", "/metrics", "/api/v1/models/flights/versions/1/results"):
         assert f"http://127.0.0.1:8000{place}" in text
     assert "\x1b" not in text

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.columns.roles import Roles
+from monitor.evaluate import window as evaluated
+from monitor.evaluate.guard import Moved
+from monitor.evaluate.reference import set_reference
+from monitor.model.time import HOUR_US, MINUTE_US
 from monitor.store.results import unpack_rows
 from tests.evaluate.scored_traffic import binary_world, by_id, scored, send_labels
-from tests.evaluate.traffic import hour_of_rows, make_world, set_usual_reference
+from tests.evaluate.traffic import START_US, hour_of_rows, make_world, set_usual_reference
 
 HOURS = 6
 
@@ -109,3 +114,49 @@ def test_what_an_earlier_hour_changed_is_judged_again_even_where_labels_came_too
     drift = {key: value for key, value in expected.numbers(3).items() if key[0] == "drift"}
     assert {key: value for key, value in before.items() if key[0] == "drift"} != drift
     assert {key: value for key, value in world.numbers(3).items() if key[0] == "drift"} == drift
+
+
+def test_late_rows_after_a_new_reference_leave_what_is_closed_to_the_old_one(store):
+    """They are judged by the new one, and so is nothing that added them up under the old."""
+    world = judged_in_order(store)
+    tables = [hour_of_rows(hour, rows=100, seed=900 + hour, name="second") for hour in range(-60, 0)]
+    set_reference(
+        store, version_id=world.version.id, source=lambda: iter(tables), roles=Roles(), now_us=world.clock() + 1
+    )  # fmt: skip
+    world.clock.now_us += MINUTE_US
+    world.post(hour_of_rows(0, rows=5, seed=7, name="late"))
+    for _ in range(2):
+        world.runner.tick()
+        world.clock.now_us += MINUTE_US
+    assert [(w.revision, w.reference_number) for w in world.windows()] == [(2, 2)] + [(1, 1)] * (HOURS - 1)
+
+
+def test_an_hour_is_not_written_with_sums_of_hours_that_were_judged_meanwhile(store, monkeypatch):
+    world = taught_world(store)
+    for hour in range(HOURS - 1):
+        rows = hour_of_rows(hour, rows=100)
+        world.post(rows.slice(0, 40) if hour == HOURS - 2 else rows)
+        world.tick_after(hour)
+    world.clock.now_us += 1
+    world.post(hour_of_rows(HOURS - 2, rows=100).slice(40))
+    world.post(hour_of_rows(HOURS - 1, rows=100))
+    now_us = world.close_of(HOURS - 1)
+    world.runner.folder.fold_slice(version_id=world.version.id, now_us=now_us)
+    judge, others = evaluated.judged_of, [START_US + (HOURS - 2) * HOUR_US]
+
+    def slowly(seen, **more):
+        if others:  # another worker, between this one's read and its write
+            world.runner.evaluator.evaluate(version_id=world.version.id, start_us=others.pop(), now_us=now_us)
+        return judge(seen, **more)
+
+    monkeypatch.setattr(evaluated, "judged_of", slowly)
+    with pytest.raises(Moved, match="judged meanwhile"):
+        world.runner.evaluator.evaluate(
+            version_id=world.version.id, start_us=START_US + (HOURS - 1) * HOUR_US, now_us=now_us
+        )
+    world.tick_after(HOURS - 1)
+    expected = taught_world(store, name="other")
+    for hour in range(HOURS):
+        expected.post(hour_of_rows(hour, rows=100))
+        expected.tick_after(hour)
+    same(world, expected)
