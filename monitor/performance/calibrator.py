@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -181,6 +180,8 @@ def _unlabelled(centers: Floats) -> _Curve:
 
 def _isotonic(labelled: Integers, *, centers: Floats) -> _Curve:
     """The isotonic fit; cells without labels lie on the line between their neighbours with labels."""
+    from scipy.optimize import isotonic_regression  # a tenth of every start, for what references alone need
+
     rows = labelled.sum(axis=0).astype(np.float64)
     filled = np.flatnonzero(rows)
     fitted = isotonic_regression(labelled[1, filled] / rows[filled], weights=rows[filled])
