@@ -31,6 +31,7 @@ from monitor.store import references, versions
 MEDIA_TYPES = (*TABLE_TYPES, DLP_MEDIA_TYPE)
 MAX_SOURCE = 2_000
 SMALL_BYTES = 1024**2
+_MINIMAL = "return=minimal"
 FromVersion = Annotated[str | None, Query(description="the version of the same model whose reference it takes over")]
 
 
@@ -46,7 +47,7 @@ async def put_reference(model: ModelName, version: VersionName, request: Request
                 _set, services, version=found, upload=upload, roles=roles, origin=origin
             )  # fmt: skip
     services.ingest.invalidate()
-    return await run_in_threadpool(_answer, published)
+    return await run_in_threadpool(_answer, published, brief=_MINIMAL in request.headers.get("prefer", ""))
 
 
 async def post_reference(
@@ -119,11 +120,13 @@ def activate_reference(
     return _answer(published)
 
 
-def _answer(published: Published) -> Response:
+def _answer(published: Published, *, brief: bool = False) -> Response:
+    """The reference; ``brief`` leaves out its schema and the summary of its columns (RFC 7240)."""
     return answer(
-        published_shape(published),
+        reference_shape(published.reference, active=True) if brief else published_shape(published),
         status=201 if published.created else 200,
         etag=etag_of(published.reference.number),
+        headers={"Preference-Applied": _MINIMAL} if brief else None,
     )
 
 

@@ -97,7 +97,7 @@ def _send(server: Server, path: str, *, file: Path, source: str) -> Response:
     content: Any = file.read_bytes() if small else pieces_of(file)
     return server.call(
         "PUT", path, params={"source": source}, content=content, repeat=small,
-        headers={"Content-Type": reference_type_of(file)}, timeout=_SECONDS,
+        headers={"Content-Type": reference_type_of(file), "Prefer": "return=minimal"}, timeout=_SECONDS,
     )  # fmt: skip
 
 

@@ -61,6 +61,15 @@ def test_the_same_file_and_roles_again_is_200_with_the_same_number(churn, march)
     assert [(a.status_code, a.json()["reference"]) for a in (first, again, other)] == [(201, 1), (200, 1), (201, 2)]
 
 
+def test_who_prefers_a_brief_answer_gets_one_without_the_columns(churn, march):
+    body = parquet_of(march)
+    brief = churn.put(REF, content=body, headers=PARQUET | {"Prefer": "return=minimal"}, params=ROLES)
+    assert (brief.status_code, brief.headers["Preference-Applied"]) == (201, "return=minimal")
+    whole = churn.put(REF, content=body, headers=PARQUET, params=ROLES)
+    assert "Preference-Applied" not in whole.headers
+    assert brief.json() == {name: value for name, value in whole.json().items() if name not in ("schema", "columns")}
+
+
 def test_references_are_listed_newest_first_and_an_earlier_one_can_be_activated(churn, march):
     for part in (march, march.slice(0, 2_000), march.slice(0, 1_000)):
         assert churn.put(REF, content=parquet_of(part), headers=PARQUET, params=ROLES).status_code == 201
