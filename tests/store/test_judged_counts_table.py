@@ -52,21 +52,29 @@ def test_it_is_said_whether_a_windows_counts_are_others_than_before(store, versi
 
 def test_judged_windows_after_one_that_changed_are_to_be_judged_again_and_no_others(store, three):
     with store.write() as conn:
-        assert mark_stale(conn, version_id=three, after_us=0, to_us=100) == 2
+        assert mark_stale(conn, counts(three, 0), to_us=100) == 2
         dirty = [w.start_us for w in windows.list_windows(conn, version_id=three) if w.dirty]
         assert dirty == [10, 20]
         assert [is_stale(conn, version_id=three, start_us=start) for start in (0, 10, 20)] == [False, True, True]
 
 
+def test_those_judged_in_other_cells_or_by_another_reference_stay_as_they_are(store, three):
+    with store.write() as conn:
+        put_judged_counts(conn, counts(three, 10, layout_id=7))
+        put_judged_counts(conn, counts(three, 20, reference_id=9))
+        assert mark_stale(conn, counts(three, 0), to_us=100) == 0
+        assert [w.start_us for w in windows.list_windows(conn, version_id=three) if w.dirty] == []
+
+
 def test_they_are_marked_as_far_as_a_look_reaches(store, three):
     with store.write() as conn:
-        assert mark_stale(conn, version_id=three, after_us=0, to_us=20) == 1
+        assert mark_stale(conn, counts(three, 0), to_us=20) == 1
         assert not is_stale(conn, version_id=three, start_us=20)
 
 
 def test_a_window_judged_again_is_stale_no_longer_though_its_own_counts_are_the_same(store, three):
     with store.write() as conn:
-        mark_stale(conn, version_id=three, after_us=0, to_us=100)
+        mark_stale(conn, counts(three, 0), to_us=100)
         assert not put_judged_counts(conn, counts(three, 10))
         assert not is_stale(conn, version_id=three, start_us=10)
         assert is_stale(conn, version_id=three, start_us=20)
