@@ -17,6 +17,7 @@ from monitor.alert.scoring import by_scale, roots_at, surprises
 from monitor.alert.threshold import column_threshold
 from monitor.profile.profile import Profile
 
+ByScale = tuple[Floats, Floats, Integers]  # −ln p and effect [S, 5, D], windows of each scale int64[S]
 NATS = float(np.log(10.0))  # surprise is shown in powers of ten
 
 
@@ -38,7 +39,7 @@ class Evidence:
     """A window's tests, arrays [5, D] by column ``positions``; ``needed`` healthy windows make a verdict.
 
     ``log_p`` is the most surprising scale's, credited for how seldom it is looked at; ``scale`` which that is, and
-    ``effect`` the PSI beyond noise of its sum. ``sizes``, ``alone`` (−ln p) and ``alone_effect`` are the window's own.
+    ``effect`` the PSI beyond noise of its sum. ``sizes`` are the window's own, as is the first scale of ``by_scale``.
     """
 
     positions: dict[str, int]
@@ -47,10 +48,8 @@ class Evidence:
     effect: Floats
     windows: Integers
     scale: Integers
-    alone: Floats
-    alone_effect: Floats
     needed: int
-    by_scale: tuple[Floats, Floats, Integers] | None = None  # −ln p and effect [S, 5, D], windows of each scale
+    by_scale: ByScale
 
     @cached_property
     def sent(self) -> int:
@@ -61,19 +60,15 @@ class Evidence:
         """−ln p float64[tests, columns] of the window by itself, without the ones before: nan where it is not judged,
         −∞ where the effect is too small to count."""
         at = np.ix_(list(tests), [self.positions[name] for name in columns if name in self.positions])
-        counting = np.where(self.alone_effect[at] >= least_effect, self.alone[at], -np.inf)
-        return np.where((self.windows[at] >= self.needed) & ~np.isnan(self.alone[at]), counting, np.nan)
+        alone, effect = self.by_scale[0][0][at], self.by_scale[1][0][at]
+        counting = np.where(effect >= least_effect, alone, -np.inf)
+        return np.where((self.windows[at] >= self.needed) & ~np.isnan(alone), counting, np.nan)
 
     def of_effect(self, least: float) -> Evidence:
         """The same by the most surprising scale of each test that has so much effect, where one has."""
-        if self.by_scale is None:
-            return self
-        log_p, effect, scales = self.by_scale
-        most = _most(log_p, effect=effect, least=least)[None]
-        return replace(
-            self, log_p=np.take_along_axis(log_p, most, axis=0)[0],
-            effect=np.take_along_axis(effect, most, axis=0)[0], scale=scales[most[0]],
-        )  # fmt: skip
+        every, effects, _ = self.by_scale
+        log_p, effect, scale = _at(self.by_scale, most=_most(every, effect=effects, least=least))
+        return replace(self, log_p=log_p, effect=effect, scale=scale)
 
     def most_surprising(self, tests: Sequence[int], *, least_effect: float = -np.inf) -> list[TestEvidence]:
         """By position, the most surprising of the tests of each column (the first of equals), of those that have so
@@ -105,19 +100,26 @@ def gather(
     counts = [looked[scale.windows] for scale in scales]
     log_p = np.where(calibration.able, _log_p(scales, counts, baseline=baseline, ordered=cells.numeric), np.nan)
     effect = effect_sizes(counts, baseline=baseline, pooling=scales[0].usual.pooling)
-    most = np.where(np.isnan(log_p), -np.inf, log_p).argmax(axis=0)[None]  # the first of equals, so the shortest
+    every = log_p, effect, np.array([scale.windows for scale in scales])
+    most = np.where(np.isnan(log_p), -np.inf, log_p).argmax(axis=0)  # the first of equals, so the shortest
+    surprise, moved, scale = _at(every, most=most)
     return Evidence(
         positions={name: d for d, name in enumerate(cells.columns)},
-        log_p=np.take_along_axis(log_p, most, axis=0)[0],
+        log_p=surprise,
         sizes=now.sizes,
-        effect=np.take_along_axis(effect, most, axis=0)[0],
+        effect=moved,
         windows=calibration.known,
-        scale=np.array([scale.windows for scale in scales])[most[0]],
-        alone=log_p[0],
-        alone_effect=effect[0],
+        scale=scale,
         needed=calibration.needed,
-        by_scale=(log_p, effect, np.array([scale.windows for scale in scales])),
+        by_scale=every,
     )
+
+
+def _at(by_scale: ByScale, *, most: Integers) -> tuple[Floats, Floats, Integers]:
+    """−ln p, effect and windows [5, D] of the scale that is chosen for each test."""
+    log_p, effect, scales = by_scale
+    log_p, effect = (np.take_along_axis(every, most[None], axis=0)[0] for every in (log_p, effect))
+    return log_p, effect, scales[most]
 
 
 def _most(log_p: Floats, *, effect: Floats, least: float) -> Integers:

@@ -114,9 +114,8 @@ def score_once(cells: Cells, *, baseline: Counts, now: Counts) -> Evidence:
         effect=effect,
         windows=np.zeros(x.shape, dtype=np.int64),
         scale=np.ones(x.shape, dtype=np.int64),
-        alone=log_p,
-        alone_effect=effect,
         needed=0,
+        by_scale=(log_p[None], effect[None], np.ones(1, dtype=np.int64)),
     )
 
 

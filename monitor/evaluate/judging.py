@@ -16,7 +16,7 @@ from monitor.evaluate.against import Held
 from monitor.evaluate.context import VersionContext
 from monitor.evaluate.groups import Group
 from monitor.evaluate.judging_held import judge_held
-from monitor.evaluate.merged import merge_until
+from monitor.evaluate.merged import Merged, merge_until
 from monitor.evaluate.verdicts import worst
 from monitor.explain.marks import with_marks
 from monitor.explain.sides import Sides
@@ -69,12 +69,7 @@ def judge_window(
         min_rows=context.min_rows,
     )  # fmt: skip
     first, *others = context.groups
-    if merged.windows == 1:
-        judgement = _judge(context, group=first, layout=layout, current=own, sums=sums)
-    else:
-        judgement = _judge_merged(
-            context, group=first, layout=layout, own=own, merged=merged.profile, windows=merged.windows, sums=sums
-        )  # fmt: skip
+    judgement = _judge_merged(context, group=first, layout=layout, own=own, merged=merged, sums=sums)
     rows = _marked(context, rows=judgement.rows, layout=layout, current=merged.profile)
     verdicts, alone = judgement.verdicts, judgement.alone
     for group in others:
@@ -106,15 +101,17 @@ def _marked(
 
 
 def _judge_merged(
-    context: VersionContext, *, group: Group, layout: Layout, own: Profile, merged: Profile, windows: int,
+    context: VersionContext, *, group: Group, layout: Layout, own: Profile, merged: Merged,
     sums: Mapping[int, Counts] | None,
 ) -> Judgement:  # fmt: skip
-    """Shares and distributions of the merged rows, volume and schema of the window's own."""
+    """Shares and distributions of the merged rows, volume and schema of the window's own; all of it unmerged alone."""
+    if merged.windows == 1:
+        return _judge(context, group=group, layout=layout, current=own, sums=sums)
     itself = tuple(check for check in group.checks if check.kind in OF_ITS_OWN_ROWS)
     others = tuple(check for check in group.checks if check.kind not in OF_ITS_OWN_ROWS)
     alone = _judge(context, group=replace(group, checks=itself), layout=layout, current=own)
-    together = _judge(context, group=replace(group, checks=others), layout=layout, current=merged, sums=sums)
-    told = {"merged_windows": windows}
+    together = _judge(context, group=replace(group, checks=others), layout=layout, current=merged.profile, sums=sums)
+    told = {"merged_windows": merged.windows}
     rows = tuple(msgspec.structs.replace(row, method=row.method | told) for row in together.rows)
     return Judgement(
         rows=rows + alone.rows, verdicts=together.verdicts + alone.verdicts, alone=together.alone

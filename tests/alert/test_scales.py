@@ -188,7 +188,7 @@ def test_what_matters_is_not_hidden_by_what_is_more_surprising_and_too_small_to_
     log_p[:, 1, 0], effect[:, 1, 0] = (7.2, 3.0), (0.0277, 0.001)
     found = Evidence(
         positions={"age": 0}, log_p=np.fmax(*log_p), sizes=np.full((5, 1), 1_000.0), effect=effect[1],
-        windows=np.full((5, 1), 100), scale=np.full((5, 1), 24), alone=log_p[0], alone_effect=effect[0], needed=60,
+        windows=np.full((5, 1), 100), scale=np.full((5, 1), 24), needed=60,
         by_scale=(log_p, effect, np.array([1, 24])),
     )  # fmt: skip
     (matters,) = found.of_effect(0.03).most_surprising((0, 1), least_effect=0.03)
