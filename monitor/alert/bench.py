@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from operator import attrgetter
+
+import msgspec
 
 from monitor.alert.auto import Held, Said, find_all, find_broken
 from monitor.alert.breakage import judge_schema, judge_volume
@@ -32,6 +34,12 @@ class Judgement:
     rows: tuple[ResultRow, ...]
     verdicts: tuple[CheckVerdict, ...]
     alone: bool = False
+
+    def of_merged(self, windows: int, *, itself: Judgement) -> Judgement:
+        """This one, of the rows of so many ``windows`` together, and what was asked of the window ``itself``."""
+        told = {"merged_windows": windows}
+        rows = tuple(msgspec.structs.replace(row, method=row.method | told) for row in self.rows)
+        return replace(self, rows=rows + itself.rows, verdicts=self.verdicts + itself.verdicts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

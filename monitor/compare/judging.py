@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from monitor.alert.bench import Judgement
 from monitor.alert.calibrate import Calibration, calibrate
 from monitor.alert.cells import Counts, reduce_profile
@@ -169,8 +167,4 @@ def _judge_window(
         return court.judge(profile, checks=court.checks, sums=sums)
     alone = court.judge(profile, checks=tuple(c for c in court.checks if c.kind in OF_ITS_OWN_ROWS))
     together = court.judge(merged, checks=tuple(c for c in court.checks if c.kind not in OF_ITS_OWN_ROWS), sums=sums)
-    told = {"merged_windows": windows}
-    rows = tuple(msgspec.structs.replace(row, method=row.method | told) for row in together.rows)
-    return Judgement(
-        rows=rows + alone.rows, verdicts=together.verdicts + alone.verdicts, alone=together.alone
-    )  # fmt: skip
+    return together.of_merged(windows, itself=alone)

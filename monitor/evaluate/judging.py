@@ -5,28 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
 import numpy as np
 
 from monitor.alert.cells import Counts
-from monitor.alert.judge import Judgement, judge, wanted_metrics
-from monitor.drift.compare import compare
-from monitor.drift.measurement import Measurement
+from monitor.alert.judge import Judgement
 from monitor.evaluate.against import Held
 from monitor.evaluate.context import VersionContext
 from monitor.evaluate.groups import Group
-from monitor.evaluate.judging_held import judge_held
+from monitor.evaluate.judging_held import judge_group, judge_held
 from monitor.evaluate.merged import Merged, merge_until
 from monitor.evaluate.verdicts import worst
 from monitor.explain.marks import with_marks
 from monitor.explain.sides import Sides
 from monitor.model.baseline import Baseline
-from monitor.model.checks import Check
 from monitor.model.results import CheckVerdict, ResultRow, Status
-from monitor.model.schema import Schema
 from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile, empty
-from monitor.quality.shares import measure
 from monitor.store.profiles import StoredProfile
 from monitor.store.windows import WindowRow
 
@@ -111,11 +105,7 @@ def _judge_merged(
     others = tuple(check for check in group.checks if check.kind not in OF_ITS_OWN_ROWS)
     alone = _judge(context, group=replace(group, checks=itself), layout=layout, current=own)
     together = _judge(context, group=replace(group, checks=others), layout=layout, current=merged.profile, sums=sums)
-    told = {"merged_windows": merged.windows}
-    rows = tuple(msgspec.structs.replace(row, method=row.method | told) for row in together.rows)
-    return Judgement(
-        rows=rows + alone.rows, verdicts=together.verdicts + alone.verdicts, alone=together.alone
-    )  # fmt: skip
+    return together.of_merged(merged.windows, itself=alone)
 
 
 def _judge(
@@ -123,33 +113,11 @@ def _judge(
     sums: Mapping[int, Counts] | None = None,
 ) -> Judgement:  # fmt: skip
     side = context.reference
-    return judge(
-        checks=group.checks,
-        schema=context.schema or Schema(columns=()),
-        layout=layout,
-        reference=None if side is None else side.profile,
-        current=current,
-        calibration=context.calibration,
-        measurements=_measurements(context, checks=group.checks, layout=layout, current=current),
-        windows_per_month=context.model.window.per_month,
-        min_effect=float(context.model.settings.get("min_effect") or 0.0),
-        expected_rows=_expected_rows(context),
-        sums=sums,
-        among=context.checks,
-        share=group.share,
-    )
-
-
-def _measurements(
-    context: VersionContext, *, checks: tuple[Check, ...], layout: Layout, current: Profile
-) -> tuple[Measurement, ...]:
-    side = context.reference
-    if side is None:
-        return ()
-    compared: tuple[Measurement, ...] = ()
-    if any(check.enabled and check.kind == "drift" for check in checks):
-        compared = compare(layout, side.profile, current, bins=side.bins, metrics=wanted_metrics(checks))
-    return compared + measure(layout, side.profile, current)
+    return judge_group(
+        context, group=group, layout=layout, current=current, baseline=None if side is None else side.profile,
+        bins=None if side is None else side.bins, calibration=context.calibration,
+        expected_rows=_expected_rows(context), sums=sums,
+    )  # fmt: skip
 
 
 def _expected_rows(context: VersionContext) -> float | None:

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from monitor.alert.bench import Judgement
+from monitor.alert.calibrate import Calibration
 from monitor.alert.cells import Counts
 from monitor.alert.findings import undecided
 from monitor.alert.judge import judge, wanted_metrics
-from monitor.drift.bins import decile_groups
+from monitor.drift.bins import Bins, decile_groups
 from monitor.drift.compare import compare
 from monitor.drift.measurement import Measurement
 from monitor.evaluate.against import Held
@@ -40,9 +41,10 @@ def judge_held(
         return Judgement(rows=(), verdicts=())
     if held is None or held.profile is None:
         return _too_short(context, group=group, layout=layout, current=current, held=held)
-    found = _judged(
+    found = judge_group(
         context, group=group, layout=layout, current=current, baseline=held.profile,
-        expected_rows=held.rows / held.windows, sums=None if group.baseline.moving else sums,
+        calibration=context.taught.get(group.baseline), expected_rows=held.rows / held.windows,
+        sums=None if group.baseline.moving else sums,
     )  # fmt: skip
     told = told_of(group, held=held)
     rows = tuple(msgspec.structs.replace(row, method=row.method | told) for row in found.rows)
@@ -58,23 +60,26 @@ def told_of(group: Group, *, held: Held) -> dict[str, Any]:
     return {"baseline": {"kind": group.baseline.kind, "windows": held.windows, "rows": held.rows}}
 
 
-def _judged(
+def judge_group(
     context: VersionContext, *, group: Group, layout: Layout, current: Profile, baseline: Profile | None,
-    expected_rows: float | None, sums: Mapping[int, Counts] | None = None,
+    calibration: Calibration | None, expected_rows: float | None, bins: Bins | None = None,
+    sums: Mapping[int, Counts] | None = None,
 ) -> Judgement:  # fmt: skip
+    """The rows and verdicts of the group's checks against that side; ``bins`` are its deciles where they are known."""
     measured: tuple[Measurement, ...] = ()
     if baseline is not None:
         measured = measure(layout, baseline, current)
         if any(check.enabled and check.kind == "drift" for check in group.checks):
-            bins, metrics = decile_groups(layout, baseline), wanted_metrics(group.checks)
-            measured = compare(layout, baseline, current, bins=bins, metrics=metrics) + measured
+            deciles = decile_groups(layout, baseline) if bins is None else bins
+            metrics = wanted_metrics(group.checks)
+            measured = compare(layout, baseline, current, bins=deciles, metrics=metrics) + measured
     return judge(
         checks=group.checks,
         schema=context.schema or Schema(columns=()),
         layout=layout,
         reference=baseline,
         current=current,
-        calibration=context.taught.get(group.baseline),
+        calibration=calibration,
         measurements=measured,
         windows_per_month=context.model.window.per_month,
         min_effect=float(context.model.settings.get("min_effect") or 0.0),
@@ -95,8 +100,9 @@ def _too_short(
     for check in (check for check in group.checks if check.enabled):
         if check.kind == "volume":
             alone = Group(baseline=group.baseline, checks=(check,), share=group.share)
-            found = _judged(
-                context, group=alone, layout=layout, current=current, baseline=None, expected_rows=None
+            found = judge_group(
+                context, group=alone, layout=layout, current=current, baseline=None,
+                calibration=context.taught.get(group.baseline), expected_rows=None,
             )  # fmt: skip
             rows += [msgspec.structs.replace(row, method=row.method | told) for row in found.rows]
             verdicts += found.verdicts
