@@ -5,11 +5,19 @@ A null gives a field its default back. What a later release brings is in it as w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from monitor.model.baseline import FIELDS as BASELINE_FIELDS
 from monitor.model.baseline import MOST_WINDOWS, SKIPS
-from monitor.model.checks import KINDS, METRICS, PERFORMANCE_KINDS, QUALITY_METRICS
+from monitor.model.checks import (
+    KINDS,
+    METRICS,
+    MOST_SEGMENT_PATTERNS,
+    PERFORMANCE_KINDS,
+    QUALITY_METRICS,
+    SEGMENT_KINDS,
+)
 from monitor.model.entities import TASKS, VERSION_STATES
 from monitor.model.names import NAME_PATTERN
 from monitor.model.schema import MAX_UNIT_CHARS, ROLES, TIME_UNITS, TYPES
@@ -90,7 +98,14 @@ CHECK: dict[str, Shape] = {
     "metric": _or_null(_TEXT),
     "columns": _or_null(_NAMES | {"description": "names, globs, @feature, @prediction, @score, @label"}),
     "exclude": _or_null(_NAMES),
-    "segments": {"enum": [None, [""]], "description": "others are not available yet"},
+    "segments": _or_null(
+        _NAMES
+        | {
+            "minItems": 1,
+            "maxItems": MOST_SEGMENT_PATTERNS,
+            "description": 'where it is judged: "" is all traffic, "*" that and every segment, names or globs',
+        }
+    ),
     "threshold": _or_null(_ref("threshold")),
     "false_alarms": _or_null(_BUDGET),
     "min_effect": _or_null(_NUMBER | {"minimum": 0}),
@@ -179,22 +194,23 @@ _LABELS = _object({
 
 
 def _check() -> Shape:
-    """A check, its metric among those of its kind; ``kind`` may come from a template."""
+    """A check, its metric among those of its kind, segments if that takes them; ``kind`` may come from a template."""
     metrics: list[Shape] = [
-        _of_kind(kind, {"enum": [None, *(["surprise"] if kind == "drift" else []), *known]})
+        _of_kinds([kind], {"metric": {"enum": [None, *(["surprise"] if kind == "drift" else []), *known]}})
         for kind, known in METRICS.items()
     ]
     classes = {"type": "string", "pattern": f"^({'|'.join(OF_ONE_CLASS)})/.+$"}
-    metrics += [_of_kind(kind, {"anyOf": [{"enum": [None, *WORTH]}, classes]}) for kind in PERFORMANCE_KINDS]
-    return _object(CHECK, required=("name",), allOf=metrics, examples=[{
+    metrics.append(_of_kinds(PERFORMANCE_KINDS, {"metric": {"anyOf": [{"enum": [None, *WORTH]}, classes]}}))
+    elsewhere = _of_kinds([kind for kind in KINDS if kind not in SEGMENT_KINDS], {"segments": {"enum": [None, [""]]}})
+    return _object(CHECK, required=("name",), allOf=[*metrics, elsewhere], examples=[{
         "name": "null-age", "kind": "quality", "metric": QUALITY_METRICS[0], "columns": ["age"], "threshold": 0.05,
     }])  # fmt: skip
 
 
-def _of_kind(kind: str, metric: Shape) -> Shape:
+def _of_kinds(kinds: Sequence[str], properties: dict[str, Shape]) -> Shape:
     return {
-        "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
-        "then": {"properties": {"metric": metric}},
+        "if": {"properties": {"kind": {"enum": list(kinds)}}, "required": ["kind"]},
+        "then": {"properties": properties},
     }
 
 

@@ -11,6 +11,7 @@ from monitor.model.baseline import Baseline, check_level, parse_baseline
 from monitor.model.errors import InvalidInput, NotAvailableYet
 from monitor.model.names import nearest, valid_name
 from monitor.model.schema import MONITORED_ROLES, ROLES, Column, Schema
+from monitor.model.segments import ALL_TRAFFIC, covers
 from monitor.model.thresholds import FalseAlarms, Threshold, parse_false_alarms, parse_threshold
 from monitor.model.worth import METRICS as PERFORMANCE_METRICS
 from monitor.model.worth import bad_side, is_metric
@@ -20,6 +21,7 @@ Severity = Literal["critical", "warning", "none"]
 KINDS: tuple[str, ...] = get_args(Kind)
 LATER_KINDS = ("multivariate", "fairness", "rule")
 PERFORMANCE_KINDS = ("performance", "estimate", "concept_drift")  # of the whole model, on a metric of its task
+SEGMENT_KINDS = ("drift", "quality", "volume")  # the others are of all traffic
 LABELLED_KINDS = ("performance", "concept_drift")  # decided when labels are due
 DRIFT_METRICS = ("psi", "ks", "js", "hellinger", "l_infinity", "chi2", "wasserstein", "wasserstein_normalised")
 QUALITY_METRICS = ("missing", "invalid", "unseen", "out_of_range", "off_support")
@@ -34,6 +36,8 @@ DEFAULT_SEVERITY: dict[str, Severity] = {
 }  # fmt: skip
 DEFAULT_MIN_ROWS = 50
 ROLE_GROUPS = {"@feature": "feature", "@prediction": "prediction", "@score": "score", "@label": "label"}
+MOST_SEGMENT_PATTERNS = 100
+_MOST_PATTERN_CHARS = 256
 _MOST_REMEMBERED = 16  # lists of checks that one schema has answers for
 FIELDS = (
     "name", "kind", "metric", "columns", "exclude", "segments", "threshold", "false_alarms", "min_effect",
@@ -48,6 +52,7 @@ class Check:
     ``metric``: the kind's default is filled in (psi, missing, rows, columns); of the performance kinds it may be
     empty, which means the task's own default (roc_auc, accuracy, mae). ``columns``
     and ``exclude`` are patterns, see ``selected_columns``; empty ``columns`` means the kind's default.
+    ``segments`` are the names and patterns of where it is judged, see ``segments.covers``; all traffic is ``""``.
     ``baseline`` None: the version's, or the model's.
     """
 
@@ -56,6 +61,7 @@ class Check:
     metric: str
     columns: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    segments: tuple[str, ...] = (ALL_TRAFFIC,)
     threshold: Threshold | None = None
     false_alarms: FalseAlarms | None = None
     min_effect: float | None = None
@@ -110,6 +116,7 @@ def parse_check(shape: Any, *, position: int = 0) -> Check:
         name=shape["name"], kind=kind, metric=metric, threshold=threshold, shape=dict(shape),
         columns=_texts(shape.get("columns"), name=f"{where}.columns"),
         exclude=_texts(shape.get("exclude"), name=f"{where}.exclude"),
+        segments=_segments(shape.get("segments"), kind=kind, where=where),
         false_alarms=None if shape.get("false_alarms") is None
         else parse_false_alarms(shape["false_alarms"], name=f"{where}.false_alarms"),
         severity=_severity(shape.get("severity"), kind=kind, where=where),
@@ -147,6 +154,18 @@ def selected_columns(check: Check, *, schema: Schema) -> tuple[Column, ...]:
         and (not check.columns or _matches(column, check.columns))
         and not _matches(column, check.exclude)
     )
+
+
+def checks_of(checks: Iterable[Check], *, segment: str) -> tuple[Check, ...]:
+    """The enabled checks that are judged in that segment, in order; all traffic is ``""``.
+
+    Which of them decides a column is a question of each segment: ``deciding_columns`` of these.
+
+    >>> checks = parse_checks([{"name": "d", "kind": "drift", "segments": ["eu"]}, {"name": "v", "kind": "volume"}])
+    >>> [[check.name for check in checks_of(checks, segment=name)] for name in ("", "eu")]
+    [['v'], ['d']]
+    """
+    return tuple(check for check in checks if check.enabled and covers(check.segments, segment))
 
 
 def deciding_columns(checks: Sequence[Check], *, schema: Schema) -> dict[str, tuple[Column, ...]]:
@@ -248,8 +267,25 @@ def _severity(severity: Any, *, kind: str, where: str) -> Severity:
 def _refuse_what_comes_later(shape: dict[str, Any], *, where: str) -> None:
     if shape.get("rule") is not None:
         raise NotAvailableYet(f"{where}: rule is not available yet")
-    if shape.get("segments") not in (None, [""]):
-        raise NotAvailableYet(f'{where}: segments other than [""] are not available yet')
+
+
+def _segments(shape: Any, *, kind: str, where: str) -> tuple[str, ...]:
+    """Where the check is judged: names and patterns, once each."""
+    if shape is None:
+        return (ALL_TRAFFIC,)
+    if not isinstance(shape, list | tuple) or not all(isinstance(text, str) for text in shape):
+        raise InvalidInput(f"{where}.segments: expected a list of names, found {str(shape)[:80]}")
+    if not 0 < len(shape) <= MOST_SEGMENT_PATTERNS or any(len(text) > _MOST_PATTERN_CHARS for text in shape):
+        raise InvalidInput(
+            f"{where}.segments: expected 1 to {MOST_SEGMENT_PATTERNS} names or patterns of at most "
+            f'{_MOST_PATTERN_CHARS} characters ([""] is all traffic), found {str(shape)[:80]}'
+        )
+    if kind not in SEGMENT_KINDS and set(shape) != {ALL_TRAFFIC}:
+        raise InvalidInput(
+            f"{where}.segments: a {kind} check is of all traffic: leave segments out "
+            f"({', '.join(SEGMENT_KINDS)} checks take them)"
+        )
+    return tuple(dict.fromkeys(shape))
 
 
 def _baseline(shape: Any, *, kind: str, where: str) -> Baseline | None:

@@ -5,6 +5,7 @@ import pytest
 from monitor.model.checks import (
     METRICS,
     budgeted_columns,
+    checks_of,
     deciding_columns,
     default_checks,
     parse_checks,
@@ -120,12 +121,52 @@ def test_what_is_wrong_is_refused_with_the_nearest_name_or_the_expectation(shape
     "shape",
     [
         *({"kind": k} for k in ("multivariate", "fairness", "rule")),
-        {"segments": ["*"]}, {"rule": "not_null"},
+        {"rule": "not_null"},
     ],
 )  # fmt: skip
 def test_what_a_later_release_brings_is_not_available_yet(shape):
     with pytest.raises(NotAvailableYet, match="not available yet"):
         one(**shape)
+
+
+@pytest.mark.parametrize("kind", ["drift", "quality", "volume"])
+@pytest.mark.parametrize("segments", [["*"], ["", "region=*"], ["evening"]])
+def test_a_check_says_where_it_is_judged(kind, segments):
+    assert one(kind=kind, segments=segments).segments == tuple(segments)
+
+
+def test_a_check_is_of_all_traffic_where_nothing_is_said():
+    assert one().segments == one(segments=None).segments == ("",)
+    assert one(segments=["eu", "", "eu"]).segments == ("eu", "")
+
+
+@pytest.mark.parametrize("kind", ["schema", "performance", "estimate", "concept_drift"])
+def test_a_check_of_the_whole_model_takes_no_segments(kind):
+    assert one(kind=kind, segments=[""]).segments == ("",)
+    with pytest.raises(InvalidInput, match=f"a {kind} check is of all traffic"):
+        one(kind=kind, segments=["*"])
+
+
+@pytest.mark.parametrize("segments", [[], "eu", [1], {"eu": 1}, ["x" * 257], [f"s{i}" for i in range(101)]])
+def test_what_is_no_list_of_segments_is_refused(segments):
+    with pytest.raises(InvalidInput, match=r"check 'c'\.segments: expected"):
+        one(segments=segments)
+
+
+def test_the_last_check_of_a_segment_decides_there_and_only_there():
+    checks = parse_checks([
+        {"name": "all", "kind": "drift", "segments": ["*"]},
+        {"name": "eu", "kind": "drift", "segments": ["region=EU"]},
+        {"name": "off", "kind": "drift", "segments": ["region=EU"], "enabled": False},
+    ])  # fmt: skip
+    deciding = {
+        segment: {
+            name: bool(columns)
+            for name, columns in deciding_columns(checks_of(checks, segment=segment), schema=SCHEMA).items()
+        }
+        for segment in ("", "region=EU", "region=US")
+    }
+    assert deciding == {"": {"all": True}, "region=EU": {"all": False, "eu": True}, "region=US": {"all": True}}
 
 
 def test_what_says_the_default_is_accepted():
