@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select, update
 
 from monitor.model.entities import Version
 from monitor.store import dialect, rows, tables
@@ -16,7 +16,10 @@ _v = tables.version.c
 
 
 class Usable(NamedTuple):
-    """A window that a baseline may hold, with its rows, and whether it was in alert by its data."""
+    """A window that a baseline may hold, with its rows (of the segment), and whether it was in alert by its data.
+
+    A window of a segment is in alert by what was found of that segment too.
+    """
 
     start_us: int
     rows: int
@@ -33,44 +36,45 @@ def usable_windows(
     from_us: int = 0,
     to_us: int = 0,
     limit: int = 10_000,
+    segment: str = "",
 ) -> list[Usable]:
-    """Those of the windows at ``starts_us``, else of those that start in [from_us, to_us), that have a profile in the
-    layout and so many rows, oldest first."""
+    """Those of the windows at ``starts_us``, else of those that start in [from_us, to_us), that have a profile of the
+    segment in the layout and so many rows in it, oldest first."""
     if starts_us is not None:
         parts: list[ColumnElement[bool]] = [_w.start_us.in_(some) for some in dialect.slices(sorted(starts_us))]
     else:
         parts = [and_(_w.start_us >= from_us, _w.start_us < to_us)]
     found: list[Usable] = []
     for part in parts:
-        found += _usable(
-            conn, part, version_id=version_id, layout_id=layout_id, least_rows=least_rows, limit=limit
-        )  # fmt: skip
+        query = _usable_of(segment).where(_w.version_id == version_id, _p.layout_id == layout_id, part)
+        query = query.where((_p.rows if segment else _w.rows) >= least_rows)
+        rows_found = conn.execute(query.order_by(_w.start_us).limit(limit))
+        found += [Usable(start_us=row.start_us, rows=row.rows, in_alert=bool(row.in_alert)) for row in rows_found]
     return found
 
 
-def _usable(
-    conn: Connection, part: ColumnElement[bool], *, version_id: int, layout_id: int, least_rows: int,
-    limit: int,
-) -> list[Usable]:  # fmt: skip
-    here = and_(_p.version_id == _w.version_id, _p.window_start_us == _w.start_us, _p.segment == "")
-    query = (
-        select(_w.start_us, _w.rows, _w.in_alert)
-        .join_from(tables.window, tables.profile, here)
-        .where(_w.version_id == version_id, _p.layout_id == layout_id, _w.rows >= least_rows, part)
+def _usable_of(segment: str) -> Select[tuple[int, int | None, bool | None]]:
+    """Windows with a profile of the segment: start, rows of the segment, whether they were in alert."""
+    here = and_(_p.version_id == _w.version_id, _p.window_start_us == _w.start_us, _p.segment == segment)
+    if not segment:
+        return select(_w.start_us, _w.rows, _w.in_alert).join_from(tables.window, tables.profile, here)
+    judged = and_(_r.version_id == _w.version_id, _r.window_start_us == _w.start_us, _r.segment == segment)
+    return (
+        select(_w.start_us, _p.rows, or_(_w.in_alert.is_(True), _r.status == "alert").label("in_alert"))
+        .join_from(tables.window, tables.profile, and_(here, _p.segment != ""))  # said for the sake of its index
+        .join(tables.result, judged, isouter=True)
     )
-    found = conn.execute(query.order_by(_w.start_us).limit(limit))
-    return [Usable(start_us=row.start_us, rows=row.rows, in_alert=bool(row.in_alert)) for row in found]
 
 
 def profiles_at(
-    conn: Connection, *, version_id: int, layout_id: int, starts_us: Sequence[int]
+    conn: Connection, *, version_id: int, layout_id: int, starts_us: Sequence[int], segment: str = ""
 ) -> list[tuple[int, bytes]]:  # fmt: skip
-    """(start, encoded profile) of all traffic of those windows in that layout, oldest first."""
+    """(start, encoded profile) of the segment in those windows in that layout, oldest first."""
     query = (
         select(_p.window_start_us, _p.payload)
         .where(
             _p.version_id == version_id,
-            _p.segment == "",
+            _p.segment == segment,
             _p.layout_id == layout_id,
             _p.window_start_us.in_(starts_us),
         )
@@ -101,9 +105,9 @@ def versions_with_baselines(conn: Connection, *, model_id: int, all_of_them: boo
     return [rows.version_from_row(row) for row in conn.execute(query.order_by(_v.id))]
 
 
-def judged_rows(conn: Connection, *, version_id: int, start_us: int) -> int | None:
-    """The rows of the window when it was judged last, if it was."""
-    here = (_r.version_id == version_id, _r.window_start_us == start_us, _r.segment == "")
+def judged_rows(conn: Connection, *, version_id: int, start_us: int, segment: str = "") -> int | None:
+    """The rows of the window and segment when it was judged last, if it was."""
+    here = (_r.version_id == version_id, _r.window_start_us == start_us, _r.segment == segment)
     found: int | None = conn.execute(select(_r.rows).where(*here)).scalar()
     return found
 
@@ -118,33 +122,41 @@ def mark_judged_dirty(conn: Connection, *, version_id: int, starts_us: Sequence[
 
 
 def save_baseline_calibration(
-    conn: Connection, *, version_id: int, reference_id: int, baseline: str, made_us: int, payload: bytes
-) -> None:
-    """Keeps the calibration in place of an earlier one for the same reference and baseline (its canonical text)."""
+    conn: Connection, *, version_id: int, reference_id: int, baseline: str, made_us: int, payload: bytes,
+    segment: str = "",
+) -> None:  # fmt: skip
+    """Keeps the calibration in place of an earlier one for the same reference, segment and baseline (its canonical
+    text)."""
     row = {
-        "version_id": version_id, "reference_id": reference_id, "baseline": baseline, "made_us": made_us,
-        "payload": payload,
+        "version_id": version_id, "reference_id": reference_id, "segment": segment, "baseline": baseline,
+        "made_us": made_us, "payload": payload,
     }  # fmt: skip
     conn.execute(dialect.upsert(conn, tables.baseline_calibration), row)
 
 
-def delete_baseline_calibrations(conn: Connection, *, version_id: int, reference_id: int) -> None:
-    """Forgets those made for that reference: its cells are others, or no window is held healthy any more."""
-    conn.execute(
-        delete(tables.baseline_calibration).where(_c.version_id == version_id, _c.reference_id == reference_id)
-    )
+def delete_baseline_calibrations(
+    conn: Connection, *, version_id: int, reference_id: int, segment: str | None = ""
+) -> None:
+    """Forgets those made for that reference and segment (None: every one, and all traffic): its cells are others, or
+    no window is held healthy any more."""
+    gone = delete(tables.baseline_calibration).where(_c.version_id == version_id, _c.reference_id == reference_id)
+    conn.execute(gone if segment is None else gone.where(_c.segment == segment))
 
 
-def baseline_calibrations_made_us(conn: Connection, *, version_id: int, reference_id: int) -> dict[str, int]:
-    """Canonical text of a baseline → when its calibration for that reference was made."""
-    query = select(_c.baseline, _c.made_us).where(_c.version_id == version_id, _c.reference_id == reference_id)
-    return {row.baseline: row.made_us for row in conn.execute(query)}
+def baseline_calibrations_made_us(
+    conn: Connection, *, version_id: int, reference_id: int, segment: str = ""
+) -> dict[str, int]:
+    """Canonical text of a baseline → when its calibration for that reference and segment was made."""
+    here = (_c.version_id == version_id, _c.reference_id == reference_id, _c.segment == segment)
+    return {row.baseline: row.made_us for row in conn.execute(select(_c.baseline, _c.made_us).where(*here))}
 
 
 def get_baseline_calibration(
-    conn: Connection, *, version_id: int, reference_id: int, baseline: str
+    conn: Connection, *, version_id: int, reference_id: int, baseline: str, segment: str = ""
 ) -> bytes | None:  # fmt: skip
-    """The encoded calibration for that reference and baseline, if any."""
-    here = (_c.version_id == version_id, _c.reference_id == reference_id, _c.baseline == baseline)
+    """The encoded calibration for that reference, segment and baseline, if any."""
+    here = (
+        _c.version_id == version_id, _c.reference_id == reference_id, _c.segment == segment, _c.baseline == baseline,
+    )  # fmt: skip
     payload = conn.execute(select(_c.payload).where(*here)).scalar()
     return None if payload is None else bytes(payload)

@@ -1,4 +1,4 @@
-"""Calibrations of a version against one reference: opaque bytes and when they were made."""
+"""Calibrations of a version's segments against one reference: opaque bytes and when they were made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from monitor.store import dialect, tables
 _c = tables.calibration.c
 
 # Asked for every window: built once.
-_HERE = (_c.version_id == bindparam("version_id"), _c.reference_id == bindparam("reference_id"))
+_HERE = (
+    _c.version_id == bindparam("version_id"), _c.reference_id == bindparam("reference_id"),
+    _c.segment == bindparam("segment"),
+)  # fmt: skip
 _ONE = select(tables.calibration).where(*_HERE)
 _MADE = select(_c.made_us).where(*_HERE)
 
@@ -22,27 +25,36 @@ class StoredCalibration:
 
     version_id: int
     reference_id: int
+    segment: str = ""
     made_us: int
     payload: bytes
 
 
-def save_calibration(conn: Connection, *, version_id: int, reference_id: int, made_us: int, payload: bytes) -> None:
-    """Keeps the calibration in place of an earlier one for the same reference."""
-    values = {"version_id": version_id, "reference_id": reference_id, "made_us": made_us, "payload": payload}
+def save_calibration(
+    conn: Connection, *, version_id: int, reference_id: int, made_us: int, payload: bytes, segment: str = ""
+) -> None:
+    """Keeps the calibration in place of an earlier one for the same reference and segment."""
+    values = {
+        "version_id": version_id, "reference_id": reference_id, "segment": segment, "made_us": made_us,
+        "payload": payload,
+    }  # fmt: skip
     conn.execute(dialect.upsert(conn, tables.calibration), values)
 
 
-def delete_calibration(conn: Connection, *, version_id: int, reference_id: int) -> None:
-    """Forgets the calibration made for that reference."""
-    conn.execute(delete(tables.calibration).where(_c.version_id == version_id, _c.reference_id == reference_id))
+def delete_calibration(conn: Connection, *, version_id: int, reference_id: int, segment: str = "") -> None:
+    """Forgets the calibration made for that reference and segment."""
+    here = (_c.version_id == version_id, _c.reference_id == reference_id, _c.segment == segment)
+    conn.execute(delete(tables.calibration).where(*here))
 
 
-def get_calibration(conn: Connection, *, version_id: int, reference_id: int) -> StoredCalibration | None:
-    """The calibration made for that reference, if any."""
-    row = conn.execute(_ONE, {"version_id": version_id, "reference_id": reference_id}).first()
+def get_calibration(
+    conn: Connection, *, version_id: int, reference_id: int, segment: str = ""
+) -> StoredCalibration | None:
+    """The calibration made for that reference and segment, if any."""
+    row = conn.execute(_ONE, {"version_id": version_id, "reference_id": reference_id, "segment": segment}).first()
     return None if row is None else StoredCalibration(**{**row._mapping, "payload": bytes(row.payload)})
 
 
-def calibration_made_us(conn: Connection, *, version_id: int, reference_id: int) -> int | None:
-    """When the calibration for that reference was made: what a kept copy is compared with."""
-    return conn.execute(_MADE, {"version_id": version_id, "reference_id": reference_id}).scalar()
+def calibration_made_us(conn: Connection, *, version_id: int, reference_id: int, segment: str = "") -> int | None:
+    """When the calibration for that reference and segment was made: what a kept copy is compared with."""
+    return conn.execute(_MADE, {"version_id": version_id, "reference_id": reference_id, "segment": segment}).scalar()

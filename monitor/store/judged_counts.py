@@ -14,10 +14,11 @@ _j, _w = tables.judged_counts.c, tables.window.c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedCounts:
-    """What a window was judged by; ``payload`` is empty where sums of windows leave it out."""
+    """What a window's segment was judged by; ``payload`` is empty where sums of windows leave it out."""
 
     version_id: int
     window_start_us: int
+    segment: str = ""
     layout_id: int
     reference_id: int
     payload: bytes
@@ -27,20 +28,23 @@ class JudgedCounts:
 _BEFORE = (
     select(_j.window_start_us, _j.payload)
     .where(
-        _j.version_id == bindparam("version_id"), _j.layout_id == bindparam("layout_id"),
+        _j.version_id == bindparam("version_id"), _j.segment == bindparam("segment"),
+        _j.layout_id == bindparam("layout_id"),
         _j.reference_id == bindparam("reference_id"), _j.window_start_us >= bindparam("from_us", type_=BigInteger),
         _j.window_start_us < bindparam("to_us", type_=BigInteger),
     )
     .order_by(_j.window_start_us)
 )  # fmt: skip
-_AT = select(_j.version_id, _j.window_start_us, _j.layout_id, _j.reference_id, _j.payload, _j.stale).where(
-    _j.version_id == bindparam("version_id"), _j.window_start_us == bindparam("start_us", type_=BigInteger)
-)
+_AT = select(_j.version_id, _j.window_start_us, _j.segment, _j.layout_id, _j.reference_id, _j.payload, _j.stale).where(
+    _j.version_id == bindparam("version_id"), _j.segment == bindparam("segment"),
+    _j.window_start_us == bindparam("start_us", type_=BigInteger),
+)  # fmt: skip
 
 
 def put_judged_counts(conn: Connection, counts: JudgedCounts) -> bool:
     """Whether they differ from what the window was judged by before; kept in place of that, and no longer stale."""
-    found = conn.execute(_AT, {"version_id": counts.version_id, "start_us": counts.window_start_us}).mappings().first()
+    here = {"version_id": counts.version_id, "segment": counts.segment, "start_us": counts.window_start_us}
+    found = conn.execute(_AT, here).mappings().first()
     same = found is not None and _kept(found) == counts
     if found is None or not same or found["stale"]:
         conn.execute(dialect.upsert(conn, tables.judged_counts), asdict(counts) | {"stale": False})
@@ -48,10 +52,11 @@ def put_judged_counts(conn: Connection, counts: JudgedCounts) -> bool:
 
 
 def judged_counts(
-    conn: Connection, *, version_id: int, layout_id: int, reference_id: int, from_us: int, to_us: int
-) -> list[tuple[int, bytes]]:
+    conn: Connection, *, version_id: int, layout_id: int, reference_id: int, from_us: int, to_us: int,
+    segment: str = "",
+) -> list[tuple[int, bytes]]:  # fmt: skip
     """(start, payload) of the windows that start in [from_us, to_us), oldest first, in those cells only."""
-    asked = {"version_id": version_id, "layout_id": layout_id, "reference_id": reference_id}
+    asked = {"version_id": version_id, "layout_id": layout_id, "reference_id": reference_id, "segment": segment}
     found = conn.execute(_BEFORE, asked | {"from_us": from_us, "to_us": to_us}).all()
     return [(start_us, bytes(payload)) for start_us, payload in found]
 
@@ -62,14 +67,15 @@ def revisions_between(conn: Connection, *, version_id: int, from_us: int, to_us:
     return int(conn.execute(select(func.coalesce(func.sum(_w.revision), 0)).where(*here)).scalar_one())
 
 
-def forget_judged_counts(conn: Connection, *, version_id: int, start_us: int) -> None:
+def forget_judged_counts(conn: Connection, *, version_id: int, start_us: int, segment: str = "") -> None:
     """Removes the counts of a window that was judged again without any: those kept are of other rows."""
-    conn.execute(delete(tables.judged_counts).where(_j.version_id == version_id, _j.window_start_us == start_us))
+    here = (_j.version_id == version_id, _j.segment == segment, _j.window_start_us == start_us)
+    conn.execute(delete(tables.judged_counts).where(*here))
 
 
-def is_stale(conn: Connection, *, version_id: int, start_us: int) -> bool:
-    """Whether an earlier window's counts have changed since the window was judged with them."""
-    found = conn.execute(_AT, {"version_id": version_id, "start_us": start_us}).first()
+def is_stale(conn: Connection, *, version_id: int, start_us: int, segment: str = "") -> bool:
+    """Whether an earlier window's counts of the segment have changed since the window was judged with them."""
+    found = conn.execute(_AT, {"version_id": version_id, "start_us": start_us, "segment": segment}).first()
     return found is not None and bool(found.stale)
 
 
@@ -78,7 +84,7 @@ def mark_stale(conn: Connection, counts: JudgedCounts, *, to_us: int) -> int:
     they add up has changed. Those judged in other cells or by another reference added up nothing of it: they stay."""
     of, after_us = counts.version_id, counts.window_start_us
     later = (
-        _j.version_id == of, _j.window_start_us > after_us, _j.window_start_us < to_us,
+        _j.version_id == of, _j.segment == counts.segment, _j.window_start_us > after_us, _j.window_start_us < to_us,
         _j.layout_id == counts.layout_id, _j.reference_id == counts.reference_id,
     )  # fmt: skip
     changed = update(tables.judged_counts).where(*later).values(stale=True).returning(_j.window_start_us)
@@ -91,6 +97,6 @@ def mark_stale(conn: Connection, counts: JudgedCounts, *, to_us: int) -> int:
 
 def _kept(row: RowMapping) -> JudgedCounts:
     return JudgedCounts(
-        version_id=row["version_id"], window_start_us=row["window_start_us"], layout_id=row["layout_id"],
-        reference_id=row["reference_id"], payload=bytes(row["payload"]),
+        version_id=row["version_id"], window_start_us=row["window_start_us"], segment=row["segment"],
+        layout_id=row["layout_id"], reference_id=row["reference_id"], payload=bytes(row["payload"]),
     )  # fmt: skip

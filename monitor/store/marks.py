@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
 
 from monitor.model.handling import HEALTHY, Mark
 from monitor.store import dialect, tables
@@ -55,8 +55,11 @@ def marks_of(conn: Connection, *, version_id: int, starts: Sequence[int]) -> dic
     return found
 
 
-def held_healthy() -> ColumnElement[bool]:
-    """Whether a row of ``result`` is of a window held healthy: by its mark, by a verdict, else as it is in no alarm."""
+def held_healthy(*, of_a_segment: bool = False) -> ColumnElement[bool]:
+    """Whether a row of ``result`` is of a window held healthy: by its mark, by a verdict, else as it is in no alarm.
+
+    A segment's row is in alarm where that of all traffic is, too.
+    """
     marked = select(case((_m.healthy.is_(True), 1), else_=0)).where(
         _m.version_id == _r.version_id, _m.start_us == _r.window_start_us, _m.healthy.is_not(None)
     )
@@ -64,4 +67,11 @@ def held_healthy() -> ColumnElement[bool]:
         _h.version_id == _r.version_id, _VERDICTS, _h.from_us <= _r.window_start_us, _h.to_us > _r.window_start_us
     )
     in_no_alarm = case((_r.status != "alert", 1), else_=0)
+    if of_a_segment:
+        whole = tables.result.alias().c
+        alarmed = exists().where(
+            whole.version_id == _r.version_id, whole.window_start_us == _r.window_start_us, whole.segment == "",
+            whole.status == "alert",
+        )  # fmt: skip
+        in_no_alarm = case((or_(_r.status == "alert", alarmed), 0), else_=1)
     return func.coalesce(marked.scalar_subquery(), judged.scalar_subquery(), in_no_alarm) == 1

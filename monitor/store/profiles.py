@@ -19,13 +19,14 @@ _ONE = select(_p.layout_id, _p.payload).where(  # built once: asked for every sl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredProfile:
-    """An encoded profile of one window and segment."""
+    """An encoded profile of one window and segment; ``rows`` of a segment (all traffic's are its window's)."""
 
     version_id: int
     window_start_us: int
     segment: str = ""
     layout_id: int
     payload: bytes
+    rows: int | None = None
 
 
 def get_profile(

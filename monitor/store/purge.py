@@ -62,12 +62,14 @@ def _some_bytes(conn: Connection, table: Table, *, owner: ColumnElement[bool], l
 
 
 def _references(conn: Connection, *, version_id: int, chunks: int = 16) -> int:
-    """Chunks are megabytes: a few at a time; then the references themselves."""
-    r, c = tables.reference.c, tables.reference_chunk.c
+    """Chunks and segments are megabytes: a few at a time; then the references themselves."""
+    r = tables.reference.c
     of_version = select(r.id).where(r.version_id == version_id)
-    some = select(c.reference_id, c.seq).where(c.reference_id.in_(of_version)).limit(chunks)
-    removed = conn.execute(delete(tables.reference_chunk).where(tuple_(c.reference_id, c.seq).in_(some))).rowcount
-    return removed or conn.execute(delete(tables.reference).where(r.version_id == version_id)).rowcount
+    for table in (tables.reference_chunk, tables.reference_segment, tables.reference_segmentation):
+        removed = _some(conn, table, owner=table.c.reference_id.in_(of_version), limit=chunks)
+        if removed:
+            return removed
+    return conn.execute(delete(tables.reference).where(r.version_id == version_id)).rowcount
 
 
 def _purge_model(conn: Connection, *, limit: int) -> int:

@@ -16,7 +16,8 @@ from monitor.store import dialect, tables
 from monitor.store.marks import held_healthy
 
 _r = tables.result.c
-_HELD_HEALTHY = held_healthy()  # built once: it is asked for with every status
+# Built once: asked for with every status.
+_HELD_HEALTHY, _SEGMENT_HELD_HEALTHY = held_healthy(), held_healthy(of_a_segment=True)
 _LENGTH = struct.Struct("<BQ")  # format, bytes before compression
 _FORMAT = 2
 _ROWS_ALONE = 1  # the format before: without the status of the data
@@ -112,14 +113,16 @@ def latest_result(conn: Connection, *, version_id: int, segment: str = "") -> St
 
 
 def healthy_windows(
-    conn: Connection, *, version_id: int, min_rows: int, after_us: int = -1, limit: int = 1000
+    conn: Connection, *, version_id: int, min_rows: int, after_us: int = -1, limit: int = 1000, segment: str = ""
 ) -> list[tuple[int, int]]:
-    """(start, rows) of judged windows of all traffic with ``min_rows`` rows that are held healthy, newest first.
+    """(start, rows) of judged windows of the segment with ``min_rows`` rows that are held healthy, newest first.
 
-    Those in no alarm, unless somebody said otherwise. Only those that start after ``after_us``.
+    Those in no alarm, neither by the segment nor by all traffic, unless somebody said otherwise. Only those that
+    start after ``after_us``.
     """
-    here = (_r.version_id == version_id, _r.segment == "", _r.rows >= min_rows, _r.window_start_us > after_us)
-    query = select(_r.window_start_us, _r.rows).where(*here, _HELD_HEALTHY)
+    here = (_r.version_id == version_id, _r.segment == segment, _r.rows >= min_rows, _r.window_start_us > after_us)
+    healthy = _SEGMENT_HELD_HEALTHY if segment else _HELD_HEALTHY
+    query = select(_r.window_start_us, _r.rows).where(*here, healthy)
     found = conn.execute(query.order_by(_r.window_start_us.desc()).limit(limit))
     return [(row.window_start_us, row.rows) for row in found]
 

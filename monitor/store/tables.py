@@ -41,8 +41,8 @@ __all__ = [
     "baseline_calibration", "calibration", "drill", "handling", "id_run", "job_run", "judged_counts", "label_batch",
     "label_payload", "label_quarantine", "label_segment", "layout", "log_batch", "log_payload", "meta", "metadata",
     "model", "notification", "outcome", "performance", "profile", "quarantine", "reference", "reference_chunk",
-    "request_key", "result", "schema", "scorecard", "silence", "token", "transition", "verdict", "version",
-    "window", "window_label", "window_mark",
+    "reference_segment", "reference_segmentation", "request_key", "result", "schema", "scorecard", "silence", "token",
+    "transition", "verdict", "version", "window", "window_label", "window_mark",
 ]  # fmt: skip
 
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
@@ -141,6 +141,24 @@ reference_chunk = Table(
     Column("payload", LargeBinary, nullable=False),
 )  # fmt: skip
 
+# By which segments a reference is cut, as they were configured; none: it is not. Apart from it, whose blobs stand last.
+reference_segmentation = Table(
+    "reference_segmentation", metadata,
+    Column("reference_id", BigInteger, ForeignKey("reference.id"), primary_key=True, autoincrement=False),
+    Column("specs", Text, nullable=False),  # their digest
+)  # fmt: skip
+
+reference_segment = Table(
+    "reference_segment", metadata,
+    Column("reference_id", BigInteger, ForeignKey("reference.id"), primary_key=True, autoincrement=False),
+    Column("segment", NAME, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("shape", Text, nullable=False),  # which rows are in it
+    Column("layout_id", BigInteger, nullable=False),
+    Column("profile", LargeBinary, nullable=False),
+    Column("history", LargeBinary, nullable=False),
+)  # fmt: skip
+
 log_batch = Table(
     "log_batch", metadata,
     Column("id", ROW_ID, primary_key=True),
@@ -220,6 +238,10 @@ profile = Table(
     Column("segment", NAME, primary_key=True),
     Column("layout_id", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
+    Column("rows", BigInteger),  # of a segment; those of all traffic are its window's
+    # All that is asked of a segment's windows before their profiles are read: ``rows`` stands behind the payload.
+    Index("ix_profile_segment", "version_id", "segment", "window_start_us", "layout_id", "rows",
+          sqlite_where=text("segment <> ''"), postgresql_where=text("segment <> ''")),
 )  # fmt: skip
 
 window = Table(
@@ -242,6 +264,7 @@ window = Table(
     Column("label_rows", BigInteger),  # labels joined to it, ever: what a scorecard is held against
     Column("due_us", BigInteger),  # when it is to be computed again though nothing comes: its labels are due
     Column("in_alert", Boolean),  # by its data, when it was judged last: what baselines leave out
+    Column("segmentation", Text),  # the digest of the segments that its profiles were cut by; none: by none
     Index("ix_window_due", "due_us", sqlite_where=text("due_us IS NOT NULL"),
           postgresql_where=text("due_us IS NOT NULL")),
     Index("ix_window_dirty", "version_id", "end_us", sqlite_where=text("dirty"), postgresql_where=text("dirty")),
@@ -253,6 +276,7 @@ calibration = Table(
     "calibration", metadata,
     Column("version_id", BigInteger, ForeignKey("version.id"), primary_key=True, autoincrement=False),
     Column("reference_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("segment", NAME, primary_key=True),
     Column("made_us", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
 )  # fmt: skip
@@ -262,6 +286,7 @@ baseline_calibration = Table(
     "baseline_calibration", metadata,
     Column("version_id", BigInteger, ForeignKey("version.id"), primary_key=True, autoincrement=False),
     Column("reference_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("segment", NAME, primary_key=True),
     Column("baseline", NAME, primary_key=True),
     Column("made_us", BigInteger, nullable=False),
     Column("payload", LargeBinary, nullable=False),
@@ -271,6 +296,7 @@ baseline_calibration = Table(
 judged_counts = Table(
     "judged_counts", metadata,
     Column("version_id", BigInteger, ForeignKey("version.id"), primary_key=True, autoincrement=False),
+    Column("segment", NAME, primary_key=True),
     Column("window_start_us", BigInteger, primary_key=True, autoincrement=False),
     Column("layout_id", BigInteger, nullable=False),
     Column("reference_id", BigInteger, nullable=False),

@@ -31,7 +31,8 @@ class WindowRow:
 
     ``rows`` are those profiled, after ``deduplicated`` repeats were dropped; ``late_rows`` came after it had closed.
     ``label_rows`` counts the labels ever joined to it (None: none), ``due_us`` is when it is to be computed again
-    though nothing comes; ``in_alert`` whether its data were in alert when it was judged last.
+    though nothing comes; ``in_alert`` whether its data were in alert when it was judged last. ``segmentation`` is the
+    digest of the segments that its rows were cut by: one without a profile of its own had no row (None: not cut).
     """
 
     version_id: int
@@ -52,6 +53,7 @@ class WindowRow:
     label_rows: int | None = None
     due_us: int | None = None
     in_alert: bool | None = None
+    segmentation: str | None = None
 
 
 def get_window(conn: Connection, *, version_id: int, start_us: int) -> WindowRow | None:

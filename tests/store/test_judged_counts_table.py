@@ -3,13 +3,21 @@
 import pytest
 
 from monitor.store import windows
-from monitor.store.judged_counts import JudgedCounts, is_stale, judged_counts, mark_stale, put_judged_counts
+from monitor.store.judged_counts import (
+    JudgedCounts,
+    forget_judged_counts,
+    is_stale,
+    judged_counts,
+    mark_stale,
+    put_judged_counts,
+)
 from monitor.store.windows import WindowRow
 
 
-def counts(version_id, start_us, payload=b"c", *, layout_id=1, reference_id=2):
+def counts(version_id, start_us, payload=b"c", *, layout_id=1, reference_id=2, segment=""):
     return JudgedCounts(
-        version_id=version_id, window_start_us=start_us, layout_id=layout_id, reference_id=reference_id, payload=payload
+        version_id=version_id, window_start_us=start_us, layout_id=layout_id, reference_id=reference_id,
+        payload=payload, segment=segment,
     )  # fmt: skip
 
 
@@ -83,3 +91,21 @@ def test_a_window_judged_again_is_stale_no_longer_though_its_own_counts_are_the_
 def test_a_window_that_nothing_is_kept_of_is_not_stale(store, version_id):
     with store.read() as conn:
         assert not is_stale(conn, version_id=version_id, start_us=0)
+
+
+def test_counts_of_a_segment_are_its_own(store, three):
+    with store.write() as conn:
+        put_judged_counts(conn, counts(three, 10, b"eu", segment="eu"))
+        put_judged_counts(conn, counts(three, 20, b"eu", segment="eu"))
+        assert listed(conn, three, segment="eu") == [(10, b"eu"), (20, b"eu")]
+        assert listed(conn, three) == [(0, b"c"), (10, b"c"), (20, b"c"), (30, b"c")]
+        assert mark_stale(conn, counts(three, 10, b"more", segment="eu"), to_us=100) == 1
+        stale = [(s, start) for s in ("", "eu") for start in (10, 20) if is_stale_of(conn, three, start, s)]
+        assert stale == [("eu", 20)]
+        forget_judged_counts(conn, version_id=three, start_us=10, segment="eu")
+        assert listed(conn, three, segment="eu") == [(20, b"eu")]
+        assert len(listed(conn, three)) == 4
+
+
+def is_stale_of(conn, version_id, start_us, segment):
+    return is_stale(conn, version_id=version_id, start_us=start_us, segment=segment)

@@ -13,10 +13,10 @@ from monitor.store.results import StoredResult
 WINDOWS, ALERTS = 30, 8
 
 
-def stored(conn, *, version_id, start, status):
+def stored(conn, *, version_id, start, status, segment=""):
     results.put_result(conn, StoredResult(
         version_id=version_id, window_start_us=start, window_end_us=start + 1, revision=1, reference_number=1,
-        status=status, rows=100, reference_rows=1, computed_us=1, payload=b"",
+        status=status, rows=100, reference_rows=1, computed_us=1, payload=b"", segment=segment,
     ))  # fmt: skip
 
 
@@ -44,12 +44,14 @@ def test_marks_and_verdicts_decide_as_the_documents_say_whatever_was_said(store,
     rng = np.random.default_rng(seed)
     owner, other = make_version(), make_version(version="2")
     statuses = rng.choice(["ok", "warning", "alert", "unknown"], WINDOWS).tolist()
+    of_segment = rng.choice(["ok", "alert"], WINDOWS, p=[0.8, 0.2]).tolist()
     own = {int(start): [True, False, None][rng.integers(3)] for start in rng.choice(WINDOWS, 8, replace=False)}
     verdicts = []
     with store.write() as conn:
         for start, status in enumerate(statuses):
             for version in (owner, other):  # the other's words are nobody else's
                 stored(conn, version_id=version.version.id, start=start, status=status)
+            stored(conn, version_id=owner.version.id, start=start, status=of_segment[start], segment="eu")
         for start, healthy in own.items():
             marks.put_mark(
                 conn, version_id=owner.version.id, start_us=start, healthy=healthy, reason="", by="", at_us=1
@@ -65,11 +67,14 @@ def test_marks_and_verdicts_decide_as_the_documents_say_whatever_was_said(store,
                 handling.withdraw(conn, transition_id=of.id, kind="verdict", by="", at_us=3)
             else:
                 verdicts.append((was, begin, end))
+    worse = ["alert" if "alert" in both else "ok" for both in zip(statuses, of_segment, strict=True)]
     want = expected(statuses=statuses, own=own, verdicts=verdicts)
     with store.read() as conn:
         held = results.healthy_windows(conn, version_id=owner.version.id, min_rows=50, after_us=-1)
         said = marks.marks_of(conn, version_id=owner.version.id, starts=range(WINDOWS))
         untouched = results.healthy_windows(conn, version_id=other.version.id, min_rows=50, after_us=-1)
+        sliced = results.healthy_windows(conn, version_id=owner.version.id, min_rows=50, segment="eu")
+    assert [start for start, _ in reversed(sliced)] == expected(statuses=worse, own=own, verdicts=verdicts)
     assert [start for start, _ in reversed(held)] == want
     assert [s for s in range(WINDOWS) if (said[s].healthy if s in said else statuses[s] != "alert")] == want
     assert [start for start, _ in reversed(untouched)] == [s for s in range(WINDOWS) if statuses[s] != "alert"]

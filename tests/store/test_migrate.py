@@ -13,8 +13,9 @@ from setuptools import find_packages
 
 import monitor
 from monitor.model.errors import ConfigurationError
+from monitor.store import baselines, calibrations, judged_counts, migrate, open_store, profiles, tables
 from monitor.store import engine as engine_module
-from monitor.store import migrate, open_store, tables
+from monitor.store.calibrations import StoredCalibration
 from monitor.store.migrations import REVISIONS
 
 
@@ -101,6 +102,42 @@ def test_windows_that_were_in_alert_stay_out_of_baselines_after_the_upgrade(empt
     with store.read() as conn:
         found = conn.execute(sa.select(tables.window.c.in_alert).order_by(tables.window.c.start_us)).scalars().all()
     assert found == [True, None, None]
+    store.close()
+
+
+def test_what_windows_are_judged_by_stays_that_of_all_traffic_after_the_upgrade(empty_url, tmp_path):
+    store = open_store(empty_url, data_dir=tmp_path)
+    with store.write() as conn:
+        migrate.upgrade(conn, to="v0010")
+        put_row(conn, "model", id=1, name="m")
+        for id in (1, 2):
+            put_row(conn, "version", id=id, model_id=1, name=str(id))
+            put_row(conn, "calibration", version_id=id, reference_id=7, made_us=id, payload=b"\0c")
+            for baseline in ("previous", "rolling"):
+                of = {"version_id": id, "reference_id": 7, "baseline": baseline, "made_us": id}
+                put_row(conn, "baseline_calibration", **of, payload=baseline.encode())
+            for start in (0, 10):
+                of = {"version_id": id, "window_start_us": start, "layout_id": 3, "reference_id": 7}
+                put_row(conn, "judged_counts", **of, stale=start == 10, payload=b"\0j%d" % start)
+                put_row(conn, "profile", version_id=id, window_start_us=start, segment="", layout_id=3, payload=b"\0p")
+                put_row(conn, "window", version_id=id, start_us=start, end_us=start + 10, rows=5)
+    assert store.migrate() == ("v0011",)
+    with store.write() as conn:
+        for id in (1, 2):
+            kept = calibrations.get_calibration(conn, version_id=id, reference_id=7)
+            assert kept == StoredCalibration(version_id=id, reference_id=7, made_us=id, payload=b"\0c")
+            of = {"version_id": id, "reference_id": 7}
+            assert baselines.baseline_calibrations_made_us(conn, **of) == {"previous": id, "rolling": id}
+            assert baselines.get_baseline_calibration(conn, **of, baseline="rolling") == b"rolling"
+            found = judged_counts.judged_counts(conn, **of, layout_id=3, from_us=0, to_us=99)
+            assert found == [(0, b"\0j0"), (10, b"\0j10")]
+            stale = [judged_counts.is_stale(conn, version_id=id, start_us=start) for start in (0, 10)]
+            assert stale == [False, True]
+            assert profiles.get_profile(conn, version_id=id, window_start_us=10) == (3, b"\0p")
+            usable = baselines.usable_windows(conn, version_id=id, layout_id=3, least_rows=5, to_us=99)
+            assert [(w.start_us, w.rows) for w in usable] == [(0, 5), (10, 5)]
+        calibrations.save_calibration(conn, version_id=1, reference_id=7, made_us=9, payload=b"s", segment="evening")
+        assert calibrations.calibration_made_us(conn, version_id=1, reference_id=7) == 1
     store.close()
 
 

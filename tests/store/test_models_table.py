@@ -24,6 +24,7 @@ from monitor.store import (
     profiles,
     purge,
     quarantine,
+    reference_segments,
     references,
     results,
     runs,
@@ -37,7 +38,7 @@ from monitor.store import (
 from monitor.store.windows import WindowRow
 
 OF_NO_MODEL = ("meta", "job_run", "token", "notification")  # notifications go by their age
-WITHOUT_OWNER = ("reference_chunk", "log_payload", "label_payload")
+WITHOUT_OWNER = ("reference_chunk", "reference_segment", "reference_segmentation", "log_payload", "label_payload")
 FULL = Model(
     name="churn", task="binary_classification", description="Ünïcode \ud800 and \0", team="crm",
     window=WindowSpec(length="1d", timezone="Europe/Berlin"), lateness_us=7, stale_after_us=9,
@@ -170,6 +171,10 @@ def fill(conn, *, model_id, version_id):
     layouts.save_layout(conn, model_id=model_id, body=b"x", digest="d")
     reference = references.begin_reference(conn, Reference(version_id=version_id, digest="d"))
     references.append_chunk(conn, reference_id=reference.id, seq=0, payload=b"x")
+    side = reference_segments.SegmentSide(
+        segment="s", position=0, shape={}, layout_id=1, profile=b"x", history=b"x"
+    )  # fmt: skip
+    reference_segments.put_reference_segments(conn, reference_id=reference.id, sides=[side], segmentation="d")
     keys.claim_keys(conn, [(version_id, "predictions", f"k{version_id}", "d")], now_us=1)
     quarantine.insert_quarantine(conn, [quarantine.QuarantineRow(
         owner_id=version_id, received_us=1, position=0, code="c", message="m", raw="{}")])  # fmt: skip

@@ -1,7 +1,11 @@
 from dataclasses import replace
 
-from monitor.store import calibrations, profiles, windows
+import pytest
+import sqlalchemy as sa
+
+from monitor.store import baselines, calibrations, profiles, results, windows
 from monitor.store.profiles import StoredProfile
+from monitor.store.results import StoredResult
 from monitor.store.windows import WindowRow
 
 
@@ -112,3 +116,70 @@ def test_a_calibration_is_kept_for_each_reference(store, version_id):
             )
         kept = [calibrations.get_calibration(conn, version_id=version_id, reference_id=n) for n in (1, 2, 3)]
         assert [(c.made_us, c.payload) if c else None for c in kept] == [(1, b"c"), (2, b"b"), None]
+
+
+def test_a_calibration_is_kept_for_each_segment_and_forgotten_alone(store, version_id):
+    of = {"version_id": version_id, "reference_id": 1}
+    with store.write() as conn:
+        for made_us, segment in enumerate(("", "eu", "us")):
+            payload = segment.encode()
+            calibrations.save_calibration(conn, **of, segment=segment, made_us=made_us, payload=payload)
+            more = {"baseline": "previous", "segment": segment, "made_us": made_us, "payload": payload}
+            baselines.save_baseline_calibration(conn, **of, **more)
+        calibrations.delete_calibration(conn, **of, segment="eu")
+        baselines.delete_baseline_calibrations(conn, **of, segment="eu")
+        made = [calibrations.calibration_made_us(conn, **of, segment=s) for s in ("", "eu", "us")]
+        assert made == [0, None, 2]
+        kept = calibrations.get_calibration(conn, **of, segment="us")
+        assert (kept.segment, kept.payload) == ("us", b"us")
+        found = [baselines.baseline_calibrations_made_us(conn, **of, segment=s) for s in ("", "eu", "us")]
+        assert found == [{"previous": 0}, {}, {"previous": 2}]
+        assert baselines.get_baseline_calibration(conn, **of, baseline="previous", segment="us") == b"us"
+        baselines.delete_baseline_calibrations(conn, **of, segment=None)
+        assert [baselines.baseline_calibrations_made_us(conn, **of, segment=s) for s in ("", "us")] == [{}, {}]
+
+
+def test_windows_of_a_segment_are_usable_by_its_own_rows_and_in_alert_by_either(store, version_id):
+    def of(start_us, rows, segment="eu", layout_id=4):
+        return StoredProfile(
+            version_id=version_id, window_start_us=start_us, segment=segment, layout_id=layout_id,
+            payload=b"p%d" % start_us, rows=rows,
+        )  # fmt: skip
+
+    def found(**which):
+        asked = {"version_id": version_id, "layout_id": 4, "least_rows": 50, "to_us": 99} | which
+        return [(w.start_us, w.rows, w.in_alert) for w in baselines.usable_windows(conn, **asked)]
+
+    with store.write() as conn:
+        fill(conn, version_id, rows=1000, dirty=False)
+        profiles.put_profiles(conn, [of(n * 10, None, "") for n in range(5)])
+        profiles.put_profiles(conn, [of(0, 49), of(10, 50), of(20, 60), of(30, 70), of(40, 80, layout_id=5)])
+        profiles.put_profiles(conn, [of(0, 500, "us")])
+        alerted = windows.get_window(conn, version_id=version_id, start_us=20)
+        windows.upsert_window(conn, replace(alerted, in_alert=True))
+        for start, segment, status in ((10, "us", "alert"), (20, "eu", "ok"), (30, "eu", "alert")):
+            results.put_result(conn, StoredResult(
+                version_id=version_id, window_start_us=start, window_end_us=start + 10, segment=segment, revision=1,
+                reference_number=1, status=status, rows=1, reference_rows=1, computed_us=1, payload=b"",
+            ))  # fmt: skip
+        assert found(segment="eu") == [(10, 50, False), (20, 60, True), (30, 70, True)]
+        assert found(segment="eu", starts_us=[30, 10, 0]) == [(10, 50, False), (30, 70, True)]
+        assert found(segment="us") == [(0, 500, False)]
+        assert found(segment="us", least_rows=501) == found(segment="asia") == []
+        assert [(w[0], w[1]) for w in found()] == [(n * 10, 1000) for n in range(5)]
+        at = {"version_id": version_id, "layout_id": 4, "starts_us": [10, 20, 40]}
+        assert baselines.profiles_at(conn, **at, segment="eu") == [(10, b"p10"), (20, b"p20")]
+        assert baselines.judged_rows(conn, version_id=version_id, start_us=30, segment="eu") == 1
+        assert baselines.judged_rows(conn, version_id=version_id, start_us=30) is None
+
+
+def test_the_windows_of_a_segment_are_found_without_reading_a_profile(version_id, store):
+    """SQLite walks through a payload to what stands behind it: only its index may be asked."""
+    if store.dialect != "sqlite":
+        pytest.skip("PostgreSQL keeps payloads apart from their rows")
+    asked = []
+    with store.read() as conn:
+        sa.event.listen(conn, "before_cursor_execute", lambda *given: asked.append(given[2:4]))
+        baselines.usable_windows(conn, version_id=version_id, layout_id=4, least_rows=1, to_us=9, segment="eu")
+        plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked[0][0]}", asked[0][1]).all()
+    assert any("profile USING COVERING INDEX ix_profile_segment" in step[3] for step in plan)

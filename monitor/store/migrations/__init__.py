@@ -13,4 +13,5 @@ REVISIONS = (
     "v0008",
     "v0009",
     "v0010",
+    "v0011",
 )  # every migration of this release, oldest first

@@ -1,0 +1,98 @@
+"""Segments of traffic: their side of a reference, their calibrations, the counts they are judged by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+revision = "v0011"
+down_revision = "v0010"
+
+
+def upgrade() -> None:
+    """Makes the tables, columns and keys; Alembic calls it in the transaction of ``migrate``."""
+    _reference_segment()
+    op.add_column("window", sa.Column("segmentation", sa.Text(), nullable=True))
+    op.add_column("profile", sa.Column("rows", sa.BigInteger(), nullable=True))
+    op.create_index(
+        "ix_profile_segment",
+        "profile",
+        ["version_id", "segment", "window_start_us", "layout_id", "rows"],
+        unique=False,
+        sqlite_where=sa.text("segment <> ''"),
+        postgresql_where=sa.text("segment <> ''"),
+    )
+    _with_segment(
+        "calibration", key=("version_id", "reference_id", "segment"),
+        rest=(sa.Column("made_us", sa.BigInteger(), nullable=False), _payload()),
+    )  # fmt: skip
+    _with_segment(
+        "baseline_calibration", key=("version_id", "reference_id", "segment", "baseline"),
+        rest=(sa.Column("made_us", sa.BigInteger(), nullable=False), _payload()),
+    )  # fmt: skip
+    _with_segment(
+        "judged_counts", key=("version_id", "segment", "window_start_us"),
+        rest=(
+            sa.Column("layout_id", sa.BigInteger(), nullable=False),
+            sa.Column("reference_id", sa.BigInteger(), nullable=False),
+            sa.Column("stale", sa.Boolean(), nullable=False), _payload(),
+        ),
+    )  # fmt: skip
+
+
+def _reference_segment() -> None:
+    op.create_table(
+        "reference_segmentation",
+        sa.Column("reference_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("specs", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["reference_id"], ["reference.id"], name=op.f("fk_reference_segmentation_reference_id")
+        ),
+        sa.PrimaryKeyConstraint("reference_id", name=op.f("pk_reference_segmentation")),
+    )
+    op.create_table(
+        "reference_segment",
+        sa.Column("reference_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("segment", NAME, nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("shape", sa.Text(), nullable=False),
+        sa.Column("layout_id", sa.BigInteger(), nullable=False),
+        sa.Column("profile", sa.LargeBinary(), nullable=False),
+        sa.Column("history", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["reference_id"], ["reference.id"], name=op.f("fk_reference_segment_reference_id")),
+        sa.PrimaryKeyConstraint("reference_id", "segment", name=op.f("pk_reference_segment")),
+    )
+
+
+def _payload() -> sa.Column[bytes]:
+    return sa.Column("payload", sa.LargeBinary(), nullable=False)
+
+
+def _with_segment(table: str, *, key: tuple[str, ...], rest: tuple[sa.Column[Any], ...]) -> None:
+    """Puts ``segment`` into the table's key: all traffic, which has no name, for what is there."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.add_column(table, sa.Column("segment", NAME, nullable=False, server_default=""))
+        op.alter_column(table, "segment", server_default=None)
+        op.drop_constraint(f"pk_{table}", table)
+        op.create_primary_key(op.f(f"pk_{table}"), table, list(key))
+        return
+    # SQLite changes no key: the rows move to a table that has the new one.
+    texts = {"segment", "baseline"}
+    op.rename_table(table, f"{table}_before")
+    op.create_table(
+        table,
+        *(
+            sa.Column(name, NAME if name in texts else sa.BigInteger(), autoincrement=False, nullable=False)
+            for name in key
+        ),
+        *rest,
+        sa.ForeignKeyConstraint(["version_id"], ["version.id"], name=op.f(f"fk_{table}_version_id")),
+        sa.PrimaryKeyConstraint(*key, name=op.f(f"pk_{table}")),
+    )
+    kept = ", ".join([*(name for name in key if name != "segment"), *(column.name for column in rest)])
+    op.execute(f"INSERT INTO {table} (segment, {kept}) SELECT '', {kept} FROM {table}_before")
+    op.drop_table(f"{table}_before")
