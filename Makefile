@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 RUNNING := $(BIN)/python -m
 TEST_WORKERS ?= 2
 
-.PHONY: help test lint demo bench serve clean
+.PHONY: help test test-faults lint demo bench serve clean
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 # The virtual environment, with everything the chores need; made again when what it is made from changes.
 $(VENV)/installed: pyproject.toml constraints.txt tools/setup
@@ -16,10 +16,14 @@ $(VENV)/installed: pyproject.toml constraints.txt tools/setup
 	@touch $@
 
 test: $(VENV)/installed lint ## tests, doctests, ruff, mypy, import contracts
-	sh tools/debian prometheus prometheus-alertmanager
+	sh tools/debian prometheus prometheus-alertmanager strace
 	command -v npm >/dev/null || sh tools/debian npm
 	$(RUNNING) pytest -n $(TEST_WORKERS) --dist loadgroup -m "not alone"
 	$(RUNNING) pytest -m alone
+
+test-faults: $(VENV)/installed ## every fault at full length; its table goes to docs/reliability.md
+	sh tools/debian strace
+	$(RUNNING) tests.faults
 
 lint: $(VENV)/installed ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
