@@ -187,7 +187,7 @@ class Settings:
     )
     max_segments: int = field(
         default=100,
-        metadata=_row(_whole(least=1), "a whole number from 1", "the most segments of one version", later=True),
+        metadata=_row(_whole(least=1, most=1_000), "a whole number from 1 to 1000", "the most segments of one version"),
     )
     retention_rows: int = field(
         default=30 * DAY_US, metadata=_row(_duration, _LASTS, "how long feature columns are kept", later=True)

@@ -31,6 +31,7 @@ ACCEPTED = {  # a text that is not the default → what it means
     "max_inflight_bytes": ("64 KiB", 65536),
     "max_records": ("10_000", 10_000),
     "max_columns": ("10", 10),
+    "max_segments": ("200", 200),
     "max_series": ("1", 1),
     "export_columns": ("top:5", "top:5"),
     "auto_create": ("yes", True),
@@ -42,10 +43,11 @@ REFUSED = {
     "data_dir": "", "database_url": "mysql://x", "host": "", "port": "70000", "public_url": "drift.example",
     "root_path": "driftline", "log_level": "loud", "log_format": "xml", "allow_anonymous": "maybe",
     "max_body_bytes": "0", "max_reference_bytes": "2 GB", "max_decoded_bytes": "-1", "max_inflight_bytes": "much",
-    "max_records": "0", "max_columns": "1.5", "max_series": "", "export_columns": "top:0", "auto_create": "",
+    "max_records": "0", "max_columns": "1.5", "max_segments": "1001", "max_series": "",
+    "export_columns": "top:0", "auto_create": "",
     "url": "ftp://x", "token": "a\nb",
 }  # fmt: skip
-LATER = {"max_segments", "retention_rows", "retention_unlabelled", "retention_profiles", "retention_results"}
+LATER = {"retention_rows", "retention_unlabelled", "retention_profiles", "retention_results"}
 
 
 def variable(name):

@@ -38,6 +38,7 @@ def post_apply(body: JsonObject, services: Parts, caller: Calling) -> Response:
         decide("write", caller=caller, model=wanted.model.name)
     rules = Rules(
         prune=_flag(body, "prune"), adopt=_flag(body, "adopt"), max_columns=services.settings.max_columns,
+        max_segments=services.settings.max_segments,
         within=caller.sees,
     )  # fmt: skip
     done = apply(

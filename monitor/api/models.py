@@ -20,7 +20,7 @@ from monitor.api.services import Calling, Parts, Services
 from monitor.api.summary import VersionState, fleet_states, model_states, model_summary
 from monitor.configuration.bodies import merged_model
 from monitor.model.entities import TASKS, Model
-from monitor.model.errors import Conflict, NotFound
+from monitor.model.errors import Conflict, InvalidInput, NotFound
 from monitor.rollout.following import follow_model
 from monitor.store import models, versions, windows
 
@@ -38,6 +38,7 @@ def put_model(model: ModelName, body: JsonObject, request: Request, services: Pa
         check_if_match(request, revision=None if stored is None else stored.revision)
         before = stored or Model(name=model, created_us=now_us)
         after = replace(merged_model(before, body=body), updated_us=now_us)
+        _refuse_too_many_segments(after, most=services.settings.max_segments)
         if stored is None:
             saved = models.insert_model(conn, after)
         else:
@@ -51,6 +52,12 @@ def put_model(model: ModelName, body: JsonObject, request: Request, services: Pa
     if body.get("checks"):
         shown["fixed_thresholds"] = rates_of(services, saved)
     return answer(shown, status=201 if stored is None else 200, etag=etag_of(saved.revision))
+
+
+def _refuse_too_many_segments(model: Model, *, most: int) -> None:
+    told = len(model.settings.get("segments") or ())
+    if told > most:
+        raise InvalidInput(f"segments: has {told} entries: expected at most {most} (DRIFTLINE_MAX_SEGMENTS)")
 
 
 def _refuse_with_windows(conn: Connection, *, model: Model) -> None:
@@ -109,6 +116,10 @@ _FIELDS = {
         "window": {"type": "string", "examples": ["1h"]}, "lateness": {"type": "string", "examples": ["5m"]},
         "stale_after": {"type": "string"}, "timezone": {"type": "string", "examples": ["UTC"]},
         "checks": {"type": "array", "items": {"type": "object"}}, "baseline": {"type": "object"},
+        "segments": {
+            "type": "array", "items": {"type": "object"}, "description": "the slices that are judged each by itself",
+            "examples": [[{"by": "region", "top": 10}, {"name": "evening", "where": {"hour": {"gte": 18}}}]],
+        },
         "false_alarms": {"type": "string", "examples": ["1 per month"]}, "min_effect": {"type": "number"},
         "labels": {
             "type": "object",

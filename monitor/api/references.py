@@ -24,7 +24,7 @@ from monitor.evaluate.reference import Origin, set_reference
 from monitor.evaluate.stored_reference import set_stored_reference
 from monitor.ingest.open_table import TABLE_TYPES, open_table
 from monitor.model.entities import Version
-from monitor.model.errors import InvalidInput, NotAvailableYet, UnsupportedMedia
+from monitor.model.errors import InvalidInput, UnsupportedMedia
 from monitor.profile.dlp import DLP_MEDIA_TYPE, read_dlp
 from monitor.store import references, versions
 
@@ -147,8 +147,6 @@ def _roles(request: Request) -> tuple[Roles, str]:
     source = request.query_params.get("source", "")
     if len(source) > MAX_SOURCE:
         raise InvalidInput(f"source has {len(source)} characters: expected at most {MAX_SOURCE}")
-    if "segment" in request.query_params:
-        raise NotAvailableYet("segment: segments are not available yet; leave the parameter out")
     return Roles.from_query(
         (name, text) for name, text in request.query_params.multi_items() if name != "source"
     ), source

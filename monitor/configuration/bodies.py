@@ -19,6 +19,7 @@ from monitor.model.entities import TASKS, VERSION_STATES, Model, Version
 from monitor.model.errors import InvalidInput, NotAvailableYet
 from monitor.model.names import nearest
 from monitor.model.schema import Schema
+from monitor.model.segments import check_known, parse_segments
 from monitor.model.succession import succession_of
 from monitor.model.thresholds import parse_false_alarms
 from monitor.model.time import format_duration, parse_duration, rfc3339
@@ -31,7 +32,7 @@ MODEL_FIELDS = (
 )  # fmt: skip
 VERSION_FIELDS = ("schema", "positive", "decision_threshold", "baseline", "state", "tags")
 # Of the model file (CONFIG.md), and not of this release.
-LATER_MODEL_FIELDS = ("segments", "privacy", "actions")
+LATER_MODEL_FIELDS = ("privacy", "actions")
 _OF_THE_FILE = ("extends", "versions")
 FILE_COLUMNS = "columns"  # of a version's settings: the columns as a model file names them
 DEFAULT_LATENESS_US = 300_000_000
@@ -45,7 +46,7 @@ def merged_model(model: Model, *, body: Mapping[str, Any]) -> Model:
     for key in _OF_THE_FILE:
         if key in body:
             raise InvalidInput(f"model field {key!r} belongs to a model file: apply the file with driftline apply")
-    _refuse_unknown(body, known=(*MODEL_FIELDS, *LATER_MODEL_FIELDS[1:]), noun="model")
+    _refuse_unknown(body, known=(*MODEL_FIELDS, *LATER_MODEL_FIELDS), noun="model")
     for key in LATER_MODEL_FIELDS:
         if body.get(key) not in (None, [], {}):
             raise NotAvailableYet(f"model field {key!r} is not available yet: leave it out")
@@ -53,6 +54,7 @@ def merged_model(model: Model, *, body: Mapping[str, Any]) -> Model:
     settings = _settings(model.settings, body=body, readers=_MODEL_SETTINGS)
     window = _window(model.window, body=body)
     _fitting_baselines(settings, spec=window)
+    _known_segments(settings)
     return replace(
         model,
         **given,
@@ -190,6 +192,11 @@ def _checks(value: Any) -> Any:
     return [check.to_json() for check in parse_checks(value)]
 
 
+def _segments(value: Any) -> Any:
+    parse_segments(value)
+    return value
+
+
 def _baseline(value: Any) -> Any:
     parse_baseline(value)
     return value
@@ -205,6 +212,13 @@ def _fitting_baselines(settings: Mapping[str, Any], *, spec: WindowSpec) -> None
     for name, baseline in told:
         if baseline is not None:
             fit(baseline, spec=spec, name=name)
+
+
+def _known_segments(settings: Mapping[str, Any]) -> None:
+    """``InvalidInput`` where a check is of a segment that the model cannot have."""
+    specs = parse_segments(settings.get("segments") or [])
+    for check in parse_checks(settings.get("checks") or []):
+        check_known(check.segments, specs=specs, place=f"check {check.name!r}.segments", marked=True)
 
 
 def _own_baseline(baseline: Baseline, *, version: str, spec: WindowSpec) -> None:
@@ -240,9 +254,7 @@ def read_schema(value: Any) -> Schema:
             raise InvalidInput(
                 f"column name {column.name[:40]!r}: expected 1 to {MAX_NAME_CHARS} characters, none a control character"
             )
-        for key, given in (
-            ("store", column.store == "hash"), ("sensitive", column.sensitive), ("segment", column.segment),
-        ):  # fmt: skip
+        for key, given in (("store", column.store == "hash"), ("sensitive", column.sensitive)):
             if given:
                 raise NotAvailableYet(f"column {column.name!r}: {key} {getattr(column, key)!r} is not available yet")
     return schema
@@ -254,8 +266,8 @@ _MODEL_READERS: dict[str, Callable[[Any], Any]] = {
     "team": partial(_text, name="team"),
 }
 _MODEL_SETTINGS: dict[str, Callable[[Any], Any]] = {
-    "checks": _checks, "baseline": _baseline, "false_alarms": _false_alarms, "min_effect": _effect, "tags": _tags,
-    "labels": _as_given, "business_value": _as_given, "positive": _category,
+    "checks": _checks, "baseline": _baseline, "segments": _segments, "false_alarms": _false_alarms,
+    "min_effect": _effect, "tags": _tags, "labels": _as_given, "business_value": _as_given, "positive": _category,
     "decision_threshold": partial(_number, name="decision_threshold"), "on_new_version": _on_new_version,
 }  # fmt: skip
 _OWN: dict[str, Callable[[Any], Any]] = {key: _MODEL_SETTINGS[key] for key in ("positive", "decision_threshold")}

@@ -46,7 +46,9 @@ def _fits(body: dict[str, Any], *, place: Place, problems: list[Problem]) -> boo
     except DriftlineError as error:
         if not place.path.endswith(".task") and "task" in body and error.detail.startswith("task "):
             return False  # told at the task itself
-        if not any(p.code == "unknown_key" and p.place.path.startswith(f"{place.path}.") for p in problems):
+        if not any(
+            p.code == "unknown_key" and p.place.path.startswith((f"{place.path}.", f"{place.path}[")) for p in problems
+        ):
             problems.append(problem_of(error, place=place))
         return False
     return True

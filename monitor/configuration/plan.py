@@ -14,6 +14,7 @@ from monitor.configuration.version_plan import VersionWrite, plan_version
 from monitor.model.defaults import following
 from monitor.model.entities import Model
 from monitor.model.names import nearest
+from monitor.model.segments import MAX_SEGMENTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Rules:
     prune: bool = False
     adopt: bool = False
     max_columns: int = 2_000
+    max_segments: int = MAX_SEGMENTS
     within: Callable[[str], bool] = lambda name: True
 
 
@@ -74,6 +76,10 @@ def _plan_model(
     made: Plan, *, wanted: ResolvedModel, before: StoredModel | None, owner: str | None, rules: Rules, now_us: int
 ) -> None:
     after = replace(wanted, model=_owned(wanted.model, before=before, owner=owner, rules=rules, now_us=now_us))
+    told_segments = len(after.model.settings.get("segments") or ())
+    if told_segments > rules.max_segments:
+        message = f"{told_segments} segments: expected at most {rules.max_segments} (DRIFTLINE_MAX_SEGMENTS)"
+        made.problems.append(Problem(place=wanted.place.at("segments"), message=message))
     changes = model_changes(None if before is None else before.model, after.model)
     told = [*_adoption(before, after=after.model), *changes]
     known = len(made.changes)

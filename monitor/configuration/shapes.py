@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from monitor.configuration.segment_shapes import segment_shape
 from monitor.model.baseline import FIELDS as BASELINE_FIELDS
 from monitor.model.baseline import MOST_WINDOWS, SKIPS
 from monitor.model.checks import (
@@ -21,6 +22,7 @@ from monitor.model.checks import (
 from monitor.model.entities import TASKS, VERSION_STATES
 from monitor.model.names import NAME_PATTERN
 from monitor.model.schema import MAX_UNIT_CHARS, ROLES, TIME_UNITS, TYPES
+from monitor.model.segments import MOST_SPECS
 from monitor.model.window import KNOWN as WINDOWS
 from monitor.model.worth import METRICS as WORTH
 from monitor.model.worth import OF_ONE_CLASS
@@ -130,7 +132,7 @@ COLUMN: dict[str, Shape] = {
     "false": _NAMES,
     "store": {"enum": ["value", "none"]},
     "sensitive": {"const": False, "description": "not available yet"},
-    "segment": {"const": False, "description": "not available yet"},
+    "segment": {"type": "boolean", "description": "a segment for each of its ten most frequent values"},
     "importance": _or_null(_NUMBER),
     "description": _TEXT,
     "unit": _TEXT | {"maxLength": MAX_UNIT_CHARS, "examples": ["°C", *TIME_UNITS]},
@@ -145,7 +147,7 @@ MODEL: dict[str, Shape] = {
     "timezone": _or_null({"type": "string", "examples": ["UTC", "Europe/Berlin"]}),
     "checks": _or_null({"type": "array", "items": _ref("check")}),
     "baseline": _or_null(_ref("baseline")),
-    "segments": _later("segments"),
+    "segments": _or_null({"type": "array", "items": _ref("segment"), "maxItems": MOST_SPECS}),
     "false_alarms": _or_null(_BUDGET),
     "min_effect": _or_null(_NUMBER | {"minimum": 0}),
     "labels": _or_null(_ref("labels")),
@@ -235,7 +237,7 @@ def json_schema() -> Shape:
         "$defs": {
             "template": _object({"extends": _EXTENDS, **MODEL}), "model": model, "version": _object(VERSION),
             "check": _check(), "threshold": _THRESHOLD, "bound": _BOUND, "labels": _LABELS,
-            "baseline": _BASELINE,
+            "baseline": _BASELINE, "segment": segment_shape(),
             "column": _object(COLUMN), "reference": _REFERENCES,
         },
     }  # fmt: skip

@@ -45,12 +45,14 @@ def schema_of_reference(
 ) -> Schema:
     """The version's schema with this reference.
 
-    A declared schema stays and takes up the columns that the roles name, an open one all it leaves out; an inferred
-    one is inferred anew, keeping the types of columns it has while rows are folded by them (``settled``).
+    A declared schema stays and takes up the columns that the roles name, and the mark of those that make segments, an
+    open one all it leaves out; an inferred one is inferred anew, keeping the types of columns it has while rows are
+    folded by them (``settled``).
     """
     found = infer_schema(batches, roles=roles)
     if known is None:
         return found
+    known = _marked(known, segment=roles.segment)
     if known.inferred:
         return found if not settled else _keeping_types(found, known, roles=roles)
     if known.open:
@@ -62,6 +64,14 @@ def schema_of_reference(
         if column.name in named and column.name not in known.by_name and column.stored_name not in known.by_stored_name
     )
     return replace(known, columns=(*known.columns, *added)) if added else known
+
+
+def _marked(known: Schema, *, segment: Sequence[str]) -> Schema:
+    """The schema with the columns marked that make segments."""
+    if all(column.segment for column in known.columns if column.name in segment):
+        return known
+    marked = (replace(c, segment=True) if c.name in segment else c for c in known.columns)
+    return replace(known, columns=tuple(marked))
 
 
 def _keeping_types(found: Schema, known: Schema, *, roles: Roles) -> Schema:

@@ -18,7 +18,8 @@ from monitor.model.schema import Column, Schema
 ALL_TRAFFIC = ""
 EVERYWHERE = "*"  # of a check: all traffic and every segment
 OTHER = "(other)"
-MAX_SEGMENTS = 100
+MAX_SEGMENTS = 100  # of a version, unless the server is set otherwise
+MOST_SPECS = 1_000
 DEFAULT_TOP = 10
 MOST_NAME_CHARS = 200
 NAMED_FIELDS = ("name", "where", "protected", "compare_to")
@@ -99,7 +100,7 @@ class Segment:
         return cls(name=shape["name"], shape={key: value for key, value in shape.items() if key != "name"})
 
 
-def parse_segments(shape: Any, *, name: str = "segments", limit: int = MAX_SEGMENTS) -> tuple[Spec, ...]:
+def parse_segments(shape: Any, *, name: str = "segments", limit: int = MOST_SPECS) -> tuple[Spec, ...]:
     """What is said of segments, in order; names and ``by`` columns once each, unknown keys refused.
 
     >>> parse_segments([{"by": "region"}])
@@ -109,7 +110,7 @@ def parse_segments(shape: Any, *, name: str = "segments", limit: int = MAX_SEGME
         raise InvalidInput(f"{name}: expected a list of objects, found {str(shape)[:80]}")
     if len(shape) > limit:
         raise InvalidInput(f"{name}: has {len(shape)} entries: expected at most {limit} segments")
-    specs = tuple(_spec(one, place=f"{name}[{position}]", most=limit) for position, one in enumerate(shape))
+    specs = tuple(_spec(one, place=f"{name}[{position}]") for position, one in enumerate(shape))
     told = [f"by {spec.column!r}" if isinstance(spec, By) else f"the name {spec.name!r}" for spec in specs]
     twice = next((one for one in told if told.count(one) > 1), None)
     if twice is not None:
@@ -121,10 +122,11 @@ def parse_segments(shape: Any, *, name: str = "segments", limit: int = MAX_SEGME
     return specs
 
 
-def check_known(patterns: Sequence[str], *, specs: Sequence[Spec], place: str) -> None:
+def check_known(patterns: Sequence[str], *, specs: Sequence[Spec], place: str, marked: bool = False) -> None:
     """Nothing, or ``InvalidInput`` for the first pattern that no segment of these specs can have a name for.
 
-    What a ``by`` makes of the reference is not known yet: ``region=…`` may be anything.
+    What a ``by`` makes of the reference is not known yet: ``region=…`` may be anything. With ``marked`` schemas may
+    mark columns that are not known here, and ``column=…`` is only refused where it looks like one of the known.
     """
     named = [spec.name for spec in specs if isinstance(spec, Named)]
     prefixes = [f"{spec.column}=" for spec in specs if isinstance(spec, By)]
@@ -134,8 +136,10 @@ def check_known(patterns: Sequence[str], *, specs: Sequence[Spec], place: str) -
         if any(_may_begin(pattern, prefix) for prefix in prefixes):
             continue
         known = [*named, *(f"{prefix}*" for prefix in prefixes)]
-        hint = nearest(pattern, known) or (f" (there are {', '.join(known[:8])})" if known else "")
-        rest = hint or ": the model has no segments"
+        hint = nearest(pattern, known)
+        if marked and "=" in pattern and not nearest(f"{pattern.partition('=')[0]}=", prefixes):
+            continue
+        rest = hint or (f" (there are {', '.join(known[:8])})" if known else ": the model has no segments")
         raise InvalidInput(f"{place}: {pattern[:80]!r} is no segment of this model{rest}")
 
 
@@ -169,7 +173,7 @@ def segmentation(specs: Sequence[Spec]) -> str:
 def wanted_specs(model_settings: Mapping[str, Any], schema: Schema | None) -> tuple[Spec, ...]:
     """The segments a version is to have: the model's, and one ``by`` for each column that its schema marks."""
     told = model_settings.get("segments")
-    specs = () if told is None else parse_segments(told, limit=max(MAX_SEGMENTS, len(told)))
+    specs = () if told is None else parse_segments(told)
     named = {spec.column for spec in specs if isinstance(spec, By)}
     marked = (c.name for c in (schema.columns if schema is not None else ()) if c.segment and c.name not in named)
     return (*specs, *(By(column=name) for name in marked))
@@ -271,7 +275,7 @@ def _warning(code: str, column: str, message: str) -> Told:
     return {"code": code, "column": column, "message": message}
 
 
-def _spec(shape: Any, *, place: str, most: int) -> Spec:
+def _spec(shape: Any, *, place: str) -> Spec:
     if not isinstance(shape, dict):
         raise InvalidInput(f"{place}: expected an object, found {str(shape)[:80]}")
     known = BY_FIELDS if "by" in shape else NAMED_FIELDS
@@ -280,16 +284,16 @@ def _spec(shape: Any, *, place: str, most: int) -> Spec:
             raise InvalidInput(
                 f"{place}: unknown key {str(key)[:40]!r}{nearest(str(key), (*NAMED_FIELDS, *BY_FIELDS))}"
             )
-    return _by(shape, place=place, most=most) if "by" in shape else _named(shape, place=place)
+    return _by(shape, place=place) if "by" in shape else _named(shape, place=place)
 
 
-def _by(shape: dict[str, Any], *, place: str, most: int) -> By:
+def _by(shape: dict[str, Any], *, place: str) -> By:
     column = shape["by"]
     if not isinstance(column, str) or not column:
         raise InvalidInput(f"{place}.by: expected a column's name, found {str(column)[:40]!r}")
     top, min_share = shape.get("top"), shape.get("min_share")
-    if top is not None and (not isinstance(top, int) or isinstance(top, bool) or not 1 <= top <= most):
-        raise InvalidInput(f"{place}.top: expected a whole number from 1 to {most}, found {str(top)[:40]}")
+    if top is not None and (not isinstance(top, int) or isinstance(top, bool) or not 1 <= top <= MOST_SPECS):
+        raise InvalidInput(f"{place}.top: expected a whole number from 1 to {MOST_SPECS}, found {str(top)[:40]}")
     number = isinstance(min_share, int | float) and not isinstance(min_share, bool)
     if min_share is not None and not (number and 0 <= min_share <= 1):
         raise InvalidInput(f"{place}.min_share: expected a number from 0 to 1, found {str(min_share)[:40]}")

@@ -107,12 +107,14 @@ class Held:
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Whether the name is one of those, or there are none.
+    """Whether the name is one of those (also one with a ``[`` in it), or there are none.
 
     >>> matches("price_eur", ["price_*"]), matches("", ["*"]), matches("region=EU", [""]), matches("x", [])
     (True, True, False, True)
+    >>> matches("region=[x]", ["region=[x]"]), matches("region=EU", ["region=[EU]*"])
+    (True, True)
     """
-    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+    return not patterns or any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _valid_patterns(name: str, patterns: tuple[str, ...]) -> None:

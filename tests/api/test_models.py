@@ -59,6 +59,16 @@ def test_a_new_model_is_unknown_and_has_no_windows(churn):
         ({"checks": "all"}, "list"),
         ({"checks": [{"name": "a b", "kind": "drift"}]}, "check name"),
         ({"min_effect": "big"}, "number"),
+        ({"segments": {"by": "region"}}, "segments: expected a list"),
+        ({"segments": [{"by": "region", "tpo": 3}]}, "did you mean 'top'"),
+        ({"segments": [{"name": "a", "where": {"x": {"get": 3}}}]}, "did you mean 'gt'"),
+        ({"segments": [{"by": f"c{i}"} for i in range(101)]}, "DRIFTLINE_MAX_SEGMENTS"),
+        ({"checks": [{"name": "d", "kind": "drift", "segments": ["eu"]}]}, "the model has no segments"),
+        (
+            {"segments": [{"by": "region"}], "checks": [{"name": "d", "kind": "drift", "segments": ["regoin=EU"]}]},
+            "did you mean 'region=*'",
+        ),
+        ({"checks": [{"name": "s", "kind": "schema", "segments": ["*"]}]}, "a schema check is of all traffic"),
         ({"min_effect": -1}, "0 or more"),
         ({"tags": ["a"]}, "tags"),
         ({"tags": {"a": 1}}, "tags"),
@@ -93,7 +103,6 @@ def test_what_cannot_be_accepted_is_422_with_what_is_expected(embedded, body, pa
 @pytest.mark.parametrize(
     ("body", "name"),
     [
-        ({"segments": [{"by": "region"}]}, "segments"),
         ({"checks": [{"name": "fair", "kind": "fairness"}]}, "fairness"),
         ({"actions": [{"name": "x"}]}, "actions"),
         ({"window": "batch"}, "batch"),
@@ -105,6 +114,17 @@ def test_what_a_later_release_brings_is_501_with_its_name_and_not_ignored(embedd
     answer = embedded.put(M, json=body)
     assert (answer.status_code, answer.json()["title"]) == (501, "Not available yet")
     assert name in answer.json()["detail"]
+
+
+def test_segments_are_shown_as_they_were_said_and_hold_with_the_checks_that_name_them(client):
+    said = [{"by": "region", "top": 3}, {"name": "evening", "where": {"hour": {"gte": 18}}}]
+    checks = [{"name": "d", "kind": "drift", "segments": ["evening", "region=*"]}]
+    assert client.put(M, json={"segments": said, "checks": checks}).json()["segments"] == said
+    assert client.get(M).json()["segments"] == said
+    taken = client.put(M, json={"segments": said[:1]})
+    assert (taken.status_code, "'evening' is no segment of this model" in taken.json()["detail"]) == (422, True)
+    assert client.get(M).json()["segments"] == said
+    assert client.put(M, json={"segments": None, "checks": None}).json()["segments"] is None
 
 
 def test_baselines_are_shown_as_they_were_said_and_refused_with_what_is_expected(client):
@@ -236,7 +256,7 @@ def test_versions_are_listed_and_deleted(churn):
     assert churn.get(V).status_code == 404
 
 
-@pytest.mark.parametrize("field", [{"segment": True}, {"sensitive": True}, {"store": "hash"}])
+@pytest.mark.parametrize("field", [{"sensitive": True}, {"store": "hash"}])
 def test_a_column_that_asks_for_what_comes_later_is_501(embedded, field):
     answer = embedded.put(V, json={"schema": [{"name": "a"} | field]})
     assert (answer.status_code, next(iter(field)) in answer.json()["detail"]) == (501, True)

@@ -109,7 +109,7 @@ def test_if_match_names_the_active_reference(churn, march):
         (b"a\n1\n", CSV, {"prediction": "b"}, 422, "does not have"),
         (b"a\n1\n", CSV, {"predicton": "a"}, 422, "did you mean 'prediction'"),
         (b"plan,age\n1,2\n", CSV, {"ignore": "plam"}, 422, "did you mean 'plan'"),
-        (b"a\n1\n", CSV, {"segment": "a"}, 501, "segment"),
+        (b"region\n1\n", CSV, {"segment": "regoin"}, 422, "did you mean 'region'"),
         (b"a\n1\n", CSV, {"source": "x" * 3_000}, 422, "source"),
     ],
 )

@@ -123,11 +123,13 @@ def test_everything_that_is_wrong_in_all_files_is_told_at_once():
         driftline: 1
         models:
           other:
-            {task: regresion, window: batch, segments: [{by: x}], labels: {dealy: 3d}, checks: [{name: q, kind: rule}]}
+            {task: regresion, window: batch, segments: [{by: x, topp: 3}], labels: {dealy: 3d},
+             checks: [{name: q, kind: rule}]}
           third: {extends: [bas], versions: {"1": {state: lvie, columns: {zip: {tpe: text}}}}}
         """,
     ) == [
         "0.yaml: templates.base.tem: unknown key (did you mean 'team'?)",
+        "1.yaml: models.other.segments[0].topp: unknown key (did you mean 'top'?)",
         "1.yaml: models.other.labels.dealy: unknown key (did you mean 'delay'?)",
         "1.yaml: models.third.versions.1.columns.zip.tpe: unknown key (did you mean 'type'?)",
         "0.yaml: models.bad name: model name 'bad name' is not allowed: expected [A-Za-z0-9][A-Za-z0-9._-]{0,127} "
@@ -137,9 +139,20 @@ def test_everything_that_is_wrong_in_all_files_is_told_at_once():
         "1.yaml: models.other.task: task 'regresion' is not known (did you mean 'regression'?): expected one of "
         "binary_classification, multiclass_classification, regression, none",
         "1.yaml: models.other.window: window 'batch' is not available yet: use a length such as '1h' or '1d'",
-        "1.yaml: models.other.segments: model field 'segments' is not available yet: leave it out",
         "1.yaml: models.other.checks[0]: check 'q': kind 'rule' is not available yet",
         "1.yaml: models.third.extends[0]: template 'bas' is not known (did you mean 'base'?)",
+    ]  # fmt: skip
+
+
+def test_a_check_of_a_segment_that_a_model_does_not_have_is_told_with_the_nearest():
+    assert problems("""
+        driftline: 1
+        templates: {base: {segments: [{by: region}, {name: evening, where: {hour: {gte: 18}}}]}}
+        models:
+          a: {extends: [base], checks: [{name: d, kind: drift, segments: [evenin]}]}
+          b: {extends: [base], checks: [{name: d, kind: drift, segments: [evening, "region=EU"]}]}
+        """) == [
+        "0.yaml: models.a: check 'd'.segments: 'evenin' is no segment of this model (did you mean 'evening'?)"
     ]  # fmt: skip
 
 

@@ -41,6 +41,10 @@ def with_model(**fields):
     return {"driftline": 1, "models": {"m": fields}}
 
 
+def with_segment(**fields):
+    return with_model(segments=[fields])
+
+
 def with_version(**fields):
     return with_model(versions={"1": fields})
 
@@ -82,6 +86,14 @@ def test_every_list_of_checks_and_every_model_body_in_the_docs_is_valid():
         assert (errors(content), refused(content)) == ([], False)
 
 
+def test_every_list_of_segments_in_the_docs_is_valid():
+    page = (ROOT / "docs/segments.md").read_text(encoding="utf-8")
+    lists = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, flags=re.S)]
+    assert len(lists) == 1
+    for content in (with_model(segments=value) for value in lists):
+        assert (errors(content), refused(content)) == ([], False)
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_file_is_valid(path):
     for document in read_documents(path.read_text(encoding="utf-8"), path=path.name):
@@ -97,6 +109,15 @@ def test_every_example_file_is_valid(path):
         with_check(kind="quality", metric=None, min_rows=10, hold=2, share=0.5, enabled=False),
         with_model(task=None, window=None, checks=None, labels=None, segments=[], actions=None, privacy={}),
         with_model(on_new_version={"reference": "inherit", "retire_after": "7d"}, tags={"a": "b"}),
+        with_check(segments=["", "*"]),
+        with_check(kind="volume", segments=["channel=web*"]),
+        with_segment(by="region"),
+        with_segment(by="region", top=None, min_share=0.5),
+        with_segment(name="a", where={"x": 1, "y": {"in": ["a", 2, True], "ne": "b"}, "z": {"is_null": False}}),
+        with_segment(name="a", where={"any": [{"x": {"gt": 1, "lte": 2}}, {"y": "b"}], "z": 1}),
+        with_segment(name="a", where={"any": "b"}),
+        with_segment(name="a", where={"any": {"eq": "b"}}, protected=True, compare_to=None),
+        with_version(columns={"region": {"role": "context", "segment": True}}),
         with_model(task="regression", labels={"delay": "1d", "default": {"value": 0.5, "after": "2d"}}),
         with_version(state="shadow", decision_threshold=0.2, positive=True, columns={"a": {"missing": [-1, ""]}}),
         with_version(reference={"file": "a.csv", "digest": "sha256:" + "0" * 64}),
@@ -125,7 +146,6 @@ def test_what_the_parser_takes_the_schema_takes(content):
         with_model(task="regresion"),
         with_model(lateness="10x"),
         with_model(lateness=5),
-        with_model(segments=[{"by": "region"}]),
         with_model(privacy={"rows": "none"}),
         with_model(actions=[{"name": "x"}]),
         with_model(baseline={"kind": "previous", "windows": 2}),
@@ -162,7 +182,25 @@ def test_what_the_parser_takes_the_schema_takes(content):
         with_version(columns={"a": {"role": "target"}}),
         with_version(columns={"a": {"store": "hash"}}),
         with_version(columns={"a": {"sensitive": True}}),
-        with_version(columns={"a": {"segment": True}}),
+        with_version(columns={"a": {"segment": "yes"}}),
+        with_segment(by=1),
+        with_segment(by="a", where={"x": 1}),
+        with_segment(by="a", top=0),
+        with_segment(by="a", min_share=2),
+        with_segment(name="a"),
+        with_segment(name="a b", where={"x": 1}),
+        with_segment(name="a", where={}),
+        with_segment(name="a", where={"x": None}),
+        with_segment(name="a", where={"x": [1]}),
+        with_segment(name="a", where={"x": {}}),
+        with_segment(name="a", where={"x": {"gt": "1"}}),
+        with_segment(name="a", where={"x": {"get": 1}}),
+        with_segment(name="a", where={"x": {"in": []}}),
+        with_segment(name="a", where={"x": {"is_null": 1}}),
+        with_segment(name="a", where={"any": []}),
+        with_segment(name="a", where={"any": [{}]}),
+        with_segment(name="a", where={"any": [{"any": [{"x": 1}]}]}),
+        with_segment(name="a", where={"x": 1}, protected="yes"),
         with_version(reference={}),
         with_version(reference={"file": "a", "from_version": "1"}),
         with_version(reference={"from_version": 41}),

@@ -152,6 +152,22 @@ def test_a_declared_schema_stays_and_unknown_columns_are_told(world):
     assert [c.name for c in profile_of(world)[0].columns] == ["age"]
 
 
+def test_a_column_that_makes_segments_is_marked_once_and_stays_so(world):
+    put(world, plain(), roles=Roles(segment=("plan",)))
+    put(world, plain(rows=500))
+    assert {c.name: c.segment for c in schema_of(world).columns} == {"age": False, "plan": True}
+
+
+def test_a_declared_column_is_marked_by_the_reference_that_says_so(world):
+    declared = Schema(columns=(Column(name="age"), Column(name="plan", type="categorical", role="context")))
+    with world.store.write() as conn:
+        save_schema(conn, version_id=world.version.id, schema=declared)
+    put(world, plain(), roles=Roles(segment=("plan",)))
+    assert {c.name: (c.role, c.segment) for c in schema_of(world).columns} == {
+        "age": ("feature", False), "plan": ("context", True),
+    }  # fmt: skip
+
+
 def test_roles_said_once_need_not_be_said_again(world):
     put(world, plain(), roles=Roles(prediction="plan"))
     put(world, plain(rows=500))

@@ -93,9 +93,9 @@ def test_shapes_that_mean_the_same_have_one_canonical_shape():
         ([{"by": "region", "where": {"x": 1}}], "unknown key 'where'"),
         ([{"by": 5}], "expected a column's name, found '5'"),
         ([{"by": ""}], "expected a column's name"),
-        ([{"by": "region", "top": 0}], "whole number from 1 to 100, found 0"),
-        ([{"by": "region", "top": True}], "whole number from 1 to 100, found True"),
-        ([{"by": "region", "top": 101}], "whole number from 1 to 100, found 101"),
+        ([{"by": "region", "top": 0}], "whole number from 1 to 1000, found 0"),
+        ([{"by": "region", "top": True}], "whole number from 1 to 1000, found True"),
+        ([{"by": "region", "top": 1001}], "whole number from 1 to 1000, found 1001"),
         ([{"by": "region", "min_share": 1.5}], "number from 0 to 1, found 1.5"),
         ([{"by": "region"}, {"by": "region", "top": 3}], "by 'region' is given twice"),
         ([{"name": "a", "where": {"x": 1}}, {"name": "a", "where": {"x": 2}}], "the name 'a' is given twice"),
@@ -124,7 +124,7 @@ def test_shapes_that_mean_the_same_have_one_canonical_shape():
         ([{"name": "women", "where": {"x": 1}, "compare_to": "menn"}, {"name": "men", "where": {"x": 2}}],
          r"'menn' is no segment of this model \(did you mean 'men'\?\)"),
         ([{"name": "a", "where": {"x": 1}, "compare_to": "a"}], "'a' is no segment of this model"),
-        ([{"by": f"c{i}"} for i in range(101)], "has 101 entries: expected at most 100 segments"),
+        ([{"by": f"c{i}"} for i in range(1001)], "has 1001 entries: expected at most 1000 segments"),
     ],
 )  # fmt: skip
 def test_what_is_no_segment_is_refused_by_name_and_with_what_to_do(shape, message):
@@ -282,6 +282,15 @@ def test_a_check_that_names_an_unknown_segment_is_told_the_nearest(pattern, spec
         check_known([pattern], specs=parse_segments(specs), place="check 'c'.segments")
     assert f"check 'c'.segments: {pattern!r} is no segment of this model" in refused.value.detail
     assert refused.value.detail.endswith(hint)
+
+
+def test_a_segment_that_a_schemas_mark_may_make_is_let_through_unless_it_looks_like_a_slip():
+    specs = parse_segments([{"by": "region"}])
+    check_known(["channel=web"], specs=specs, place="check 'c'.segments", marked=True)
+    with pytest.raises(InvalidInput, match="no segment of this model"):
+        check_known(["channel=web"], specs=specs, place="check 'c'.segments")
+    with pytest.raises(InvalidInput, match=r"'regoin=EU' is no segment of this model \(did you mean 'region=\*'\?\)"):
+        check_known(["regoin=EU"], specs=specs, place="check 'c'.segments", marked=True)
 
 
 def test_conditions_survive_json():

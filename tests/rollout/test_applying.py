@@ -213,6 +213,12 @@ def test_a_thousand_columns_too_many_are_refused(store):
     assert "11 columns: expected at most 10" in found[0]
 
 
+def test_more_segments_than_allowed_are_refused(store):
+    segments = [{"by": f"c{n}"} for n in range(3)]
+    found = refusal(store, {"models": {"m": {"segments": segments}}}, max_segments=2)
+    assert found == ["a.yaml: models.m.segments: 3 segments: expected at most 2 (DRIFTLINE_MAX_SEGMENTS)"]
+
+
 def test_two_at_once_run_one_after_the_other_and_the_second_finds_nothing_to_do(store):
     content = {"models": {f"m{n}": {"versions": {"1": {}}} for n in range(30)}}
     done, start = [], threading.Barrier(4)
@@ -243,19 +249,32 @@ CHECK = st.fixed_dictionaries(
     },
 )  # fmt: skip
 CHECKS = st.dictionaries(NAME, CHECK, max_size=4).map(lambda named: [{"name": n} | c for n, c in named.items()])
+CONDITION = (
+    TEXT | NUMBER | st.fixed_dictionaries({"in": st.lists(TEXT | NUMBER | st.booleans(), min_size=1, max_size=3)})
+)
+SEGMENTS = st.lists(st.one_of(
+    st.fixed_dictionaries(
+        {"by": TEXT.filter(bool)}, optional={"top": st.integers(1, 100), "min_share": st.floats(0, 1)},
+    ),
+    st.fixed_dictionaries(
+        {"name": NAME, "where": st.dictionaries(TEXT.filter(bool), CONDITION, min_size=1, max_size=3)},
+        optional={"protected": st.booleans()},
+    ),
+), max_size=3, unique_by=lambda one: (one.get("by"), one.get("name")))  # fmt: skip
 VERSION = st.fixed_dictionaries({}, optional={
     "state": st.sampled_from(["live", "shadow", "retired"]), "decision_threshold": NUMBER,
     "positive": TEXT | st.booleans(),
     "tags": st.dictionaries(TEXT, TEXT, max_size=3),
     "columns": st.dictionaries(st.from_regex(r"[a-zé:. ]{1,9}", fullmatch=True), st.fixed_dictionaries({}, optional={
         "type": st.sampled_from(["numeric", "categorical"]), "missing": st.lists(NUMBER | TEXT, max_size=2),
-        "importance": NUMBER, "description": TEXT,
+        "importance": NUMBER, "description": TEXT, "segment": st.booleans(),
     }), max_size=4),
 })  # fmt: skip
 MODEL = st.fixed_dictionaries({}, optional={
     "task": st.sampled_from(["none", "regression", "binary_classification"]), "team": TEXT, "description": TEXT,
     "window": st.sampled_from(["5m", "1h", "1d", "1mo"]), "lateness": DURATION, "stale_after": DURATION,
     "timezone": st.sampled_from(["UTC", "Europe/Berlin"]), "checks": st.none() | CHECKS,
+    "segments": st.none() | SEGMENTS,
     "false_alarms": st.sampled_from(["1 per month", "2 per 3 weeks"]), "min_effect": NUMBER,
     "tags": st.dictionaries(TEXT, TEXT, max_size=3), "decision_threshold": NUMBER, "positive": TEXT,
     "labels": st.fixed_dictionaries({}, optional={"delay": DURATION, "min_coverage": st.floats(0, 1)}),
@@ -280,6 +299,34 @@ def test_whatever_is_applied_its_export_changes_nothing(store, content, named):
     assert lines(done) == []
     assert sorted(documents[0].content["models"]) == sorted(content)
     assert read_documents(text, path="export.yaml") == documents
+
+
+def test_segments_are_written_back_as_they_were_said(store):
+    model = {
+        "segments": [
+            {"by": "region", "min_share": 0.01},
+            {"name": "dach-new", "where": {"country": {"in": ["DE", "no", "1e3"]}, "tenure": {"lt": 90}}},
+            {"name": "women", "where": {"any": [{"sex": "f"}, {"sex": {"is_null": True}}]}, "compare_to": "dach-new"},
+        ],
+        "checks": [{"name": "d", "kind": "drift", "segments": ["", "dach-new", "region=*", "channel=web"]}],
+        "versions": {"42": {"columns": {"channel": {"role": "context", "segment": True}}}},
+    }
+    applied(store, {"models": {"churn": model}})
+    text = yaml_text(file_of(shown_models(store)))
+    documents = read_documents(text, path="export.yaml")
+    assert {k: documents[0].content["models"]["churn"][k] for k in ("segments", "checks")} == {
+        k: model[k] for k in ("segments", "checks")
+    }
+    again = apply(store, configuration=resolve(documents), rules=Rules(), dry_run=True, now_us=NOW + 1)
+    assert lines(again) == []
+    model["segments"] = model["segments"][:1] + model["segments"][2:]
+    assert "'dach-new' is no segment of this model" in "".join(problems_of(model))
+
+
+def problems_of(model):
+    with pytest.raises(InvalidConfiguration) as refused:
+        resolve([Document(path="a.yaml", content={"driftline": 1, "models": {"churn": model}})])
+    return [str(problem) for problem in refused.value.problems]
 
 
 def test_baselines_are_written_back_as_they_were_said(store):
