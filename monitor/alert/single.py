@@ -46,15 +46,19 @@ def judge_once(
     false_alarms: FalseAlarms = ONE_IN_A_HUNDRED,
     min_effect: float = MIN_EFFECT,
     absent: Collection[str] = (),
+    tests: int | None = None,
 ) -> Judgement:
-    """The rows and verdicts of one comparison; ``false_alarms`` is counted in runs, a run being this call."""
+    """The rows and verdicts of one comparison; ``false_alarms`` is counted in runs, a run being this call.
+
+    Where it is one of several that share the budget, ``tests`` are those of all of them (``tests_of`` each): whatever
+    ties them together, the probability of any alarm is at most the sum of the probabilities of each (Boole).
+    """
     every = tuple(checks)
     cells = build_cells(layout, reference=reference)
     evidence = score_once(
         cells, baseline=reduce_profile(cells, profile=reference), now=reduce_profile(cells, profile=current)
     )
-    sharing = budgeted_columns(every, schema=schema)
-    tests = int(_able(cells)[:, [name in sharing for name in cells.columns]].sum())
+    all_tests = _sharing(every, schema=schema, cells=cells) if tests is None else tests
     return judge_all(
         every,
         schema=schema,
@@ -62,9 +66,19 @@ def judge_once(
         reference=reference,
         current=current,
         measurements=measurements,
-        held=_holder(every, evidence=evidence, tests=tests, per_run=false_alarms.per_run(), min_effect=min_effect),
+        held=_holder(every, evidence=evidence, tests=all_tests, per_run=false_alarms.per_run(), min_effect=min_effect),
         absent=absent,
     )
+
+
+def tests_of(checks: Iterable[Check], *, schema: Schema, layout: Layout, reference: Profile) -> int:
+    """How many tests of a comparison with this reference share the budget."""
+    return _sharing(tuple(checks), schema=schema, cells=build_cells(layout, reference=reference))
+
+
+def _sharing(checks: tuple[Check, ...], *, schema: Schema, cells: Cells) -> int:
+    sharing = budgeted_columns(checks, schema=schema)
+    return int(_able(cells)[:, [name in sharing for name in cells.columns]].sum())
 
 
 def _holder(

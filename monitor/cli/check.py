@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.asked import Asked, asked_of
 from monitor.cli.options import Items, with_roles
-from monitor.cli.output import print_json, print_table
+from monitor.cli.output import cell, print_json, print_table
 from monitor.columns.roles import Roles
-from monitor.model.errors import DriftlineError, InvalidInput, NotAvailableYet
+from monitor.model.errors import DriftlineError, NotAvailableYet
+from monitor.model.results import CheckVerdict, ResultRow
 
 if TYPE_CHECKING:
     from monitor.compare.report import Report
@@ -31,6 +34,8 @@ def check(
     roles: Items,
     window: Annotated[str | None, typer.Option(help="judge every window of current, such as 1h or 1d")] = None,
     checks: Annotated[Path | None, typer.Option(help="JSON file with the checks (docs/configuration.md)")] = None,
+    config: Annotated[str | None, typer.Option(help="model file or folder: its checks and segments")] = None,
+    model: Annotated[str | None, typer.Option(help="which model of --config, where there are several")] = None,
     false_alarms: Annotated[str, typer.Option(help="the budget")] = "1 per 100 runs",
     min_rows: Annotated[int, typer.Option(help="rows below which a check says unknown")] = 50,
     fail_on: Annotated[str, typer.Option(help="alert, warning or unknown: what ends with 1")] = "alert",
@@ -47,7 +52,8 @@ def check(
     try:
         if html is not None:
             raise NotAvailableYet("--html is not available yet: use --json or the table")
-        code = _run(reference, current, items=roles, window=window, checks=checks, false_alarms=false_alarms,
+        asked = asked_of(checks=checks, config=config, model=model, items=roles)
+        code = _run(reference, current, items=roles, window=window, asked=asked, false_alarms=false_alarms,
                     min_rows=min_rows, fail_on=fail_on, as_json=as_json)  # fmt: skip
     except DriftlineError as error:
         sys.stderr.write(f"error: {error.detail}\n")
@@ -61,18 +67,17 @@ def check(
 
 
 def _run(
-    reference: Path, current: Path, *, items: Items, window: str | None, checks: Path | None, false_alarms: str,
+    reference: Path, current: Path, *, items: Items, window: str | None, asked: Asked, false_alarms: str,
     min_rows: int, fail_on: str, as_json: bool,
 ) -> int:  # fmt: skip
     from monitor.compare.checking import compare_sides
     from monitor.compare.report import known_level
 
     known_level(fail_on)
-    roles = roles_given(items)
-    shapes = None if checks is None else read_checks(checks)
     report = compare_sides(
-        reference, current, roles=roles, window=window, checks=shapes, false_alarms=false_alarms, min_rows=min_rows
-    )
+        reference, current, roles=roles_given(items), window=window, checks=asked.checks, segments=asked.segments,
+        everywhere=asked.everywhere, false_alarms=false_alarms, min_rows=min_rows,
+    )  # fmt: skip
     if as_json:
         print_json(report.to_dict())
     else:
@@ -90,26 +95,8 @@ def exit_code(report: Report, *, fail_on: str) -> int:
 
 
 def roles_given(items: Items) -> Roles:
-    """The roles of the options; segments are refused until they are judged."""
-    roles = Roles.from_query(items)
-    if roles.segment:
-        raise NotAvailableYet("--segment is not available yet: check each slice as a file of its own")
-    return roles
-
-
-def read_checks(path: Path) -> list[Any]:
-    """The check shapes of a JSON file: a list, or an object with ``checks``."""
-    try:
-        shape = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InvalidInput(f"--checks {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise InvalidInput(f"--checks {path} is not JSON: {error}") from None
-    if isinstance(shape, dict):
-        shape = shape.get("checks")
-    if not isinstance(shape, list):
-        raise InvalidInput(f'--checks {path}: expected a list of checks, or {{"checks": [...]}}')
-    return shape
+    """The roles of the options."""
+    return Roles.from_query(items)
 
 
 def _whole(value: float | None) -> int | None:
@@ -117,27 +104,50 @@ def _whole(value: float | None) -> int | None:
 
 
 def print_report(report: Report) -> None:
-    """Prints the drift table: the deciding rows and psi of every column, a table a window, and the summary."""
+    """Prints the drift table: the deciding rows and psi of every column, a table a window, and the summary.
+
+    Of segments only what is in warning or alert: a table of all of them would hide it.
+    """
+    columns = ("segment", *_COLUMNS) if report.segments else _COLUMNS
     for window in report.windows:
         if window.start_us is not None:
             sys.stdout.write(f"{report.window_title(window)}\n")
         print_table(
             (
-                {name: getattr(row, name) for name in _COLUMNS}
+                {name: getattr(row, name) for name in columns}
                 | {"column": row.column or "(all)", "value": _whole(row.value) if row.metric == "rows" else row.value}
                 for row in window.rows
-                if row.metric in _SHOWN_METRICS or row.kind in _SHOWN_KINDS or row.status == "alert"
+                if _is_shown(row)
             ),
-            columns=_COLUMNS,
+            columns=columns,
         )
-        for verdict in window.verdicts:
-            why = f" ({verdict.reason}, {verdict.rows:,} of {verdict.needs:,})" if verdict.needs else (
-                f" ({verdict.reason})" if verdict.reason else ""
-            )  # fmt: skip
-            sys.stdout.write(f"{verdict.check}: {verdict.status}{why}\n")
+        _print_verdicts(window.verdicts)
         sys.stdout.write("\n")
     summary = report.to_dict()["summary"]
+    cut = f"{summary['segments_in_alert']} of {summary['segments']} segments, " if report.segments else ""
     sys.stdout.write(
-        f"{summary['status']}: {summary['columns_in_alert']} of {summary['columns']} columns in alert, "
+        f"{summary['status']}: {summary['columns_in_alert']} of {summary['columns']} columns in alert, {cut}"
         f"{summary['rows']:,} rows against {summary['reference_rows']:,}\n"
     )
+
+
+def _is_shown(row: ResultRow) -> bool:
+    if row.segment:
+        return row.status in ("warning", "alert")
+    return row.metric in _SHOWN_METRICS or row.kind in _SHOWN_KINDS or row.status == "alert"
+
+
+def _print_verdicts(verdicts: Iterable[CheckVerdict]) -> None:
+    """A line for each verdict of all traffic, and for each of a segment that is not ok; the others are counted."""
+    fine: Counter[str] = Counter()
+    for verdict in verdicts:
+        if verdict.segment and verdict.status == "ok":
+            fine[verdict.check] += 1
+            continue
+        why = f" ({verdict.reason}, {verdict.rows:,} of {verdict.needs:,})" if verdict.needs else (
+            f" ({verdict.reason})" if verdict.reason else ""
+        )  # fmt: skip
+        where = f" in {cell(verdict.segment)}" if verdict.segment else ""
+        sys.stdout.write(f"{verdict.check}{where}: {verdict.status}{why}\n")
+    for check, count in fine.items():
+        sys.stdout.write(f"{check}: ok in {count} segment{'s' if count > 1 else ''}\n")

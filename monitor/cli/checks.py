@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor.cli.check import read_checks
+from monitor.cli.asked import read_checks
 from monitor.cli.models import Model
 from monitor.cli.output import print_json, print_table
 from monitor.cli.results import From, To

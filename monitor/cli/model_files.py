@@ -33,9 +33,21 @@ def read_set(source: str) -> FileSet:
 
     ``InvalidConfiguration`` with all that cannot be read, and every reference file that is not there.
     """
+    found = FileSet(documents=documents_of(source))
+    problems: list[Problem] = []
+    root = Path() if source == STDIN else Path(source)
+    base = root if root.is_dir() else root.parent
+    for document in found.documents:
+        _look_up(found, document=document, base=base, problems=problems)
+    if problems:
+        raise InvalidConfiguration(problems)
+    return found
+
+
+def documents_of(source: str) -> list[Document]:
+    """The documents of a set alone, whatever reference files they name; ``InvalidConfiguration`` as ``read_set``."""
     problems: list[Problem] = []
     documents: list[Document] = []
-    root = Path() if source == STDIN else Path(source)
     for name, text in _texts(source, problems=problems):
         try:
             documents += read_documents(text, path=name)
@@ -43,13 +55,7 @@ def read_set(source: str) -> FileSet:
             problems += error.problems
     if problems:
         raise InvalidConfiguration(problems)
-    found = FileSet(documents=documents)
-    base = root if root.is_dir() else root.parent
-    for document in documents:
-        _look_up(found, document=document, base=base, problems=problems)
-    if problems:
-        raise InvalidConfiguration(problems)
-    return found
+    return documents
 
 
 def _texts(source: str, *, problems: list[Problem]) -> Iterator[tuple[str, str]]:

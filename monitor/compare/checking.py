@@ -20,7 +20,8 @@ from monitor.compare.report import JudgedWindow, Report
 from monitor.compare.tables import open_side, table_names
 from monitor.model.baseline import REFERENCE
 from monitor.model.checks import Check, default_checks, parse_checks
-from monitor.model.errors import InvalidInput, NotAvailableYet
+from monitor.model.errors import InvalidInput
+from monitor.model.segments import EVERYWHERE, check_known
 from monitor.model.thresholds import parse_false_alarms
 from monitor.model.time import rfc3339
 from monitor.model.window import WindowSpec
@@ -28,6 +29,7 @@ from monitor.profile.dlp import ProfileFile
 
 DEFAULT_FALSE_ALARMS = "1 per 100 runs"
 DEFAULT_MIN_ROWS = 50
+_NO_ROWS = "give the table itself"
 
 
 def check(
@@ -41,7 +43,7 @@ def check(
     id: str | None = None,
     timestamp: str | None = None,
     window: str | None = None,
-    segments: Sequence[str] = (),
+    segments: Sequence[str | Mapping[str, Any]] = (),
     categorical: Sequence[str] = (),
     ignore: Sequence[str] = (),
     checks: Sequence[Mapping[str, Any]] | None = None,
@@ -54,17 +56,20 @@ def check(
     NDJSON, Arrow) or a ``.dlp`` profile. Roles name columns; ``score`` is a column or {class: column}. With
     ``timestamp`` and ``window`` ("1h", "1d") every window of current is judged, by thresholds from the reference's own
     windows where it has times. ``checks`` are shapes as in the configuration (None: the usual ones, []: none),
-    ``false_alarms`` the budget, ``min_rows`` the rows below which a check without its own says unknown.
+    ``false_alarms`` the budget, ``min_rows`` the rows below which a check without its own says unknown. ``segments``
+    are columns by whose values the rows are cut, or shapes as in the configuration: drift and quality checks that do
+    not say otherwise are then judged in each slice too, on the same budget.
 
     Raises ``InvalidInput`` (or another ``DriftlineError``) for what cannot be compared. Warns when current ends
     before reference begins.
     """
-    _refuse_segments(segments)
+    by, shapes = _columns_and_shapes(segments)
     roles = roles_of(prediction=prediction, score=score, label=label, positive=positive, id=id, timestamp=timestamp,
-                     categorical=categorical, ignore=ignore)  # fmt: skip
+                     categorical=categorical, ignore=ignore, segment=by)  # fmt: skip
     report = compare_sides(
-        reference, current, roles=roles, window=window, checks=checks, false_alarms=false_alarms, min_rows=min_rows
-    )
+        reference, current, roles=roles, window=window, segments=shapes, everywhere=bool(segments), checks=checks,
+        false_alarms=false_alarms, min_rows=min_rows,
+    )  # fmt: skip
     if report.swapped:
         python_warnings.warn(report.notes[0], UserWarning, stacklevel=2)
     return report
@@ -76,16 +81,24 @@ def compare_sides(
     *,
     roles: Roles,
     window: str | None = None,
+    segments: Sequence[Mapping[str, Any]] = (),
+    everywhere: bool = False,
     checks: Sequence[Mapping[str, Any]] | None = None,
     false_alarms: str = DEFAULT_FALSE_ALARMS,
     min_rows: int = DEFAULT_MIN_ROWS,
 ) -> Report:
-    """``check`` with its roles in one value; ``report.notes`` has in words what it would warn of."""
+    """``check`` with its roles in one value; ``report.notes`` has in words what it would warn of.
+
+    ``segments`` are shapes, beside the columns that the roles name. With ``everywhere`` the drift and quality checks
+    that do not say where they are judged are judged in every segment.
+    """
     budget = parse_false_alarms(false_alarms)
-    enabled = checks_of(checks, min_rows=min_rows)
+    enabled = checks_of(checks, min_rows=min_rows, everywhere=everywhere)
     spec = None if window is None else WindowSpec(length=window)
     with ThreadPoolExecutor(threads(), thread_name_prefix="driftline-check") as pool:
-        held = read_reference(reference, roles=roles, spec=spec, pool=pool)
+        held = read_reference(reference, roles=roles, spec=spec, pool=pool, segments=segments)
+        for one in enabled:
+            check_known(one.segments, specs=held.specs, place=f"check {one.name!r}.segments")
         side = read_current(current, reference=held, spec=spec, pool=pool)
     judged = judge_sides(held, side, checks=enabled, asked=checks is not None, false_alarms=budget, spec=spec)
     return Report(
@@ -93,6 +106,7 @@ def compare_sides(
             JudgedWindow(start_us=j.start_us, end_us=j.end_us, rows=j.judgement.rows, verdicts=j.judgement.verdicts)
             for j in judged
         ),
+        segments=tuple(segment.name for segment in held.segments),
         rows=side.profile.rows,
         reference_rows=held.profile.rows,
         computed_us=time.time_ns() // 1_000,
@@ -108,6 +122,8 @@ def profile(given: Any, *, roles: Roles, window: str | None = None, like: Any = 
         table = open_side(given, side="the table")
         if isinstance(table, ProfileFile):
             raise InvalidInput("this is a profile already: expected a table")
+        if roles.segment:
+            raise InvalidInput(f"a profile has no rows to cut into segments: {_NO_ROWS}")
         roles.check_known(table_names(table))
         held = read_reference(table if like is None else like, roles=roles, spec=spec, pool=pool)
         side: ReferenceSide | CurrentSide = held
@@ -119,12 +135,17 @@ def profile(given: Any, *, roles: Roles, window: str | None = None, like: Any = 
     )  # fmt: skip
 
 
-def read_reference(given: Any, *, roles: Roles, spec: WindowSpec | None, pool: ThreadPoolExecutor) -> ReferenceSide:
+def read_reference(
+    given: Any, *, roles: Roles, spec: WindowSpec | None, pool: ThreadPoolExecutor,
+    segments: Sequence[Mapping[str, Any]] = (),
+) -> ReferenceSide:  # fmt: skip
     """The reference side of whatever was given for it."""
     opened = open_side(given, side="reference")
     if isinstance(opened, ProfileFile):
+        if roles.segment or segments:
+            raise InvalidInput(f"the reference is a profile, which has no rows to cut into segments: {_NO_ROWS}")
         return reference_side.from_file(opened, roles=roles, spec=spec)
-    return reference_side.read_reference(opened, roles=roles, spec=spec, pool=pool)
+    return reference_side.read_reference(opened, roles=roles, spec=spec, pool=pool, segments=segments)
 
 
 def read_current(
@@ -133,12 +154,19 @@ def read_current(
     """The current side of whatever was given for it."""
     opened = open_side(given, side="current")
     if isinstance(opened, ProfileFile):
+        if reference.segments:
+            raise InvalidInput(f"the current side is a profile, which has no rows to cut into segments: {_NO_ROWS}")
         return current_side.from_file(opened, reference=reference, spec=spec)
     return current_side.read_current(opened, reference=reference, spec=spec, pool=pool)
 
 
-def checks_of(shapes: Sequence[Mapping[str, Any]] | None, *, min_rows: int) -> tuple[Check, ...]:
-    """The parsed checks; ``min_rows`` goes to those that name none of their own."""
+def checks_of(
+    shapes: Sequence[Mapping[str, Any]] | None, *, min_rows: int, everywhere: bool = False
+) -> tuple[Check, ...]:
+    """The parsed checks; ``min_rows`` goes to those that name none of their own.
+
+    So does ``everywhere``, all traffic and every segment, to checks of values that do not say where they are judged.
+    """
     if isinstance(min_rows, bool) or not isinstance(min_rows, int) or min_rows < 1:
         raise InvalidInput(f"min_rows {min_rows!r}: expected a whole number from 1")
     parsed = default_checks() if shapes is None else parse_checks(_plain(shapes))
@@ -148,7 +176,13 @@ def checks_of(shapes: Sequence[Mapping[str, Any]] | None, *, min_rows: int) -> t
                 f"check {check.name!r}.baseline: {check.baseline.kind!r} is made of windows that a server has stored; "
                 "here one set of rows is held against another: leave the baseline out"
             )
-    return tuple(c if "min_rows" in c.shape else replace(c, min_rows=min_rows) for c in parsed)
+    parsed = tuple(c if "min_rows" in c.shape else replace(c, min_rows=min_rows) for c in parsed)
+    if not everywhere:
+        return parsed
+    return tuple(
+        replace(c, segments=(EVERYWHERE,)) if c.kind in ("drift", "quality") and "segments" not in c.shape else c
+        for c in parsed
+    )
 
 
 def roles_of(
@@ -161,12 +195,14 @@ def roles_of(
     timestamp: str | None = None,
     categorical: Iterable[str] = (),
     ignore: Iterable[str] = (),
+    segment: Iterable[str] = (),
 ) -> Roles:
     """The roles that the arguments of ``check`` name."""
     scores = {} if score is None else {"": score} if isinstance(score, str) else dict(score)
     return Roles(
         prediction=prediction, score=scores, label=label, positive=positive, id=id, timestamp=timestamp,
         categorical=_names(categorical, name="categorical"), ignore=_names(ignore, name="ignore"),
+        segment=_names(segment, name="segments"),
     )  # fmt: skip
 
 
@@ -180,9 +216,13 @@ def _plain(shapes: Any) -> Any:
     return [dict(s) if isinstance(s, Mapping) else s for s in shapes] if isinstance(shapes, list | tuple) else shapes
 
 
-def _refuse_segments(segments: Sequence[str]) -> None:
-    if segments:
-        raise NotAvailableYet("segments are not available yet: check each slice as a table of its own")
+def _columns_and_shapes(segments: Any) -> tuple[tuple[str, ...], list[Any]]:
+    """The columns among what was given for segments, and the shapes."""
+    if isinstance(segments, Mapping):
+        raise InvalidInput(f"segments={segments!r} is one segment: expected a list of them")
+    given = _names(segments, name="segments")
+    columns = tuple(one for one in given if isinstance(one, str))
+    return columns, _plain([one for one in given if not isinstance(one, str)])
 
 
 def _swapped(reference: ReferenceSide, current: CurrentSide) -> bool:
@@ -203,6 +243,7 @@ def _notes(reference: ReferenceSide, current: CurrentSide) -> Iterator[str]:
         yield "natural variation is unknown: the reference was not cut into windows (timestamp and window)"
     if reference.problem is not None:
         yield f"performance is not judged: {reference.problem}"
+    yield from reference.left_out
     for side, found in (("reference", then), ("current", now)):
         if found.unusable:
             yield f"{found.unusable:,} rows of {side} were left out: their id or timestamp cannot be used"

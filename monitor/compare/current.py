@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from monitor.columns.roles import Roles, stored_names
 from monitor.compare.reference import ReferenceSide, count_rows
 from monitor.compare.rows import Found, canonical, without_repeats
+from monitor.compare.slices import Slice, Slices
 from monitor.compare.tables import Table, table_names
 from monitor.compare.windows import WindowProfiles, profiles_of
 from monitor.compare.worth import Outcomes, current_cards
@@ -32,6 +33,7 @@ class CurrentSide:
     absent: tuple[str, ...] = ()
     found: Found = field(default_factory=Found)
     cards: Mapping[int | None, Scorecard] = field(default_factory=dict)  # by window; of the whole under None
+    slices: Mapping[str, Slice] = field(default_factory=dict)  # by segment
 
 
 def read_current(
@@ -46,13 +48,16 @@ def read_current(
     rows = without_repeats(results, spec=spec, found=found)
     if reference.worth is not None:
         rows = outcomes.passing(rows)
-    profile = count_rows(rows, layout=reference.layout, windows=windows, pool=pool)
+    slices = Slices(reference.segments, schema=reference.schema, layout=reference.layout, spec=spec)
+    profile = count_rows(slices.passing(rows, pool=pool), layout=reference.layout, windows=windows, pool=pool)
     if spec is not None and not found.timed:
         raise InvalidInput("the current side has no timestamp column: name it with timestamp=, or leave window= out")
     stored = set(stored_names(found.names, schema=reference.schema, roles=roles))
     absent = tuple(column.name for column in reference.schema.monitored if column.stored_name not in stored)
     cards = {} if reference.worth is None else current_cards(outcomes, side=reference.worth, spec=spec)
-    return CurrentSide(profile=profile, windows=windows, absent=absent, found=found, cards=cards)
+    return CurrentSide(
+        profile=profile, windows=windows, absent=absent, found=found, cards=cards, slices=slices.finish()
+    )  # fmt: skip
 
 
 def from_file(file: ProfileFile, *, reference: ReferenceSide, spec: WindowSpec | None) -> CurrentSide:

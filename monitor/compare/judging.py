@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
 
 from monitor.alert.bench import Judgement
 from monitor.alert.calibrate import Calibration, calibrate
@@ -12,18 +14,22 @@ from monitor.alert.cells import Counts, reduce_profile
 from monitor.alert.history import build_history
 from monitor.alert.judge import judge, wanted_metrics
 from monitor.alert.recent import LONGEST, encode_counts, recent_sums
-from monitor.alert.single import judge_once
+from monitor.alert.single import judge_once, tests_of
 from monitor.compare.current import CurrentSide
 from monitor.compare.reference import ReferenceSide
+from monitor.compare.slices import Slice
 from monitor.compare.worth import judge_performance
 from monitor.drift.bins import Bins, decile_groups
 from monitor.drift.compare import compare
 from monitor.drift.measurement import Measurement
-from monitor.model.checks import Check, budgeted_columns
+from monitor.model.checks import Check, budgeted_columns, checks_of
+from monitor.model.schema import Schema
+from monitor.model.segments import ALL_TRAFFIC
 from monitor.model.thresholds import FalseAlarms
 from monitor.model.window import WindowSpec
 from monitor.performance.scorecard import Scorecard
-from monitor.profile.profile import Profile, merge
+from monitor.profile.layout import Layout
+from monitor.profile.profile import Profile, empty, merge
 from monitor.quality.shares import measure
 
 LOOKBACK = 24  # windows, in time, that a window of few rows may be merged with
@@ -42,10 +48,18 @@ class JudgedSide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Court:
-    """What every window is judged by, made once; without a ``calibration`` there is no history."""
+    """What every window of a segment is judged by, made once; without a ``calibration`` there is no history.
 
+    ``profile`` is the segment's own of the reference; ``tests`` are those of this and all other segments, which share
+    the budget, and ``share`` the part of them that is made here.
+    """
+
+    segment: str
     reference: ReferenceSide
+    profile: Profile
     checks: tuple[Check, ...]
+    tests: int
+    share: float
     bins: Bins
     calibration: Calibration | None
     false_alarms: FalseAlarms
@@ -55,8 +69,8 @@ class Court:
     spec: WindowSpec | None
 
     def worth(self, judgement: Judgement, *, card: Scorecard | None) -> Judgement:
-        """The judgement with that of performance, where the reference says something of it."""
-        if self.reference.worth is None:
+        """The judgement with that of performance, where the reference says something of it; all traffic's only."""
+        if self.reference.worth is None or self.segment != ALL_TRAFFIC:
             return judgement
         return judge_performance(
             judgement, side=self.reference.worth, card=card, checks=self.checks, asked=self.asked,
@@ -69,15 +83,17 @@ class Court:
         """One profile held against the reference by these checks; ``sums`` are for longer scales."""
         side: dict[str, Any] = {
             "checks": checks, "schema": self.reference.schema, "layout": self.reference.layout,
-            "reference": self.reference.profile, "current": current, "absent": self.absent,
+            "reference": self.profile, "current": current, "absent": self.absent,
             "measurements": self._measurements(current, checks=checks),
         }  # fmt: skip
         if self.calibration is None:
-            return judge_once(**side, false_alarms=self.false_alarms)
-        return judge(**side, calibration=self.calibration, expected_rows=self.expected_rows, sums=sums)
+            return judge_once(**side, false_alarms=self.false_alarms, tests=self.tests)
+        return judge(
+            **side, calibration=self.calibration, expected_rows=self.expected_rows, sums=sums, share=self.share
+        )
 
     def _measurements(self, current: Profile, *, checks: tuple[Check, ...]) -> tuple[Measurement, ...]:
-        layout, reference = self.reference.layout, self.reference.profile
+        layout, reference = self.reference.layout, self.profile
         compared: tuple[Measurement, ...] = ()
         if any(check.enabled and check.kind == "drift" for check in checks):
             compared = compare(layout, reference, current, bins=self.bins, metrics=wanted_metrics(checks))
@@ -93,51 +109,118 @@ def judge_sides(
     false_alarms: FalseAlarms,
     spec: WindowSpec | None,
 ) -> Iterator[JudgedSide]:
-    """The judged windows in time order, or the one whole; ``asked``: the checks are not those by default."""
-    court = _court(reference, current, checks=checks, asked=asked, false_alarms=false_alarms, spec=spec)
-    if spec is None or current.windows is None:
-        judgement = court.worth(court.judge(current.profile, checks=checks), card=current.cards.get(None))
-        yield JudgedSide(start_us=None, end_us=None, rows=current.profile.rows, judgement=judgement)
-        return
+    """The judged windows in time order, or the one whole: all traffic, and behind it each segment that a check is of.
+
+    ``asked``: the checks are not those by default.
+    """
+    courts = _courts(reference, current, checks=checks, asked=asked, false_alarms=false_alarms, spec=spec)
+    judged: list[list[JudgedSide]] = []
+    for court in courts:
+        if spec is None or current.windows is None:
+            judged.append([_judge_whole(court, current)])
+        elif court.segment == ALL_TRAFFIC:
+            judged.append(list(_judge_windows(court, current.windows, cards=current.cards, spec=spec)))
+        else:
+            starts = [side.start_us or 0 for side in judged[0]]
+            windows = _at(starts, current.slices[court.segment], layout=reference.layout)
+            judged.append(list(_judge_windows(court, windows, cards={}, spec=spec)))
+    for sides in zip(*judged, strict=True):
+        yield replace(sides[0], judgement=_together([side.judgement for side in sides], courts=courts))
+
+
+def _judge_whole(court: Court, current: CurrentSide) -> JudgedSide:
+    profile = current.profile if court.segment == ALL_TRAFFIC else current.slices[court.segment].profile
+    judgement = court.worth(court.judge(profile, checks=court.checks), card=current.cards.get(None))
+    return JudgedSide(start_us=None, end_us=None, rows=profile.rows, judgement=judgement)
+
+
+def _judge_windows(
+    court: Court, windows: Iterable[tuple[int, Profile]], *, cards: Mapping[int | None, Scorecard], spec: WindowSpec
+) -> Iterator[JudgedSide]:
+    """The windows of one segment in time order, each with what the ones before it lend."""
     earlier: list[tuple[int, Profile]] = []
     counted: list[tuple[int, bytes]] = []
-    for start_us, profile in current.windows:
+    for start_us, profile in windows:
         earlier = [e for e in earlier if e[0] >= start_us - LOOKBACK * spec.nominal_us]
         sums = _sums(court, profile, counted=counted, ordinal=spec.ordinal(start_us))
         judgement = _judge_window(court, profile, earlier=[p for _, p in reversed(earlier)], sums=sums)
         if counted and judgement.alone:
             counted.pop()
-        judgement = court.worth(judgement, card=current.cards.get(start_us))
+        judgement = court.worth(judgement, card=cards.get(start_us))
         yield JudgedSide(start_us=start_us, end_us=spec.end_of(start_us), rows=profile.rows, judgement=judgement)
         earlier.append((start_us, profile))
 
 
-def _court(
+def _at(starts: Iterable[int], part: Slice, *, layout: Layout) -> Iterator[tuple[int, Profile]]:
+    """A slice's profile of each window of all traffic; one that it has no row in is empty."""
+    own = iter(part.windows or ())
+    held = next(own, None)
+    for start_us in starts:
+        if held is not None and held[0] == start_us:
+            yield held
+            held = next(own, None)
+        else:
+            yield start_us, empty(layout)
+
+
+def _together(judgements: Sequence[Judgement], *, courts: Sequence[Court]) -> Judgement:
+    """One judgement of all segments; rows and verdicts say whose they are."""
+    if len(courts) == 1:
+        return judgements[0]
+    named = list(zip(judgements, (court.segment for court in courts), strict=True))
+    return replace(
+        judgements[0],
+        rows=tuple(
+            msgspec.structs.replace(row, segment=segment) for judgement, segment in named for row in judgement.rows
+        ),
+        verdicts=tuple(replace(v, segment=segment) for judgement, segment in named for v in judgement.verdicts),
+    )
+
+
+def _courts(
     reference: ReferenceSide, current: CurrentSide, *, checks: tuple[Check, ...], asked: bool,
     false_alarms: FalseAlarms, spec: WindowSpec | None,
-) -> Court:  # fmt: skip
-    calibration = None if spec is None else _calibration(
-        reference, checks=checks, false_alarms=false_alarms, spec=spec
-    )  # fmt: skip
-    windows = 0 if calibration is None else calibration.windows
-    return Court(
-        reference=reference, checks=checks, bins=decile_groups(reference.layout, reference.profile),
-        calibration=calibration, false_alarms=false_alarms, absent=current.absent, asked=asked, spec=spec,
-        expected_rows=float(round(reference.profile.rows / windows)) if windows else None,
-    )  # fmt: skip
+) -> list[Court]:  # fmt: skip
+    """All traffic's, and one for each segment that an enabled check is of and that has a row on either side."""
+    sides = {ALL_TRAFFIC: Slice(profile=reference.profile, windows=reference.windows), **reference.slices}
+    own = {name: checks_of(checks, segment=name) for name in sides}
+    sides = {
+        name: side
+        for name, side in sides.items()
+        if name == ALL_TRAFFIC or (own[name] and (side.profile.rows or current.slices[name].profile.rows))
+    }
+    tests = {  # one at least: nothing is judged at a rate of none
+        name: max(1, tests_of(own[name], schema=reference.schema, layout=reference.layout, reference=side.profile))
+        for name, side in sides.items()
+    }
+    total = sum(tests.values())
+    courts = []
+    for name, side in sides.items():
+        calibration = None if spec is None else _calibration(
+            reference.layout, side, schema=reference.schema, checks=own[name], false_alarms=false_alarms, spec=spec
+        )  # fmt: skip
+        windows = 0 if calibration is None else calibration.windows
+        courts.append(Court(
+            segment=name, reference=reference, profile=side.profile, checks=own[name], tests=total,
+            share=tests[name] / total, bins=decile_groups(reference.layout, side.profile),
+            calibration=calibration, false_alarms=false_alarms, absent=current.absent, asked=asked, spec=spec,
+            expected_rows=float(round(side.profile.rows / windows)) if windows else None,
+        ))  # fmt: skip
+    return courts
 
 
 def _calibration(
-    reference: ReferenceSide, *, checks: tuple[Check, ...], false_alarms: FalseAlarms, spec: WindowSpec
-) -> Calibration | None:
+    layout: Layout, side: Slice, *, schema: Schema, checks: tuple[Check, ...], false_alarms: FalseAlarms,
+    spec: WindowSpec,
+) -> Calibration | None:  # fmt: skip
     """The thresholds from the reference's own windows, as in the service; None where it has none."""
-    if reference.windows is None:
+    if side.windows is None:
         return None
-    history = build_history(reference.layout, reference=reference.profile, windows=reference.windows, contained=True)
+    history = build_history(layout, reference=side.profile, windows=side.windows, contained=True)
     per_month = spec.per_month
     return calibrate(
         history, windows_per_month=per_month, per_month=false_alarms.per_month(per_month),
-        columns=budgeted_columns(checks, schema=reference.schema),
+        columns=budgeted_columns(checks, schema=schema),
     )  # fmt: skip
 
 

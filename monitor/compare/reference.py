@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,12 +16,14 @@ from monitor.columns.roles import ARGUMENTS, Roles
 from monitor.columns.table import Canonical
 from monitor.compare.flow import in_order
 from monitor.compare.rows import HELD_BYTES, Found, canonical
+from monitor.compare.slices import Slice, Slices, segments_of
 from monitor.compare.tables import Table, table_names
 from monitor.compare.windows import WindowProfiles, profiles_of
 from monitor.compare.worth import Outcomes, reference_side
 from monitor.evaluate.performance_side import PerformanceSide
 from monitor.model.errors import InvalidInput
 from monitor.model.schema import Schema
+from monitor.model.segments import Segment, Spec, wanted_specs
 from monitor.model.window import WindowSpec
 from monitor.profile.build import LayoutBuilder
 from monitor.profile.dlp import ProfileFile
@@ -36,7 +39,8 @@ class ReferenceSide:
     """What current is held against; ``windows`` is None without timestamps or without a window length.
 
     ``roles`` are those that were given: a time or an id may be current's alone. ``worth`` is its side of performance,
-    ``problem`` why it has none.
+    ``problem`` why it has none. ``specs`` say which segments it was to have, ``segments`` which it has, each with one
+    of the ``slices``; ``left_out`` are words about those that were too many.
     """
 
     schema: Schema
@@ -47,10 +51,19 @@ class ReferenceSide:
     found: Found
     worth: PerformanceSide | None = None
     problem: str | None = None
+    specs: tuple[Spec, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    slices: Mapping[str, Slice] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
-def read_reference(table: Table, *, roles: Roles, spec: WindowSpec | None, pool: ThreadPoolExecutor) -> ReferenceSide:
-    """The reference made of a table's rows; gone through up to three times, held between where that is cheap."""
+def read_reference(
+    table: Table, *, roles: Roles, spec: WindowSpec | None, pool: ThreadPoolExecutor, segments: Sequence[Any] = ()
+) -> ReferenceSide:
+    """The reference made of a table's rows; gone through up to four times, held between where that is cheap.
+
+    ``segments`` are shapes as a model has them, beside the columns that the roles name.
+    """
     found = Found()
     schema, rows = _infer(table, roles=_present(table, roles=roles), found=found, pool=pool)
     if found.rows == 0:
@@ -61,10 +74,15 @@ def read_reference(table: Table, *, roles: Roles, spec: WindowSpec | None, pool:
     windows = WindowProfiles(layout, spec=spec) if spec is not None and found.timed else None
     outcomes = Outcomes(schema=schema)
     profile = count_rows(outcomes.passing(rows()), layout=layout, windows=windows, pool=pool)
+    specs = wanted_specs({"segments": segments}, schema)
+    found_segments, left_out = segments_of(specs, schema=schema, layout=layout, profile=profile)
+    slices = Slices(found_segments, schema=schema, layout=layout, spec=None if windows is None else spec)
+    for batch in rows() if found_segments else ():
+        slices.add(batch, pool=pool)
     worth, problem = reference_side(outcomes, positive=roles.positive, spec=None if windows is None else spec)
     return ReferenceSide(
         schema=schema, layout=layout, profile=profile, roles=roles, windows=windows, found=found, worth=worth,
-        problem=problem,
+        problem=problem, specs=specs, segments=found_segments, slices=slices.finish(), left_out=left_out,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.model.errors import DriftlineError, InvalidInput, NotAvailableYet
 from monitor.model.names import nearest
 from monitor.model.results import CheckVerdict, ResultRow, Status
+from monitor.model.segments import ALL_TRAFFIC
 from monitor.model.time import rfc3339
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 RANK: dict[str, int] = {"ok": 0, "unknown": 1, "warning": 2, "alert": 3}
 FAIL_ON = ("alert", "warning", "unknown")
-_SHOWN = ("window_start", "column", "metric", "value", "threshold", "status", "reason")
+_SHOWN = ("window_start", "segment", "column", "metric", "value", "threshold", "status", "reason")
 _OF_THE_WHOLE = ("volume", "schema")  # decided by counting: they say nothing of the values
 _MOST_SHOWN = 500
 
@@ -42,8 +43,9 @@ class JudgedWindow:
 class Report:
     """What ``monitor.check`` found.
 
-    ``windows`` in time order; ``notes`` say in words what a reader must know before trusting the numbers, ``swapped``
-    that current ends before reference begins; ``computed_us`` when. ``report["age"]`` are one column's rows.
+    ``windows`` in time order, the rows of all traffic before those of each of the ``segments``; ``notes`` say in words
+    what a reader must know before trusting the numbers, ``swapped`` that current ends before reference begins;
+    ``computed_us`` when. ``report["age"]`` are one column's rows.
     """
 
     windows: tuple[JudgedWindow, ...]
@@ -52,13 +54,19 @@ class Report:
     computed_us: int
     notes: tuple[str, ...] = ()
     swapped: bool = False
+    segments: tuple[str, ...] = ()
 
     @property
     def status(self) -> Status:
-        """The worst verdict: alert, then warning, then unknown, then ok; unknown where nothing could be decided."""
+        """The worst verdict: alert, then warning, then unknown, then ok; unknown where nothing could be decided.
+
+        That a slice had too few rows does not make the whole unknown, where all traffic was decided.
+        """
         if not self.decided:
             return "unknown" if not self._has("alert") else "alert"
-        return max((v.status for v in self._verdicts()), key=RANK.__getitem__, default="unknown")
+        verdicts = list(self._verdicts())
+        told = [v for v in verdicts if v.status != "unknown" or v.segment == ALL_TRAFFIC]
+        return max((v.status for v in told or verdicts), key=RANK.__getitem__, default="unknown")
 
     @property
     def decided(self) -> bool:
@@ -78,8 +86,9 @@ class Report:
         """The report itself; ``CheckFailed`` with the columns behind it if it reached ``fail_on``."""
         if self.reached(fail_on):
             columns = self._columns_at(("alert",)) or self._columns_at(("warning",))
-            behind = f": {', '.join(columns[:20])}{' …' if len(columns) > 20 else ''}" if columns else ""
-            raise CheckFailed(f"status {self.status}{behind}")
+            behind = f": {_listed(columns)}" if columns else ""
+            where = f" (in {_listed(self.segments_in_alert)})" if self.segments_in_alert else ""
+            raise CheckFailed(f"status {self.status}{behind}{where}")
         return self
 
     def __getitem__(self, column: str) -> tuple[dict[str, Any], ...]:
@@ -93,6 +102,12 @@ class Report:
     def columns(self) -> tuple[str, ...]:
         """The judged columns, in their order."""
         return tuple(dict.fromkeys(row.column for window in self.windows for row in window.rows if row.column))
+
+    @property
+    def segments_in_alert(self) -> tuple[str, ...]:
+        """The segments in which a check has failed, in their order."""
+        failing = {verdict.segment for verdict in self._verdicts() if verdict.status == "alert"}
+        return tuple(name for name in self.segments if name in failing)
 
     def window_title(self, window: JudgedWindow) -> str:
         """``[start, end)`` of a window, or an empty text where there are none."""
@@ -118,16 +133,15 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """``{"results": [row, …], "summary": {…}}``: what ``driftline check --json`` prints."""
-        return {
-            "results": list(self.to_rows()),
-            "summary": {
-                "status": self.status,
-                "columns": len(self.columns),
-                "columns_in_alert": len(self._columns_at(("alert",))),
-                "rows": self.rows,
-                "reference_rows": self.reference_rows,
-            },
+        summary = {
+            "status": self.status,
+            "columns": len(self.columns),
+            "columns_in_alert": len(self._columns_at(("alert",))),
+            "rows": self.rows,
+            "reference_rows": self.reference_rows,
         }
+        cut = {"segments": len(self.segments), "segments_in_alert": len(self.segments_in_alert)}
+        return {"results": list(self.to_rows()), "summary": summary | (cut if self.segments else {})}
 
     def to_pandas(self) -> pd.DataFrame:
         """The result rows as a frame, times as timestamps in UTC."""
@@ -146,7 +160,9 @@ class Report:
     def _repr_html_(self) -> str:
         """A plain table for notebooks: what is not ok first, the notes above it."""
         ordered = sorted(self.to_rows(), key=lambda row: -RANK[row["status"]])
-        names = _SHOWN if any(row["window_start"] for row in ordered[:1]) else _SHOWN[1:]
+        left_out = {"window_start"} if not any(row["window_start"] for row in ordered[:1]) else set()
+        left_out |= set() if self.segments else {"segment"}
+        names = [name for name in _SHOWN if name not in left_out]
         head = "".join(f"<th>{name}</th>" for name in names)
         body = "".join(
             f"<tr>{''.join(f'<td>{escape(_shown(row[name]))}</td>' for name in names)}</tr>"
@@ -169,6 +185,10 @@ class Report:
     def _columns_at(self, statuses: tuple[str, ...]) -> list[str]:
         found = (row.column for window in self.windows for row in window.rows if row.column and row.status in statuses)
         return list(dict.fromkeys(found))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:20])}{' …' if len(names) > 20 else ''}"
 
 
 def known_level(level: str) -> str:

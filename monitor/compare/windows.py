@@ -13,22 +13,23 @@ from monitor.profile import codec
 from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile, merge, profile_batch
 
-_GATHERED_ROWS = 250_000  # rows cut into windows at a time: in unsorted tables every piece has some of every window
+GATHERED_ROWS = 250_000  # rows cut into windows at a time: in unsorted tables every piece has some of every window
 
 
 class WindowProfiles(Collection[tuple[int, Profile]]):
     """``(start_us, profile)`` in time order, decoded one at a time; rows without a time are in none."""
 
-    def __init__(self, layout: Layout, *, spec: WindowSpec) -> None:
+    def __init__(self, layout: Layout, *, spec: WindowSpec, gathered_rows: int = GATHERED_ROWS) -> None:
         self._layout = layout
         self._spec = spec
+        self._most = gathered_rows
         self._encoded: dict[int, bytes] = {}
         self._gathered: list[pa.RecordBatch] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes in the rows of a conformed batch."""
         self._gathered.append(batch)
-        if sum(part.num_rows for part in self._gathered) >= _GATHERED_ROWS:
+        if sum(part.num_rows for part in self._gathered) >= self._most:
             self._cut()
 
     def put(self, start_us: int, profile: Profile) -> None:

@@ -58,7 +58,11 @@ def sides(files, current):
         ("same", ("--fail-on", "drift"), 2),
         ("same", ("--prediction", "agee"), 2),
         ("same", ("--html", "page.html"), 2),
-        ("same", ("--segment", "city"), 2),
+        ("same", ("--segment", "city"), 0),
+        ("older", ("--segment", "city"), 1),
+        ("same", ("--segment", "ctiy"), 2),
+        ("same", ("--segment", "age"), 2),
+        ("same", ("--model", "churn"), 2),
         ("same", ("--false-alarms", "rarely"), 2),
         ("same", ("--window", "1d"), 0),
         ("same", ("--nonsense",), 2),
@@ -118,6 +122,59 @@ def test_checks_come_from_a_file(run, files, tmp_path):
         result = run("check", *sides(files, "older"), "--checks", checks)
         assert result.exit_code == 2
         assert said in result.stderr
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory):
+    """Files whose ages moved in Oslo only, a fourth of the rows."""
+    folder = tmp_path_factory.mktemp("moved")
+    for name, seed, shift in (("reference", 1, 0.0), ("current", 2, 4.0)):
+        rng = np.random.default_rng(seed)
+        city = rng.choice(["rome", "oslo", "bern", "bonn"], 4_000)
+        age = rng.normal(40, 10, 4_000) + np.where(city == "oslo", shift, 0.0)
+        pd.DataFrame({"age": age, "city": city, "size": rng.integers(0, 9, 4_000)}).to_parquet(
+            folder / f"{name}.parquet"
+        )
+    return ("--reference", folder / "reference.parquet", "--current", folder / "current.parquet")
+
+
+def test_the_table_shows_the_slices_that_moved_and_counts_the_others(run, moved):
+    lines = run("check", *moved, "--segment", "city").stdout.splitlines()
+    assert lines[0].split()[:4] == ["segment", "column", "metric", "value"]
+    assert {line.split()[0] for line in lines[1:] if line.startswith("city=")} == {"city=oslo"}
+    assert "drift in city=oslo: alert" in lines
+    assert "drift: ok in 3 segments" in lines
+    assert lines[-1].startswith("alert: 1 of 3 columns in alert, 1 of 5 segments, 4,000 rows against")
+
+
+def test_a_model_file_says_checks_and_segments(run, moved, tmp_path):
+    config = tmp_path / "models.yaml"
+    config.write_text(
+        """
+        driftline: 1
+        models:
+          churn:
+            segments: [{name: north, where: {city: {in: [oslo, bonn]}}}, {by: city}]
+            checks: [{name: ages, kind: drift, columns: [age], segments: [north, "city=oslo"]}]
+            versions: {"1": {reference: {file: nowhere.parquet}}}
+          other: {}
+        """
+    )
+    result = run("check", *moved, "--config", config, "--model", "churn", "--json")
+    shown = json.loads(result.stdout)
+    assert (result.exit_code, shown["summary"]["segments"]) == (1, 6)
+    assert {(row["segment"], row["check"]) for row in shown["results"]} == {("north", "ages"), ("city=oslo", "ages")}
+    for options, said in (
+        (("--config", config), "has 2 models: say which with --model"),
+        (("--config", config, "--model", "chrun"), "did you mean 'churn'"),
+        (("--config", tmp_path / "no.yaml"), "does not exist"),
+        (("--config", config, "--model", "churn", "--checks", config), "exclude each other"),
+    ):
+        refused = run("check", *moved, *options)
+        assert (refused.exit_code, said in refused.stderr) == (2, True), refused.stderr
+    config.write_text("driftline: 1\nmodels: {a: {segments: [{by: city, tpo: 3}]}}")
+    refused = run("check", *moved, "--config", config)
+    assert refused.stderr == "error: models.yaml: models.a.segments[0].tpo: unknown key (did you mean 'top'?)\n"
 
 
 def test_a_profile_is_a_reference_of_counts_only(run, files, tmp_path):

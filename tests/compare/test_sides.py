@@ -240,7 +240,6 @@ def test_files_that_are_not_what_their_name_says_are_refused_with_their_path(tmp
         ({"window": "1d", "timestamp": "when"}, InvalidInput, "timestamp"),
         ({"window": "fortnight", "timestamp": "at"}, InvalidInput, "not known"),
         ({"prediction": "aeg"}, InvalidInput, "did you mean 'age'"),
-        ({"segments": ["city"]}, NotAvailableYet, "segments are not available yet"),
         ({"false_alarms": "never"}, InvalidInput, "not a budget"),
         ({"min_rows": 0}, InvalidInput, "min_rows"),
         ({"categorical": "city"}, InvalidInput, "expected a list"),
