@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.model.conditions import ANY, LISTED, MOST_VALUES, OPERATORS, ORDERED
+from monitor.model.conditions import ANY, LISTED, MOST_CHARS, MOST_VALUES, OPERATORS, ORDERED
 from monitor.model.names import NAME_PATTERN
 from monitor.model.segments import MOST_SPECS
 
@@ -23,7 +23,7 @@ def segment_shape() -> Shape:
 def _by() -> Shape:
     return _object(
         {
-            "by": {"type": "string", "minLength": 1},
+            "by": {"type": "string", "minLength": 1, "maxLength": MOST_CHARS},
             "top": {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_SPECS},
             "min_share": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
         },

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
-from monitor.model.conditions import ORDERED, Condition, Where, parse_where
+from monitor.model.conditions import MOST_CHARS, ORDERED, Condition, Where, parse_where
 from monitor.model.errors import InvalidInput
 from monitor.model.names import nearest, valid_name
 from monitor.model.schema import Column, Schema
@@ -289,7 +289,7 @@ def _spec(shape: Any, *, place: str) -> Spec:
 
 def _by(shape: dict[str, Any], *, place: str) -> By:
     column = shape["by"]
-    if not isinstance(column, str) or not column:
+    if not isinstance(column, str) or not 0 < len(column) <= MOST_CHARS:
         raise InvalidInput(f"{place}.by: expected a column's name, found {str(column)[:40]!r}")
     top, min_share = shape.get("top"), shape.get("min_share")
     if top is not None and (not isinstance(top, int) or isinstance(top, bool) or not 1 <= top <= MOST_SPECS):

@@ -121,6 +121,15 @@ def test_a_file_that_cannot_be_a_reference_is_refused_in_words(embedded, content
     assert embedded.get(V + "/references").json()["results"] == []
 
 
+def test_a_column_that_makes_segments_is_marked_in_the_schema(churn, march):
+    answer = churn.put(REF, content=parquet_of(march), headers=PARQUET, params=ROLES | {"segment": "plan"})
+    assert answer.status_code == 201, answer.text[:500]
+    marked = {column["name"]: column.get("segment", False) for column in answer.json()["schema"]["columns"]}
+    assert marked == {"at": False, "age": False, "plan": True, "score": False}
+    schema = churn.get(V).json()["schema"]
+    assert churn.put(V, json={"schema": schema}).json()["schema"] == schema
+
+
 def test_an_upload_leaves_no_file_behind_whether_it_succeeds_or_fails(churn, march, settings):
     churn.put(REF, content=parquet_of(march), headers=PARQUET, params=ROLES)
     churn.put(REF, content=b"nonsense", headers=PARQUET)

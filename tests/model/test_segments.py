@@ -93,6 +93,7 @@ def test_shapes_that_mean_the_same_have_one_canonical_shape():
         ([{"by": "region", "where": {"x": 1}}], "unknown key 'where'"),
         ([{"by": 5}], "expected a column's name, found '5'"),
         ([{"by": ""}], "expected a column's name"),
+        ([{"by": "x" * 1025}], "expected a column's name"),
         ([{"by": "region", "top": 0}], "whole number from 1 to 1000, found 0"),
         ([{"by": "region", "top": True}], "whole number from 1 to 1000, found True"),
         ([{"by": "region", "top": 1001}], "whole number from 1 to 1000, found 1001"),
