@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pyarrow as pa
 from sqlalchemy import Connection
 
 from monitor.alert.calibrate import Calibration
@@ -14,6 +15,8 @@ from monitor.evaluate.context import is_timed
 from monitor.evaluate.performance_side import PerformanceSide, encode_side
 from monitor.evaluate.reference_profile import ReferenceProfile, calibration_of, profile_reference
 from monitor.evaluate.reference_rows import stored_rows
+from monitor.evaluate.segment_rows import Rows
+from monitor.evaluate.segment_sides import Sides, replace_sides, save_sides, sides_of, take_up_sides
 from monitor.evaluate.teaching import save_taught, taught_by_reference
 from monitor.model.defaults import with_own
 from monitor.model.entities import Model, Reference, Version
@@ -50,6 +53,7 @@ class Draft:
     made: ReferenceProfile
     rows: int
     warnings: tuple[dict[str, str], ...]
+    sides: Sides
     positive: str | None = None
     worth: PerformanceSide | None = None
 
@@ -95,8 +99,12 @@ def publish(
         layout_id = save_layout(conn, model_id=model.id, body=layout, digest=made.layout.digest)
         ready = finish_reference(
             conn, reference_id=reference.id, rows=draft.rows, layout_id=layout_id, schema_id=schema_id,
-            profile=profile, history=history, warnings=draft.warnings, digest=digest,
+            profile=profile, history=history, warnings=(*draft.warnings, *draft.sides.warnings), digest=digest,
         )  # fmt: skip
+        if draft.sides.specs:
+            save_sides(
+                conn, draft.sides, version_id=version.id, reference_id=ready.id, layout_id=layout_id, now_us=now_us
+            )
         _take_up(conn, reference=ready, layout_id=layout_id, calibration=calibration, now_us=now_us)
         save_taught(conn, taught, version_id=version.id, reference_id=ready.id, made_us=now_us)
         if worth is not None:
@@ -119,10 +127,13 @@ def activate(store: Store, *, version_id: int, number: int, now_us: int) -> Publ
         layout = Layout.decode(get_layout(conn, id=layout_id))
         stored = reference_profile(conn, reference_id=reference.id)
     if reference.layout_id != layout_id:
-        made = profile_again(store, model=model, reference=reference, schema=schema, layout=layout)
-        save_profile_again(
-            store, model=model, reference=reference, schema=schema, layout_id=layout_id, made=made, now_us=now_us
+        made, sides = profile_again(
+            store, model=model, version=version, reference=reference, schema=schema, layout=layout
         )
+        _save_profile_again(
+            store, model=model, version=version, reference=reference, schema=schema, layout_id=layout_id, made=made,
+            sides=sides, now_us=now_us,
+        )  # fmt: skip
         profile = made.profile
     else:
         profile = codec.decode(stored, layout)
@@ -133,38 +144,46 @@ def activate(store: Store, *, version_id: int, number: int, now_us: int) -> Publ
 
 
 def profile_again(
-    store: Store, *, model: Model, reference: Reference, schema: Schema, layout: Layout
-) -> ReferenceProfile:
-    """A stored reference counted with another layout, from its kept rows."""
+    store: Store, *, model: Model, version: Version, reference: Reference, schema: Schema, layout: Layout
+) -> tuple[ReferenceProfile, Sides]:
+    """A stored reference and its segments counted with another layout, from its kept rows."""
     if reference.media_type == DLP_MEDIA_TYPE:
         raise Conflict(
             f"reference {reference.number} was set from a profile, which cannot be counted again with other cells: "
             "set the reference again from its rows"
         )
-    return profile_reference(
-        lambda: stored_rows(store, reference_id=reference.id),
-        schema=schema, layout=layout, spec=model.window, timed=is_timed(reference),
-    )  # fmt: skip
+    timed = is_timed(reference)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        return stored_rows(store, reference_id=reference.id)
+
+    made = profile_reference(batches, schema=schema, layout=layout, spec=model.window, timed=timed)
+    rows = Rows(batches=batches, made=made, schema=schema, model=model, version=version, timed=timed)
+    return made, sides_of(rows)
 
 
-def save_profile_again(
+def _save_profile_again(
     store: Store,
     *,
     model: Model,
+    version: Version,
     reference: Reference,
     schema: Schema,
     layout_id: int,
     made: ReferenceProfile,
+    sides: Sides,
     now_us: int,
 ) -> None:
-    """Replaces a reference's profile, history and calibration by those of another layout."""
+    """Replaces a reference's profile, history and calibration by those of another layout, its segments' too."""
     calibration = calibration_of(made.history, model=model, schema=schema)
     with store.write() as conn:
+        now = lock_version(conn, id=version.id)
         set_reference_profile(
             conn, reference_id=reference.id, layout_id=layout_id, profile=codec.encode(made.profile),
             history=encode_history(made.history),
         )  # fmt: skip
-        delete_baseline_calibrations(conn, version_id=reference.version_id, reference_id=reference.id)
+        delete_baseline_calibrations(conn, version_id=version.id, reference_id=reference.id)
+        replace_sides(conn, sides, version=now, reference_id=reference.id, layout_id=layout_id, now_us=now_us)
         _save_calibration(conn, reference=reference, calibration=calibration, now_us=now_us)
 
 
@@ -176,6 +195,7 @@ def _take_up(
     if version.layout_id != layout_id:
         set_version_layout(conn, version_id=version.id, layout_id=layout_id)
     activate_reference(conn, version_id=version.id, reference_id=reference.id)
+    take_up_sides(conn, version_id=version.id, before=version.reference_id, after=reference.id)
     _save_calibration(conn, reference=reference, calibration=calibration, now_us=now_us)
     if version.reference_id is None:
         mark_dirty(conn, version_id=version.id)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 
 from monitor.columns.batch import ID
 from monitor.columns.keyed_ids import first_rows, hash_ids
 from monitor.evaluate.context import VersionContext
+from monitor.evaluate.cutting import CutProfiles
+from monitor.evaluate.guard import Moved
 from monitor.evaluate.id_runs import RunChange, change_runs, known
 from monitor.evaluate.reprofile import reprofile, take_rows
 from monitor.evaluate.slices import instants_of, received_of
 from monitor.evaluate.window_card import arrived_outcomes
 from monitor.profile import codec
-from monitor.profile.profile import merge, profile_batch
+from monitor.profile.layout import Layout
+from monitor.profile.profile import Profile, merge, profile_batch
 from monitor.store.engine import Store
 from monitor.store.ids import id_runs
 from monitor.store.outcomes import Part
-from monitor.store.profiles import get_profile
+from monitor.store.profiles import StoredProfile, get_profile, segment_profiles
 from monitor.store.run_cache import RunCache
 from monitor.store.scorecards import StoredScorecard, get_scorecard
 from monitor.store.windows import WindowRow, get_window
@@ -28,7 +33,8 @@ from monitor.store.windows import WindowRow, get_window
 class Arrival:
     """What a fold adds to one window: ``rows`` new ones; ``profile`` is the window's whole profile with them.
 
-    ``profile`` is None while the version has no layout. ``late_rows`` of the new ones were received after the
+    ``profile`` is None while the version has no layout. ``segments`` are the whole profiles of the segments that got
+    rows, or of all of them where all were made anew. ``late_rows`` of the new ones were received after the
     window had closed. ``outcomes`` are what the new rows are held against their labels with, ``card`` the window's
     whole scorecard with them (None: it is to be counted again).
     """
@@ -43,6 +49,7 @@ class Arrival:
     last_received_us: int
     runs: RunChange
     profile: bytes | None
+    segments: tuple[StoredProfile, ...] = ()
     outcomes: Part | None = None
     card: StoredScorecard | None = None
 
@@ -59,6 +66,9 @@ def arrive(store: Store, *, context: VersionContext, runs: RunCache, start_us: i
     repeated = known(distinct, present, read=runs.read)
     fresh = distinct[~repeated]
     kept = take_rows(rows, first[~repeated])
+    profile, segments = _profiles(
+        store, context=context, window=window, stored=stored, start_us=start_us, end_us=end_us, kept=kept
+    )
     outcomes = arrived_outcomes(kept, context=context, window=window, kept_card=card, start_us=start_us, key=runs.key)
     received, closes_us = received_of(kept), end_us + context.model.lateness_us
     return Arrival(
@@ -71,32 +81,70 @@ def arrive(store: Store, *, context: VersionContext, runs: RunCache, start_us: i
         first_received_us=int(received_of(rows).min()),
         last_received_us=int(received_of(rows).max()),
         runs=change_runs(fresh, present, read=runs.read) if len(fresh) else RunChange(absorbed=(), added=()),
-        profile=_profile(store, context=context, window=window, stored=stored, end_us=end_us, kept=kept),
+        profile=profile,
+        segments=segments,
         outcomes=outcomes.part,
         card=outcomes.card,
     )
 
 
-def _profile(
+def _profiles(
     store: Store,
     *,
     context: VersionContext,
     window: WindowRow | None,
     stored: tuple[int, bytes] | None,
     end_us: int,
+    start_us: int,
     kept: pa.RecordBatch,
-) -> bytes | None:
-    """The window's encoded profile with the kept rows; None without a layout, or when nothing is new."""
+) -> tuple[bytes | None, tuple[StoredProfile, ...]]:
+    """The window's encoded profile with the kept rows, and those of its segments; None without a layout, or when
+    nothing is new."""
     layout, schema, version = context.layout, context.schema, context.version
     if layout is None or schema is None or not kept.num_rows:
-        return None
-    added = profile_batch(layout, kept)
+        return None, ()
+    added, parts = profile_batch(layout, kept), CutProfiles(context.segments, schema=schema, layout=layout)
+    parts.add(kept)
+    with_these = partial(_segments, parts, context=context, start_us=start_us)
     if window is None or window.rows == 0:
-        return codec.encode(added)
-    if stored is not None and stored[0] == version.layout_id:
-        before = codec.decode(stored[1], layout)
-    else:  # folded before this layout was there
-        before = reprofile(
-            store, version_id=version.id, schema=schema, layout=layout, start_us=window.start_us, end_us=end_us
-        ).profile
-    return codec.encode(merge(before, added))
+        return codec.encode(added), with_these({})
+    cut_alike = not context.segments or window.segmentation == context.segmentation
+    if stored is not None and stored[0] == version.layout_id and cut_alike:
+        before = _stored_segments(store, context=context, layout=layout, start_us=start_us, segments=parts.counted)
+        return codec.encode(merge(codec.decode(stored[1], layout), added)), with_these(before)
+    # folded before this layout was there, or cut into other segments
+    made = reprofile(
+        store, version_id=version.id, schema=schema, layout=layout, start_us=start_us, end_us=end_us,
+        segments=context.segments,
+    )  # fmt: skip
+    return codec.encode(merge(made.profile, added)), with_these(made.segments)
+
+
+def _segments(
+    added: CutProfiles, before: Mapping[str, Profile], *, context: VersionContext, start_us: int
+) -> tuple[StoredProfile, ...]:
+    """The profiles of the rows before and of those added, as they are stored: a fold of history holds thousands."""
+    found: list[StoredProfile] = []
+    for name in dict.fromkeys((*before, *added.counted)):
+        whole = merge(before[name], added[name]) if name in before else added[name]
+        found.append(
+            StoredProfile(
+                version_id=context.version.id, window_start_us=start_us, segment=name,
+                layout_id=context.version.layout_id or 0, payload=codec.encode(whole), rows=whole.rows,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _stored_segments(
+    store: Store, *, context: VersionContext, layout: Layout, start_us: int, segments: Sequence[str]
+) -> dict[str, Profile]:
+    """What is stored of those segments of the window; ``Moved`` where they are counted in other cells by now."""
+    if not segments:
+        return {}
+    version = context.version
+    with store.read() as conn:
+        found = segment_profiles(conn, version_id=version.id, window_start_us=start_us, segments=segments)
+    if any(layout_id != version.layout_id for layout_id, _ in found.values()):
+        raise Moved(f"version {version.id}: its layout changed while its rows were profiled")
+    return {name: codec.decode(payload, layout) for name, (_, payload) in found.items()}

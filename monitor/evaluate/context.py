@@ -22,6 +22,7 @@ from monitor.model.baseline import REFERENCE, Baseline
 from monitor.model.checks import Check, default_checks, parse_checks
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.schema import Column, Schema
+from monitor.model.segments import Segment, wants_segments
 from monitor.profile import codec
 from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile
@@ -29,6 +30,7 @@ from monitor.store.baselines import baseline_calibrations_made_us, get_baseline_
 from monitor.store.calibrations import calibration_made_us, get_calibration
 from monitor.store.layouts import get_layout_with_digest
 from monitor.store.models import get_version_by_id
+from monitor.store.reference_segments import cut_of, reference_segments
 from monitor.store.references import get_reference_by_id, reference_profile
 from monitor.store.schemas import get_schema
 from monitor.store.scorecards import get_performance, performance_made_us
@@ -37,6 +39,7 @@ KEPT_BYTES = 256 * 2**20
 KEPT_SCHEMA_BYTES = 96 * 2**20  # apart from the rest: small, slow to decode, and needed for every slice and window
 _COLUMN_BYTES = 400  # of a decoded schema
 _CELL_BYTES = 32  # of a layout: its edges and atoms, and what is worked out of them
+_SEGMENT_BYTES = 400  # beside what is said of its rows
 _INFLATED = 6  # how many times a calibration's payload it is when decoded
 
 
@@ -54,7 +57,8 @@ class VersionContext:
     """A version with all that folding and judging need, as one snapshot saw it.
 
     ``groups`` are the checks by what they are held against, ``taught`` the calibrations of baselines other than the
-    reference, as far as there are any.
+    reference, as far as there are any. ``segments`` are those that rows are cut by, ``segmentation`` is their digest
+    (None: there are none).
     """
 
     model: Model
@@ -68,6 +72,8 @@ class VersionContext:
     exact_schema_id: int | None  # of ``schema``, where it is as stored and not fitted to the layout
     groups: tuple[Group, ...] = ()
     taught: Mapping[Baseline, Calibration] = field(default_factory=dict)
+    segments: tuple[Segment, ...] = ()
+    segmentation: str | None = None
 
     @property
     def min_rows(self) -> int:
@@ -91,6 +97,7 @@ class Contexts:
         layout = self._layout(conn, id=version.layout_id)
         schema, exact = self._schema(conn, version=version, layout=layout)
         checks = checks_of(model)
+        segments, segmentation = self._segments(conn, model=model, version=version, schema=schema)
         reference = self._reference(conn, version=version, layout=layout) if judging else None
         groups: tuple[Group, ...] = (Group(baseline=REFERENCE, checks=checks, share=1.0),)
         if reference is not None and schema is not None:
@@ -107,7 +114,25 @@ class Contexts:
             checks=checks,
             groups=groups,
             taught=self._taught(conn, version=version, layout=layout, groups=groups) if len(groups) > 1 else {},
+            segments=segments,
+            segmentation=segmentation,
         )
+
+    def _segments(
+        self, conn: Connection, *, model: Model, version: Version, schema: Schema | None
+    ) -> tuple[tuple[Segment, ...], str | None]:
+        """The segments of the active reference and their digest; not looked for where nobody wants any."""
+        id = version.reference_id
+        if id is None or not wants_segments(model.settings, schema):
+            return (), None
+        segmentation = cut_of(conn, reference_id=id)
+        if segmentation is None:
+            return (), None
+        segments = self._kept.get(
+            ("segments", segmentation), make=lambda: segments_of(conn, reference_id=id),
+            weigh=lambda found: sum(_SEGMENT_BYTES + len(str(segment.shape)) for segment in found),
+        )  # fmt: skip
+        return segments, segmentation
 
     def _schema(self, conn: Connection, *, version: Version, layout: Layout | None) -> tuple[Schema | None, bool]:
         """The schema as it is counted by the layout, and whether that is as it is stored."""
@@ -213,6 +238,19 @@ class Contexts:
 def _weigh_layout(layout: Layout) -> int:
     hashes = sum(column.known_hashes.nbytes for column in layout.columns if column.known_hashes is not None)
     return _CELL_BYTES * int(layout.offsets[-1]) + hashes
+
+
+def is_cut_alike(conn: Connection, *, context: VersionContext, now: Version) -> bool:
+    """Whether the version, locked, is cut into the same segments by now as its context says."""
+    if context.segmentation is None:  # a window that is not cut says so, and is cut when somebody needs it
+        return True
+    return now.reference_id is not None and cut_of(conn, reference_id=now.reference_id) == context.segmentation
+
+
+def segments_of(conn: Connection, *, reference_id: int) -> tuple[Segment, ...]:
+    """The segments that the reference is cut by, in their order."""
+    stored = reference_segments(conn, reference_id=reference_id)
+    return tuple(Segment(name=one.segment, shape=one.shape) for one in stored)
 
 
 def is_timed(reference: Reference) -> bool:

@@ -7,7 +7,15 @@ from monitor.columns.roles import Roles
 from monitor.evaluate.activation import Draft, Published, activate, discarding, publish
 from monitor.evaluate.context import is_timed
 from monitor.evaluate.profile_file import set_profile_file
-from monitor.evaluate.reference import Known, Origin, begin, earlier_reference, read_known, worth_of_rows
+from monitor.evaluate.reference import (
+    Known,
+    Origin,
+    begin,
+    earlier_reference,
+    read_known,
+    sides_of_rows,
+    worth_of_rows,
+)
 from monitor.evaluate.reference_profile import layout_of, profile_reference
 from monitor.evaluate.reference_rows import ReferenceRows, stored_rows
 from monitor.evaluate.reference_warnings import reference_warnings
@@ -73,7 +81,10 @@ def _draft(rows: ReferenceRows, *, known: Known, schema: Schema, shared: Layout 
     warnings = reference_warnings(
         schema=schema, layout=layout, profile=made.profile, timed=timed, unusable=0, unknown=(), worth=worth.problem
     )
-    return Draft(schema=schema, made=made, rows=rows.rows, warnings=warnings, positive=positive, worth=worth.side)
+    sides = sides_of_rows(rows, known=known, schema=schema, made=made, timed=timed)
+    return Draft(
+        schema=schema, made=made, rows=rows.rows, sides=sides, warnings=warnings, positive=positive, worth=worth.side
+    )
 
 
 def _copy_profile(

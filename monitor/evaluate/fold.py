@@ -15,11 +15,12 @@ from sqlalchemy import Connection
 
 from monitor.columns.split import by_window
 from monitor.evaluate.arrivals import Arrival, arrive
-from monitor.evaluate.context import Contexts, VersionContext
+from monitor.evaluate.context import Contexts, VersionContext, is_cut_alike
 from monitor.evaluate.guard import Guard, Moved
 from monitor.evaluate.inference import infer_if_due
 from monitor.evaluate.merged import LOOKBACK
 from monitor.evaluate.slices import read_rows, within_budget
+from monitor.model.entities import Version
 from monitor.model.window import WindowSpec
 from monitor.store.batches import BatchInfo, mark_folded, unfolded
 from monitor.store.engine import Store
@@ -133,16 +134,11 @@ def _write(
     locked = lock_version(conn, id=seen.id)
     if (locked.schema_id, locked.layout_id) != (seen.schema_id, seen.layout_id):
         raise Moved(f"version {seen.id}: its schema or layout changed while its rows were profiled")
+    if not is_cut_alike(conn, context=context, now=locked):
+        raise Moved(f"version {seen.id}: its segments changed while its rows were profiled")
     fold = mark_folded(conn, version_id=seen.id, ids=[info.id for info in infos], fold_seen=seen.fold_seq)
     upsert_windows(conn, _changed_windows(conn, context=context, arrivals=arrivals))
-    put_profiles(
-        conn,
-        [
-            StoredProfile(version_id=seen.id, window_start_us=a.start_us, layout_id=seen.layout_id, payload=a.profile)
-            for a in arrivals
-            if a.profile is not None and seen.layout_id is not None
-        ],
-    )
+    put_profiles(conn, [profile for arrival in arrivals for profile in _profiles(arrival, version=seen)])
     add_outcomes(conn, [a.outcomes for a in arrivals if a.outcomes is not None])
     put_scorecards(conn, [a.card for a in arrivals if a.card is not None])
     for arrival in arrivals:
@@ -153,6 +149,16 @@ def _write(
                 runs=change.added, fold=fold,
             )  # fmt: skip
     return fold
+
+
+def _profiles(arrival: Arrival, *, version: Version) -> list[StoredProfile]:
+    """The arrival's profiles as they are stored: of all traffic, and of segments."""
+    if arrival.profile is None or version.layout_id is None:
+        return []
+    whole = StoredProfile(
+        version_id=version.id, window_start_us=arrival.start_us, layout_id=version.layout_id, payload=arrival.profile
+    )
+    return [whole, *arrival.segments]
 
 
 def _changed_windows(conn: Connection, *, context: VersionContext, arrivals: Sequence[Arrival]) -> list[WindowRow]:
@@ -199,4 +205,5 @@ def _with_arrival(stored: WindowRow | None, arrival: Arrival, *, context: Versio
         first_received_us=min(arrival.first_received_us, window.first_received_us or arrival.first_received_us),
         last_received_us=max(arrival.last_received_us, window.last_received_us or arrival.last_received_us),
         dirty=window.dirty or arrival.rows > 0,
+        segmentation=context.segmentation if arrival.rows else window.segmentation,
     )

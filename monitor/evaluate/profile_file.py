@@ -7,6 +7,7 @@ from monitor.evaluate.activation import Draft, Published, activate, discarding, 
 from monitor.evaluate.reference import Known, Origin, begin, earlier_reference, read_known
 from monitor.evaluate.reference_profile import WindowProfiles, profiled
 from monitor.evaluate.reference_warnings import reference_warnings
+from monitor.evaluate.segment_sides import sides_of_profile
 from monitor.model.errors import InvalidInput
 from monitor.model.schema import Schema
 from monitor.profile import codec
@@ -53,6 +54,7 @@ def _draft(file: ProfileFile, *, known: Known, positive: str | None) -> Draft:
         schema=schema,
         made=profiled(file.layout, profile=file.profile, windows=windows if timed else None),
         rows=file.profile.rows,
+        sides=sides_of_profile(schema=schema, model=known.model),
         warnings=warnings,
         positive=positive,
     )

@@ -16,10 +16,12 @@ from monitor.columns.roles import Roles
 from monitor.columns.table import canonical_batch
 from monitor.evaluate.activation import Draft, Published, activate, discarding, publish
 from monitor.evaluate.performance_reference import ReferenceWorth, reference_worth
-from monitor.evaluate.reference_profile import NO_TIME_US, layout_of, profile_reference
+from monitor.evaluate.reference_profile import NO_TIME_US, ReferenceProfile, layout_of, profile_reference
 from monitor.evaluate.reference_rows import ReferenceRows
 from monitor.evaluate.reference_schema import has_timestamps, roles_in_force, schema_of_reference
 from monitor.evaluate.reference_warnings import reference_warnings
+from monitor.evaluate.segment_rows import Rows
+from monitor.evaluate.segment_sides import Sides, sides_of
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.errors import InvalidInput, TooLarge
 from monitor.model.schema import Schema
@@ -179,18 +181,31 @@ def _draft(rows: ReferenceRows, *, known: Known, taken: _Taken) -> Draft:
         raise InvalidInput("the reference has no column that can be monitored: numbers, categories or booleans")
     layout = layout_of(lambda: rows, schema=schema, shared=known.shared_layout)
     made = profile_reference(lambda: rows, schema=schema, layout=layout, spec=known.model.window, timed=taken.timed)
+    sides = sides_of_rows(rows, known=known, schema=schema, made=made, timed=taken.timed)
     unknown = tuple(name for name in taken.unknown if name not in schema.by_name)
     worth = worth_of_rows(rows, known=known, schema=schema, positive=taken.roles.positive, timed=taken.timed)
     return Draft(
         schema=schema,
         made=made,
         rows=rows.rows,
+        sides=sides,
         positive=taken.roles.positive,
         worth=worth.side,
         warnings=reference_warnings(
             schema=schema, layout=layout, profile=made.profile, timed=taken.timed, unusable=taken.unusable,
             unknown=unknown, worth=worth.problem,
         ),
+    )  # fmt: skip
+
+
+def sides_of_rows(
+    rows: ReferenceRows, *, known: Known, schema: Schema, made: ReferenceProfile, timed: bool
+) -> Sides:  # fmt: skip
+    """The segments of the reference's rows."""
+    return sides_of(
+        Rows(
+            batches=lambda: rows, made=made, schema=schema, model=known.model, version=known.version, timed=timed
+        )
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from monitor.columns.split import by_window
 from monitor.evaluate.context import checks_of
 from monitor.evaluate.slices import between
 from monitor.model.checks import budgeted_columns
+from monitor.model.checks import checks_of as checks_in
 from monitor.model.entities import Model
 from monitor.model.schema import Schema
 from monitor.model.thresholds import FalseAlarms, parse_false_alarms
@@ -126,15 +127,15 @@ def profiled(layout: Layout, *, profile: Profile, windows: WindowProfiles | None
     return ReferenceProfile(layout=layout, profile=profile, history=history)
 
 
-def calibration_of(history: History, *, model: Model, schema: Schema) -> Calibration:
+def calibration_of(history: History, *, model: Model, schema: Schema, segment: str = "") -> Calibration:
     """The threshold that keeps the model's budget over this history; ``learning`` while it is short.
 
-    Only the columns that ``auto`` checks decide share the budget.
+    Only the columns that ``auto`` checks decide in the segment share the budget.
     """
     per_month = model.window.per_month
     return calibrate(
         history,
         windows_per_month=per_month,
         per_month=budget(model).per_month(per_month),
-        columns=budgeted_columns(checks_of(model), schema=schema),
+        columns=budgeted_columns(checks_in(checks_of(model), segment=segment), schema=schema),
     )

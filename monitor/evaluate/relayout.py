@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import Connection
 
 from monitor.alert.codec import encode_calibration, encode_history
 from monitor.evaluate.activation import profile_again
-from monitor.evaluate.context import Contexts
+from monitor.evaluate.context import Contexts, is_cut_alike
 from monitor.evaluate.guard import Guard
 from monitor.evaluate.reference_profile import ReferenceProfile, calibration_of, layout_of
 from monitor.evaluate.reference_rows import stored_rows
-from monitor.evaluate.reprofile import reprofile
+from monitor.evaluate.reprofile import Reprofiled, reprofile
+from monitor.evaluate.segment_sides import replace_sides
 from monitor.evaluate.teaching import save_taught, taught_by_reference
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.errors import NotFound
@@ -30,7 +32,7 @@ from monitor.store.references import get_reference, get_reference_by_id, set_ref
 from monitor.store.runs import enqueue
 from monitor.store.schemas import get_schema
 from monitor.store.versions import lock_version
-from monitor.store.windows import get_window, list_windows
+from monitor.store.windows import get_window, list_windows, upsert_window
 
 RELAYOUT = "relayout"
 _PAGE = 1_000
@@ -85,15 +87,18 @@ def _take_up(store: Store, *, model: Model, version: Version, shared: Layout, no
         reference = get_reference_by_id(conn, id=version.reference_id)
         schema = _schema(conn, version)
     layout = layout_of(lambda: stored_rows(store, reference_id=reference.id), schema=schema, shared=shared)
-    made = profile_again(store, model=model, reference=reference, schema=schema, layout=layout)
+    made, sides = profile_again(
+        store, model=model, version=version, reference=reference, schema=schema, layout=layout
+    )  # fmt: skip
     calibration = encode_calibration(calibration_of(made.history, model=model, schema=schema))
     taught = taught_by_reference(made.history, model=model, version=version, schema=schema, layout=layout)
     with store.write() as conn:
-        lock_version(conn, id=version.id)
+        now = lock_version(conn, id=version.id)
         delete_baseline_calibrations(conn, version_id=version.id, reference_id=reference.id)  # in the old cells
         save_taught(conn, taught, version_id=version.id, reference_id=reference.id, made_us=now_us)
         layout_id = save_layout(conn, model_id=model.id, body=layout.encode(), digest=layout.digest)
         _replace_profile(conn, reference=reference, layout_id=layout_id, made=made)
+        replace_sides(conn, sides, version=now, reference_id=reference.id, layout_id=layout_id, now_us=now_us)
         set_version_layout(conn, version_id=version.id, layout_id=layout_id)
         save_calibration(
             conn, version_id=version.id, reference_id=reference.id, made_us=now_us, payload=calibration
@@ -137,19 +142,26 @@ def _window(store: Store, *, contexts: Contexts, version_id: int, start_us: int,
         return False
     end_us = context.model.window.end_of(start_us)
     made = reprofile(
-        store, version_id=version_id, schema=schema, layout=layout, start_us=start_us, end_us=end_us
+        store, version_id=version_id, schema=schema, layout=layout, start_us=start_us, end_us=end_us,
+        segments=context.segments,
     )  # fmt: skip
-    stored = StoredProfile(
-        version_id=version_id, window_start_us=start_us, layout_id=layout_id, payload=codec.encode(made.profile)
-    )
     with store.write() as conn:
-        current = lock_version(conn, id=version_id).layout_id == layout_id
+        now = lock_version(conn, id=version_id)
         window = get_window(conn, version_id=version_id, start_us=start_us)
-        same = current and window is not None and window.rows == made.rows
-        if same:
-            put_profiles(conn, [stored])
+        same = window is not None and now.layout_id == layout_id and window.rows == made.rows
+        same = same and is_cut_alike(conn, context=context, now=now)
+        if window is not None and same:
+            put_profiles(conn, _stored(made, version_id=version_id, start_us=start_us, layout_id=layout_id))
+            upsert_window(conn, replace(window, segmentation=context.segmentation))
         guard(conn)
     return same
+
+
+def _stored(made: Reprofiled, *, version_id: int, start_us: int, layout_id: int) -> list[StoredProfile]:
+    """The window's profiles as they are stored: of all traffic, and of every segment."""
+    here = partial(StoredProfile, version_id=version_id, window_start_us=start_us, layout_id=layout_id)
+    segments = (here(segment=name, payload=codec.encode(of), rows=of.rows) for name, of in made.segments.items())
+    return [here(payload=codec.encode(made.profile)), *segments]
 
 
 def _schema(conn: Connection, version: Version) -> Schema:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 
 from monitor.columns.batch import ID
 from monitor.columns.keyed_ids import Hashes, among, first_rows, hash_ids, hash_key
+from monitor.evaluate.cutting import CutProfiles
 from monitor.evaluate.slices import BatchesMoved, between, read_rows, within_budget
 from monitor.model.errors import Unavailable
 from monitor.model.schema import Schema
+from monitor.model.segments import Segment
 from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile, ProfileAccumulator, empty
 from monitor.store.batches import BatchInfo, overlapping
@@ -26,17 +28,20 @@ _LISTED = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reprofiled:
-    """A profile made again: of ``rows`` rows, after ``deduplicated`` repeats were dropped."""
+    """A profile made again: of ``rows`` rows, after ``deduplicated`` repeats were dropped; ``segments`` has that of
+    every segment asked for, also of one without a row."""
 
     profile: Profile
     rows: int
     deduplicated: int
+    segments: Mapping[str, Profile] = field(default_factory=dict)
 
 
 def reprofile(
-    store: Store, *, version_id: int, schema: Schema, layout: Layout, start_us: int, end_us: int
-) -> Reprofiled:
-    """The profile of the folded rows in ``[start, end)``: in fold order, the first of each id.
+    store: Store, *, version_id: int, schema: Schema, layout: Layout, start_us: int, end_us: int,
+    segments: Sequence[Segment] = (),
+) -> Reprofiled:  # fmt: skip
+    """The profile of the folded rows in ``[start, end)``: in fold order, the first of each id; and by segment.
 
     Memory holds one slice and, where the window has repeats, eight bytes an id.
     """
@@ -44,15 +49,18 @@ def reprofile(
         with store.read() as conn:
             window = get_window(conn, version_id=version_id, start_us=start_us)
         if window is None:
-            return Reprofiled(profile=empty(layout), rows=0, deduplicated=0)
-        profile = ProfileAccumulator(layout)
+            nothing = CutProfiles(segments, schema=schema, layout=layout)
+            return Reprofiled(profile=empty(layout), rows=0, deduplicated=0, segments=nothing)
+        profile, parts = ProfileAccumulator(layout), CutProfiles(segments, schema=schema, layout=layout)
         keep = KeepFirst(store.secret)
         try:
             for batch in first_of_window(store, window=window, schema=schema, keep=keep):
                 profile.add(batch)
+                parts.add(batch)
         except BatchesMoved:
             continue
-        return Reprofiled(profile=profile.profile(), rows=profile.profile().rows, deduplicated=keep.dropped)
+        whole = profile.profile()
+        return Reprofiled(profile=whole, rows=whole.rows, deduplicated=keep.dropped, segments=parts)
     raise Unavailable("the window's batches were compacted again and again while they were read")
 
 

@@ -13,7 +13,15 @@ from monitor.evaluate.fold import Folder
 from monitor.evaluate.inference import infer_if_due
 from monitor.evaluate.label_column import with_label
 from monitor.evaluate.labelled_rows import LabelledRows
-from monitor.evaluate.reference import Known, Origin, begin, earlier_reference, read_known, worth_of_rows
+from monitor.evaluate.reference import (
+    Known,
+    Origin,
+    begin,
+    earlier_reference,
+    read_known,
+    sides_of_rows,
+    worth_of_rows,
+)
 from monitor.evaluate.reference_profile import layout_of, profile_reference
 from monitor.evaluate.reference_rows import ReferenceRows
 from monitor.evaluate.reference_warnings import reference_warnings
@@ -105,4 +113,5 @@ def _draft(rows: ReferenceRows, *, known: Known, schema: Schema) -> Draft:
     warnings = reference_warnings(
         schema=schema, layout=layout, profile=made.profile, timed=True, unusable=0, unknown=(), worth=worth.problem
     )
-    return Draft(schema=schema, made=made, rows=rows.rows, warnings=warnings, worth=worth.side)
+    sides = sides_of_rows(rows, known=known, schema=schema, made=made, timed=True)
+    return Draft(schema=schema, made=made, rows=rows.rows, sides=sides, warnings=warnings, worth=worth.side)

@@ -18,6 +18,7 @@ from monitor.evaluate.reference_profile import budget
 from monitor.model.baseline import Baseline
 from monitor.model.calendar import places
 from monitor.model.checks import Check
+from monitor.model.checks import checks_of as checks_in
 from monitor.model.entities import Model, Version
 from monitor.model.schema import Schema
 from monitor.model.window import WindowSpec
@@ -41,13 +42,14 @@ def outgrown(context: VersionContext, *, since: Sequence[tuple[int, int]]) -> bo
 
 
 def save_taught(
-    conn: Connection, taught: Mapping[Baseline, Calibration], *, version_id: int, reference_id: int, made_us: int
-) -> None:
-    """Keeps the calibrations by their baselines."""
+    conn: Connection, taught: Mapping[Baseline, Calibration], *, version_id: int, reference_id: int, made_us: int,
+    segment: str = "",
+) -> None:  # fmt: skip
+    """Keeps the segment's calibrations by their baselines."""
     for baseline, calibration in taught.items():
         save_baseline_calibration(
             conn, version_id=version_id, reference_id=reference_id, baseline=baseline.text, made_us=made_us,
-            payload=encode_calibration(calibration),
+            payload=encode_calibration(calibration), segment=segment,
         )  # fmt: skip
 
 
@@ -68,10 +70,11 @@ def fixed(history: History, *, baseline: Baseline, total: Profile) -> History:
 
 
 def taught_by_reference(
-    history: History, *, model: Model, version: Version, schema: Schema, layout: Layout
+    history: History, *, model: Model, version: Version, schema: Schema, layout: Layout, segment: str = ""
 ) -> dict[Baseline, Calibration]:
-    """The calibrations that a reference's own windows give at once; what needs stored windows is learned later."""
-    checks = checks_of(model)
+    """The calibrations that a reference's own windows give the segment at once; what needs stored windows is learned
+    later."""
+    checks = checks_in(checks_of(model), segment=segment)
     groups = groups_of(checks, model=model, version=version, schema=schema)[1:]
     return {
         group.baseline: calibration_against(

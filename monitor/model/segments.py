@@ -170,6 +170,13 @@ def segmentation(specs: Sequence[Spec]) -> str:
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def wants_segments(model_settings: Mapping[str, Any], schema: Schema | None) -> bool:
+    """Whether there is a segment that a version is to have; quicker than to say which."""
+    return bool(model_settings.get("segments")) or (
+        schema is not None and any(column.segment for column in schema.columns)
+    )
+
+
 def wanted_specs(model_settings: Mapping[str, Any], schema: Schema | None) -> tuple[Spec, ...]:
     """The segments a version is to have: the model's, and one ``by`` for each column that its schema marks."""
     told = model_settings.get("segments")

@@ -38,6 +38,15 @@ def get_profile(
     return None if row is None else (row.layout_id, bytes(row.payload))
 
 
+def segment_profiles(
+    conn: Connection, *, version_id: int, window_start_us: int, segments: Sequence[str]
+) -> dict[str, tuple[int, bytes]]:
+    """Segment → (layout id, encoded profile) of those of the window's segments that have one."""
+    here = (_p.version_id == version_id, _p.window_start_us == window_start_us, _p.segment.in_(segments))
+    rows = conn.execute(select(_p.segment, _p.layout_id, _p.payload).where(*here))
+    return {row.segment: (row.layout_id, bytes(row.payload)) for row in rows}
+
+
 def put_profiles(conn: Connection, rows: Sequence[StoredProfile]) -> None:
     """Stores the profiles in place of what was stored of their windows and segments."""
     values = [{name: getattr(row, name) for name in StoredProfile.__slots__} for row in rows]

@@ -20,7 +20,8 @@ _ALL = (
 _ONE = select(_s.segment, _s.position, _s.shape, _s.layout_id, _s.profile, _s.history).where(
     _s.reference_id == bindparam("reference_id"), _s.segment == bindparam("segment")
 )
-_SPECS = select(_n.specs).where(_n.reference_id == bindparam("reference_id"))
+_HERE = _n.reference_id == bindparam("reference_id")
+_SPECS, _CUT = select(_n.specs).where(_HERE), select(_n.cut).where(_HERE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +46,21 @@ class SegmentSide:
 
 
 def put_reference_segments(
-    conn: Connection, *, reference_id: int, sides: Sequence[SegmentSide], segmentation: str
+    conn: Connection, *, reference_id: int, sides: Sequence[SegmentSide], segmentation: str, cut: str | None
 ) -> None:
-    """Keeps the sides in place of all that the reference had; ``segmentation`` is the digest of what was configured.
+    """Keeps the sides in place of all that the reference had.
 
-    A reference that nothing cuts (digest "") has no row here at all.
+    ``segmentation`` is the digest of what was configured, ``cut`` that of the segments it made. A reference that
+    nothing cuts (segmentation "") has no row here at all.
     """
     conn.execute(delete(tables.reference_segment).where(_s.reference_id == reference_id))
     conn.execute(delete(tables.reference_segmentation).where(_n.reference_id == reference_id))
     if segmentation:
-        conn.execute(insert(tables.reference_segmentation), {"reference_id": reference_id, "specs": segmentation})
+        values = {"reference_id": reference_id, "specs": segmentation, "cut": cut}
+        conn.execute(insert(tables.reference_segmentation), values)
     for side in sides:  # one at a time: a history is megabytes
-        values = asdict(side) | {"reference_id": reference_id, "shape": jsontext.dump(side.shape)}
-        conn.execute(insert(tables.reference_segment), values)
+        row = asdict(side) | {"reference_id": reference_id, "shape": jsontext.dump(side.shape)}
+        conn.execute(insert(tables.reference_segment), row)
 
 
 def reference_segments(conn: Connection, *, reference_id: int) -> list[StoredSegment]:
@@ -80,3 +83,9 @@ def reference_segment(conn: Connection, *, reference_id: int, segment: str) -> S
 def segmentation_of(conn: Connection, *, reference_id: int) -> str:
     """The digest of the configured segments that the reference was cut by; "" where nothing cuts it."""
     return conn.execute(_SPECS, {"reference_id": reference_id}).scalar() or ""
+
+
+def cut_of(conn: Connection, *, reference_id: int) -> str | None:
+    """The digest of the segments that the reference is cut by; None where it is not cut."""
+    cut: str | None = conn.execute(_CUT, {"reference_id": reference_id}).scalar()
+    return cut

@@ -146,6 +146,7 @@ reference_segmentation = Table(
     "reference_segmentation", metadata,
     Column("reference_id", BigInteger, ForeignKey("reference.id"), primary_key=True, autoincrement=False),
     Column("specs", Text, nullable=False),  # their digest
+    Column("cut", Text),  # the digest of the segments that they made of it; none: not one
 )  # fmt: skip
 
 reference_segment = Table(

@@ -22,6 +22,7 @@ from monitor.model.segments import (
     resolve,
     segmentation,
     wanted_specs,
+    wants_segments,
 )
 
 EXAMPLE = [
@@ -297,3 +298,10 @@ def test_a_segment_that_a_schemas_mark_may_make_is_let_through_unless_it_looks_l
 def test_conditions_survive_json():
     told = where(country={"in": ["DE", "AT"], "ne": "CH"}, any=[{"hour": {"gt": 1, "lte": 3}}, {"vip": True}])
     assert parse_where(told.to_json()) == told
+
+
+@pytest.mark.parametrize("told", [{}, {"segments": []}, {"segments": [{"by": "region"}]}])
+@pytest.mark.parametrize("marked", [None, False, True])
+def test_whether_segments_are_wanted_is_whether_there_are_some_to_want(told, marked):
+    schema = None if marked is None else Schema(columns=(Column(name="channel", type="categorical", segment=marked),))
+    assert wants_segments(told, schema) == bool(wanted_specs(told, schema))

@@ -174,7 +174,7 @@ def fill(conn, *, model_id, version_id):
     side = reference_segments.SegmentSide(
         segment="s", position=0, shape={}, layout_id=1, profile=b"x", history=b"x"
     )  # fmt: skip
-    reference_segments.put_reference_segments(conn, reference_id=reference.id, sides=[side], segmentation="d")
+    reference_segments.put_reference_segments(conn, reference_id=reference.id, sides=[side], segmentation="d", cut="c")
     keys.claim_keys(conn, [(version_id, "predictions", f"k{version_id}", "d")], now_us=1)
     quarantine.insert_quarantine(conn, [quarantine.QuarantineRow(
         owner_id=version_id, received_us=1, position=0, code="c", message="m", raw="{}")])  # fmt: skip

@@ -49,6 +49,7 @@ def _reference_segment() -> None:
         "reference_segmentation",
         sa.Column("reference_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("specs", sa.Text(), nullable=False),
+        sa.Column("cut", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["reference_id"], ["reference.id"], name=op.f("fk_reference_segmentation_reference_id")
         ),

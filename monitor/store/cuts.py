@@ -1,0 +1,48 @@
+"""What is stored of segments in windows: forgotten where a name stands for other rows by now, or for none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, delete, select, tuple_, update
+
+from monitor.store import tables
+
+_w, _p, _j = tables.window.c, tables.profile.c, tables.judged_counts.c
+
+
+def uncut_windows(conn: Connection, *, version_id: int) -> None:
+    """Has every window of the version cut again when somebody needs it."""
+    cut = (_w.version_id == version_id, _w.segmentation.is_not(None))
+    conn.execute(update(tables.window).where(*cut).values(segmentation=None))
+
+
+def forget_segments(conn: Connection, *, version_id: int, segments: Collection[str]) -> None:
+    """Removes the profiles of these segments and what was judged of them, of all windows of the version."""
+    for name in sorted(set(segments) - {""}):  # one at a time, by the index that is made for it
+        conn.execute(delete(tables.profile).where(_p.version_id == version_id, _p.segment == name, _p.segment != ""))
+        conn.execute(delete(tables.judged_counts).where(_j.version_id == version_id, _j.segment == name))
+
+
+def forget_other_segments(conn: Connection, *, version_id: int, kept: Collection[str], limit: int = 1_000) -> int:
+    """How many profiles and judged counts of segments other than those ``kept`` were removed, at most ``limit``.
+
+    Call it again, each time in a transaction of its own, until it says 0.
+    """
+    names = {"", *kept}
+    for table in (tables.profile, tables.judged_counts):
+        c = table.c
+        other = (c.version_id == version_id, c.segment != "", c.segment.not_in(names))
+        some = select(c.window_start_us, c.segment).where(*other).limit(limit)
+        here = (c.version_id == version_id, tuple_(c.window_start_us, c.segment).in_(some))
+        removed = conn.execute(delete(table).where(*here)).rowcount
+        if removed:
+            return removed
+    return 0
+
+
+def forget_lessons(conn: Connection, *, version_id: int, reference_id: int, kept: Collection[str]) -> None:
+    """Removes what other segments than those ``kept`` were calibrated by against the reference: "" is all traffic."""
+    for table in (tables.calibration, tables.baseline_calibration):
+        here = (table.c.version_id == version_id, table.c.reference_id == reference_id)
+        conn.execute(delete(table).where(*here, table.c.segment.not_in(kept)))

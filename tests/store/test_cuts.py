@@ -1,0 +1,83 @@
+"""What is forgotten of segments, and what stays."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from monitor.store import baselines, calibrations, cuts, profiles, tables, windows
+from monitor.store.judged_counts import JudgedCounts, put_judged_counts
+from monitor.store.profiles import StoredProfile
+from monitor.store.windows import WindowRow
+
+SEGMENTS = ("", "eu", "us", "*%")
+
+
+def fill(conn, version_id):
+    for start in (0, 10):
+        windows.upsert_window(
+            conn, WindowRow(version_id=version_id, start_us=start, end_us=start + 10, segmentation="c")
+        )
+        for segment in SEGMENTS:
+            here = {"version_id": version_id, "window_start_us": start, "segment": segment, "layout_id": 1}
+            profiles.put_profiles(conn, [StoredProfile(**here, payload=b"p", rows=1)])
+            put_judged_counts(conn, JudgedCounts(**here, reference_id=7, payload=b"j"))
+    for segment in SEGMENTS:
+        for reference_id in (7, 8):
+            of = {"version_id": version_id, "reference_id": reference_id, "segment": segment, "made_us": 1}
+            calibrations.save_calibration(conn, **of, payload=b"c")
+            baselines.save_baseline_calibration(conn, **of, baseline="previous", payload=b"b")
+
+
+def left(conn, table, version_id):
+    """(segment, rows) that the version has in the table."""
+    query = sa.select(table.c.segment, sa.func.count()).where(table.c.version_id == version_id)
+    return dict(conn.execute(query.group_by(table.c.segment)).all())
+
+
+ALL = dict.fromkeys(SEGMENTS, 2)
+
+
+def test_named_segments_are_forgotten_in_every_window_of_the_version_and_never_all_traffic(store, make_version):
+    version_id, other = make_version(version="1").version.id, make_version(version="2").version.id
+    with store.write() as conn:
+        fill(conn, version_id)
+        fill(conn, other)
+        cuts.forget_segments(conn, version_id=version_id, segments=["eu", "", "*%", "asia"])
+        for table in (tables.profile, tables.judged_counts):
+            assert left(conn, table, version_id) == {"": 2, "us": 2}
+            assert left(conn, table, other) == ALL
+        assert left(conn, tables.calibration, version_id) == ALL
+
+
+def test_segments_that_are_gone_are_removed_in_steps(store, make_version):
+    version_id, other = make_version(version="1").version.id, make_version(version="2").version.id
+    with store.write() as conn:
+        fill(conn, version_id)
+        fill(conn, other)
+    steps = []
+    while not steps or steps[-1]:
+        with store.write() as conn:
+            steps.append(cuts.forget_other_segments(conn, version_id=version_id, kept=["us"], limit=3))
+    assert steps == [3, 1, 3, 1, 0]
+    with store.read() as conn:
+        for table in (tables.profile, tables.judged_counts):
+            assert left(conn, table, version_id) == {"": 2, "us": 2}
+            assert left(conn, table, other) == ALL
+
+
+def test_what_other_segments_taught_is_forgotten_for_that_reference_only(store, version_id):
+    with store.write() as conn:
+        fill(conn, version_id)
+        cuts.forget_lessons(conn, version_id=version_id, reference_id=7, kept=["", "eu"])
+        for table in (tables.calibration, tables.baseline_calibration):
+            assert left(conn, table, version_id) == {"": 2, "eu": 2, "us": 1, "*%": 1}
+
+
+def test_windows_forget_what_they_were_cut_by(store, make_version):
+    version_id, other = make_version(version="1").version.id, make_version(version="2").version.id
+    with store.write() as conn:
+        fill(conn, version_id)
+        fill(conn, other)
+        cuts.uncut_windows(conn, version_id=version_id)
+        found = [[w.segmentation for w in windows.list_windows(conn, version_id=id)] for id in (version_id, other)]
+        assert found == [[None, None], ["c", "c"]]
