@@ -10,6 +10,7 @@ import numpy as np
 
 from monitor.alert.cells import Cells, Flags, Floats, Integers
 from monitor.alert.history import History
+from monitor.alert.memory import FEW
 from monitor.alert.replay import Replayed, replay
 from monitor.alert.scales import far_scales, own_scales, replay_at, stretched, stride_of, until_next_look
 from monitor.alert.scoring import Usual
@@ -51,7 +52,7 @@ class Calibration:
     week where a shorter history shows a daily cycle (``season.py``). Of the ``windows`` the first ``own`` are the
     reference's own, the last of which starts at ``own_until_us``, the last of all at ``until_us`` (−1: none);
     ``volume`` is the median of the rows in the newest day of windows, ``daily`` and ``weekly`` the p-values of no such
-    season.
+    season. Of the ``slowest`` of the judged columns ``memory`` windows say what one would.
     """
 
     layout_cells: Cells
@@ -70,6 +71,8 @@ class Calibration:
     volume: float
     daily: float = 1.0
     weekly: float = 1.0
+    memory: float = 1.0
+    slowest: str = ""
 
     @property
     def tests(self) -> int:
@@ -86,6 +89,16 @@ class Calibration:
     def factor(self) -> float:
         """How far beyond the history the threshold reaches: N/(K b), at least 1."""
         return max(1.0, self.windows_per_month / (max(self.windows, 1) * self.per_month))
+
+    @property
+    def independent(self) -> float:
+        """How many independent windows the history of the slowest column is worth."""
+        return self.windows / self.memory
+
+    @property
+    def few(self) -> bool:
+        """Whether those are so few that false alarms may come more often than promised."""
+        return self.memory > 1.0 and self.independent < FEW
 
     @property
     def state(self) -> State:
@@ -145,6 +158,7 @@ def calibrate(
     scales, log_p = _taught_alone(history, replayed) if moving else _taught(history, replayed)
     judged_p = np.where(family, log_p, np.nan).reshape(history.windows, family.size)
     scores = model_score(judged_p, tests=int(family.sum()), looks_per_month=windows_per_month)
+    slowest = _slowest(replayed.memory, family=family)
     return Calibration(
         layout_cells=history.layout_cells,
         scales=scales,
@@ -162,7 +176,15 @@ def calibrate(
         volume=recent_volume(history.rows, windows_per_month=windows_per_month),
         daily=cycles[0],
         weekly=cycles[1],
+        memory=1.0 if slowest is None else float(replayed.memory[slowest]),
+        slowest="" if slowest is None else history.layout_cells.columns[slowest],
     )
+
+
+def _slowest(memory: Floats, *, family: Flags) -> int | None:
+    """The judged column that remembers longest; None where none remembers a window."""
+    held = np.where(family[0], memory, 1.0)
+    return int(held.argmax()) if held.max(initial=1.0) > 1.0 else None
 
 
 def _family(history: History, *, columns: Collection[str] | None, among: Flags | None) -> Flags:

@@ -9,6 +9,7 @@ import numpy as np
 
 from monitor.alert.cells import Counts, Flags, Floats
 from monitor.alert.history import History
+from monitor.alert.memory import memory
 from monitor.alert.movement import share_variance, usual_movement
 from monitor.alert.pooling import Pooling, build_pooling
 from monitor.alert.roots import noise, share_root
@@ -31,11 +32,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """The surprises ``x`` float64[K, 5, D] of every window by the other folds, part by part; the movement by all."""
+    """The surprises ``x`` float64[K, 5, D] of every window by the other folds, part by part; the movement by all.
+
+    ``memory`` float64[D] is how many windows of each column count as one (``memory.py``).
+    """
 
     x: Floats
     usual: Usual
     parts: tuple[Part, ...]
+    memory: Floats
 
 
 def replay(history: History) -> Replayed:
@@ -75,7 +80,7 @@ def replay(history: History) -> Replayed:
             usual=part.usual, ordered=history.layout_cells.numeric,
         )  # fmt: skip
     usual = usual_in_common(-1) if moving else usual_without(-1, baseline=history.reference)
-    return Replayed(x=x, usual=usual, parts=parts)
+    return Replayed(x=x, usual=usual, parts=parts, memory=memory(roots, noise=noises, valid=valid))
 
 
 def _pooling(history: History) -> Pooling:

@@ -152,6 +152,7 @@ def _calibration(context: VersionContext, *, healthy: Healthy) -> Shape | None:
         "newest_window": None if calibration.until_us < 0 else rfc3339(calibration.until_us),
         "false_alarms_per_month": calibration.per_month,
         "scales": _scales(calibration),
+        "memory": _memory(calibration),
         "baselines": [_baseline(group, context=context) for group in context.groups if group.checks],
         "proposed": proposed(calibration, groups=context.groups, spec=context.model.window),
     }
@@ -178,6 +179,19 @@ def _scales(calibration: Calibration) -> list[Shape]:
         {"windows": scale.windows, "every": scale.stride, "extrapolated": scale.windows not in taught}
         for scale in calibration.scales
     ]
+
+
+def _memory(calibration: Calibration) -> Shape | None:
+    """How much the slowest column's history is worth, and what that means; None where windows are independent."""
+    if not calibration.slowest:
+        return None
+    why = "" if not calibration.few else "so few that false alarms may come more often than promised, and last"
+    return {
+        "column": calibration.slowest,
+        "windows": round(calibration.memory, 1),
+        "independent": round(calibration.independent, 1),
+        "why": why,
+    }
 
 
 def _source(calibration: Calibration) -> str:

@@ -82,7 +82,7 @@ def explain(case: Case) -> Explanation:
 
 def _sentence(case: Case, *, found: Explanation, failing: Sequence[Decided]) -> str:
     names = [one.row.column for one in failing]
-    factor = 1.0 if case.sides is None else case.sides.calibration.factor
+    taught = None if case.sides is None or found.calibration is None else case.sides.calibration
     told = [
         head_text(
             check=case.check, status=case.status, window=window_text(case.start_us, window=case.window),
@@ -90,7 +90,7 @@ def _sentence(case: Case, *, found: Explanation, failing: Sequence[Decided]) -> 
         ),
         *columns_text(found.columns, names=names if case.column is None else ()),
         *sure_text(
-            rarity=found.rarity, budget=found.budget, calibration=found.calibration, factor=factor,
+            rarity=found.rarity, budget=found.budget, calibration=taught,
             broken=any(one.broken for one in failing),
         ),
     ]  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
+from monitor.alert.calibrate import Calibration
 from monitor.alert.cells import SHARES
 from monitor.explain.amounts import count_text, listing, score_text, share_text, span_text
 from monitor.explain.direction import Direction
@@ -128,14 +129,23 @@ def _closest(story: ColumnStory) -> str:
     return far + (f"; {story.words}" if story.words else "")
 
 
-def sure_text(
-    *, rarity: Rarity | None, budget: str | None, calibration: str | None, factor: float, broken: bool
-) -> list[str]:
+def sure_text(*, rarity: Rarity | None, budget: str | None, calibration: Calibration | None, broken: bool) -> list[str]:
     """How unusual that is, and how often the check may be wrong; ``broken``: it needed no statistics."""
     told = ["That is half of the rows more than in the reference: it broke, whatever is usual"] if broken else []
     if rarity is not None:
         told.append(f"Healthy traffic of this model goes this far {rarity.words}")
-    if budget is not None and calibration in ("calibrated", "extrapolated"):
-        beyond = f"; the threshold is extrapolated × {factor:.2g} beyond its history" if factor > 1.0 else ""
-        told.append(f"False alarms are budgeted at {budget}{beyond}")
+    if budget is not None and calibration is not None and calibration.state != "learning":
+        told.append(f"False alarms are budgeted at {budget}{_beyond(calibration)}{_slow(calibration)}")
     return told
+
+
+def _beyond(calibration: Calibration) -> str:
+    factor = calibration.factor
+    return f"; the threshold is extrapolated × {factor:.2g} beyond its history" if factor > 1.0 else ""
+
+
+def _slow(calibration: Calibration) -> str:
+    if not calibration.few:
+        return ""
+    worth = f"{calibration.windows} windows of `{calibration.slowest}` are worth about {calibration.independent:.0f}"
+    return f"; more may come, since columns move so slowly that {worth} independent ones"

@@ -51,6 +51,27 @@ def test_three_days_without_a_cycle_are_judged_by(world):
     assert "learning" not in shown["next"]["why"]
 
 
+def test_a_history_that_moves_slowly_says_what_it_is_worth_and_that_more_alarms_may_come(world):
+    """One level for ten hours, then another: 60 windows are worth six."""
+    levels = np.random.default_rng(1).normal(0.0, 20.0, 6)
+    tables = [
+        hour_of_rows(hour, rows=200, seed=500 + hour, name="ref", shift=levels[hour // 10 + 6])
+        for hour in range(-60, 0)
+    ]
+    set_reference(world.store, version_id=world.version.id, source=lambda: iter(tables), roles=Roles(), now_us=0)
+    shown = status_of(world)["calibration"]["memory"]
+    assert shown["column"] == "age"
+    assert shown["independent"] == pytest.approx(60 / shown["windows"], abs=0.1)
+    assert shown["independent"] < 10
+    assert shown["why"] == "so few that false alarms may come more often than promised, and last"
+
+
+def test_a_history_of_independent_windows_has_no_memory_to_tell(world):
+    set_usual_reference(world, hours=72)
+    shown = status_of(world)["calibration"]["memory"]
+    assert shown is None or (shown["windows"] < 2, shown["why"]) == (True, "")
+
+
 def test_without_a_reference_the_status_says_how_to_set_one(world):
     shown = status_of(world)
     assert (shown["status"], shown["calibration"]) == ("unknown", None)

@@ -2,6 +2,8 @@
 
 import json
 import re
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +49,18 @@ def test_an_alarm_names_its_column_direction_numbers_beginning_and_rarity(world)
         r"which is as far as 120 healthy windows can tell\. False alarms are budgeted at 6 per month\.",
         found.sentence,
     ), found.sentence
+
+
+def test_where_columns_move_slowly_it_says_that_more_false_alarms_may_come(world):
+    slow = copy(world)
+    slow.calibration = replace(world.calibration, memory=40.0, slowest="price")
+    window = hot(np.random.default_rng(9))
+    said = slow.explain(window).sentence.removeprefix(world.explain(window).sentence[:-1])
+    assert said == (
+        "; more may come, since columns move so slowly that 120 windows of `price` are worth about 3 independent ones."
+    )
+    slow.calibration = replace(world.calibration, memory=12.0, slowest="price")  # ten independent ones are enough
+    assert slow.explain(window).sentence == world.explain(window).sentence
 
 
 def test_evidence_is_shared_by_surprise_and_adds_up(world):
