@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from scipy.stats import permutation_test, poisson
+from scipy.stats import poisson
 
 from monitor.alert.calibrate import calibrate
 from monitor.alert.history import build_history
@@ -14,6 +14,7 @@ from monitor.model.checks import default_checks
 from monitor.profile.profile import profile_batch
 from monitor.quality.shares import measure
 from tests.alert.flights import SCHEMA, batch_of, days_of, flights, need_flights, reference_of
+from tests.alert.outside import moved_by_weeks
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -105,29 +106,6 @@ def test_days_shuffled_so_that_nothing_is_wrong_keep_the_budget():
             any(v.status == "alert" for v in rest.judge(rows)[0].values()) for _, rows in days_of(frame[inside])
         )
     assert alarms <= poisson.ppf(0.975, 59 / 30)
-
-
-def weekly(values, weeks, *, grid):
-    """float64[weeks, grid]: the distribution function of each week's raw values; of categories, their shares."""
-    if isinstance(grid[0], str):
-        return np.array([[np.mean(values[weeks == week] == one) for one in grid] for week in np.unique(weeks)])
-    ordered = (np.sort(values[weeks == week]) for week in np.unique(weeks))
-    return np.array([np.searchsorted(of_week, grid, side="right") / len(of_week) for of_week in ordered])
-
-
-def moved_by_weeks(column):
-    """The p of a permutation test of weeks, the winter's against the rest: how far their distributions are apart."""
-    frame = flights()
-    known = frame[(frame.month <= 7) & frame[column].notna()]
-    values, weeks = known[column].to_numpy(), known.day.to_numpy() // 7
-    grid = np.unique(values) if values.dtype == object else np.quantile(values.astype(float), np.linspace(0, 1, 201))
-    every = weekly(values, weeks, grid=grid)
-    winter = np.unique(weeks) * 7 + 6 < 59  # whole weeks of January and February
-    return permutation_test(
-        (np.flatnonzero(winter), np.flatnonzero(~winter)),
-        lambda a, b: np.abs(every[a.astype(int)].mean(axis=0) - every[b.astype(int)].mean(axis=0)).max(),
-        alternative="greater", n_resamples=1_999, rng=np.random.default_rng(5), vectorized=False,
-    ).pvalue  # fmt: skip
 
 
 def test_a_column_that_alarms_is_one_that_an_outside_test_calls_moved_or_the_budget_explains_it(spring_and_summer):
