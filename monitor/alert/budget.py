@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from monitor.model.checks import Check
 
@@ -29,3 +30,25 @@ def budgets(checks: Iterable[Check], *, per_month: float, windows_per_month: flo
     }
     rest = max(per_month - sum(own.values()), _LEAST * per_month)
     return {c.name: own.get(c.name, rest) for c in spending}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What part of the budget is spent in one place: a segment, against one baseline.
+
+    ``checks`` are all that spend it anywhere. Those that name no budget share the rest by their tests, ``share`` is
+    the part of the tests that are made here; of a check with ``false_alarms`` of its own it is ``own``, all where
+    nothing is said. The parts of all places are 1 together, so that the sum of their rates is the budget, whatever
+    ties them together: the probability of any is at most the sum of the probabilities of each (Boole).
+    """
+
+    checks: tuple[Check, ...]
+    share: float = 1.0
+    own: Mapping[str, float] = field(default_factory=dict)
+
+    def allowed(self, *, per_month: float, windows_per_month: float) -> dict[str, float]:
+        """False alarms a month of each ``auto`` check by name in this place."""
+        share = self.share or 1.0  # without any test there is nothing that spends it
+        named = {check.name for check in self.checks if check.false_alarms is not None}
+        whole = budgets(self.checks, per_month=per_month, windows_per_month=windows_per_month)
+        return {name: rate * (self.own.get(name, 1.0) if name in named else share) for name, rate in whole.items()}

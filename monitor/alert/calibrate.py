@@ -87,8 +87,16 @@ class Calibration:
 
     @property
     def factor(self) -> float:
-        """How far beyond the history the threshold reaches: N/(K b), at least 1."""
-        return max(1.0, self.windows_per_month / (max(self.windows, 1) * self.per_month))
+        """How far beyond the history the threshold of the whole budget reaches: N/(K b), at least 1."""
+        return self.factor_at(self.per_month)
+
+    def factor_at(self, per_month: float) -> float:
+        """The same for a part of the budget: so many false alarms a month."""
+        return max(1.0, self.windows_per_month / (max(self.windows, 1) * per_month))
+
+    def state_at(self, per_month: float) -> State:
+        """The state where so much is spent: for a part of the budget a threshold may reach beyond its history."""
+        return "extrapolated" if self.state != "learning" and self.factor_at(per_month) > 1.0 else self.state
 
     @property
     def independent(self) -> float:

@@ -19,7 +19,7 @@ def judge_fixed(
     """The check's metric on each of its columns against its threshold; columns without the metric are left out."""
     by_column = measured.get(check.metric, {})
     found = [by_column[c.name] for c in columns if c.name in by_column]
-    findings = [_finding(check, measurement=m) for m in found]
+    findings = [_finding(check, measurement=m, sent=rows) for m in found]
     result = [measured_row(check, measurement=m, finding=f) for m, f in zip(found, findings, strict=True)]
     reason = "not_comparable" if has_reference else "no_reference"
     return result, verdict_of(check, findings, rows=rows, reason=reason)
@@ -42,7 +42,8 @@ def measured_row(check: Check, *, measurement: Measurement, finding: Finding) ->
     )  # fmt: skip
 
 
-def _finding(check: Check, *, measurement: Measurement) -> Finding:
+def _finding(check: Check, *, measurement: Measurement, sent: int) -> Finding:
+    """What was found of a column of so many rows ``sent``: of too few nobody knows what their column lacks for good."""
     threshold = check.threshold
     if threshold is None:
         raise ValueError(f"check {check.name!r} has no fixed threshold")
@@ -50,7 +51,7 @@ def _finding(check: Check, *, measurement: Measurement) -> Finding:
     limit, value = threshold.limit(reference=reference), measurement.value
     status: Status = "unknown"
     reason, needs = measurement.reason, None
-    if measurement.rows < check.min_rows and reason not in ("all_missing", "constant"):
+    if measurement.rows < check.min_rows and (sent < check.min_rows or reason not in ("all_missing", "constant")):
         reason, needs = "few_rows", check.min_rows
     elif value is not None:
         decided = threshold.status(value, reference=reference)

@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.alert.auto import Held
 from monitor.alert.bench import Judgement, judge_all
-from monitor.alert.budget import budgets
+from monitor.alert.budget import Spending
 from monitor.alert.calibrate import Calibration, calibrate
 from monitor.alert.cells import Counts
 from monitor.alert.evidence import Evidence, gather, looks, thresholds
@@ -37,7 +37,7 @@ def judge(
     absent: Collection[str] = (),
     sums: Mapping[int, Counts] | None = None,
     among: Sequence[Check] | None = None,
-    share: float = 1.0,
+    spending: Spending | None = None,
 ) -> Judgement:
     """The rows and verdicts of a window.
 
@@ -45,15 +45,16 @@ def judge(
     the checks that need one are ``learning``. ``measurements`` are drift's and quality's, of the default
     metrics and of ``wanted_metrics(checks)``; ``expected_rows`` what a volume bound of ``drop`` or ``rise``
     is held against; ``absent`` the columns that the rows did not have at all; ``sums`` are those of the windows up
-    to the last look, by scale (``recent.py``). ``among`` are all checks of the model where these are held against
-    a baseline of their own: those decide which columns are whose, and ``share`` of the budget is for these.
+    to the last look, by scale (``recent.py``). ``among`` are all checks of the segment where these are held against
+    a baseline of their own: those decide which columns are whose. ``spending`` is the part of the budget that is for
+    these; all of it unless told.
     """
     every = tuple(checks)
     if calibration is None and reference is not None:
         calibration = _untaught(layout, reference=reference, windows_per_month=windows_per_month)
     held = _holder(
-        every if among is None else tuple(among), calibration=calibration, reference=reference, current=current,
-        sums=sums, min_effect=min_effect, share=share,
+        spending or Spending(checks=every if among is None else tuple(among)),
+        calibration=calibration, reference=reference, current=current, sums=sums, min_effect=min_effect,
     )  # fmt: skip
     return judge_all(
         every, schema=schema, layout=layout, reference=reference, current=current, measurements=measurements,
@@ -73,23 +74,19 @@ def wanted_metrics(checks: Iterable[Check]) -> tuple[str, ...]:
 
 
 def _holder(
-    checks: tuple[Check, ...],
+    spending: Spending,
     *,
     calibration: Calibration | None,
     reference: Profile | None,
     current: Profile,
     sums: Mapping[int, Counts] | None,
     min_effect: float,
-    share: float,
 ) -> Callable[[Check], Held | None]:
     """What gives each auto check its thresholds, all from one look at the window."""
     if calibration is None or reference is None:
         return lambda check: None
     taught, baseline = calibration, reference
-    shares = budgets(checks, per_month=taught.per_month, windows_per_month=taught.windows_per_month)
-    method: dict[str, Any] = {"tests": taught.tests, "state": taught.state, "windows": taught.windows}
-    if taught.state == "extrapolated":
-        method["extrapolated"] = taught.factor
+    allowed = spending.allowed(per_month=taught.per_month, windows_per_month=taught.windows_per_month)
 
     @cache  # only where an auto check asks
     def evidence() -> Evidence:
@@ -97,8 +94,7 @@ def _holder(
 
     @cache
     def held(check: Check) -> Held:
-        # What a check has for itself is its own; the rest is for all tests, whatever they are held against.
-        per_month = shares[check.name] * (share if check.false_alarms is None else 1.0)
+        per_month = allowed[check.name]
         alert, warning = thresholds(taught, per_month=per_month)
         least = min_effect if check.min_effect is None else check.min_effect
         return Held(
@@ -107,8 +103,17 @@ def _holder(
             warning=warning,
             tests=taught.tests,
             looks_per_month=looks(taught, taught.scales[0]),
-            method={**method, "false_alarms_per_month": per_month},
+            method=_method(taught, per_month=per_month),
             min_effect=least,
         )
 
     return held
+
+
+def _method(taught: Calibration, *, per_month: float) -> dict[str, Any]:
+    """What a row says of its threshold: what it was learned from, and how far it reaches beyond that."""
+    state = taught.state_at(per_month)
+    method: dict[str, Any] = {"tests": taught.tests, "state": state, "windows": taught.windows}
+    if state == "extrapolated":
+        method["extrapolated"] = taught.factor_at(per_month)
+    return {**method, "false_alarms_per_month": per_month}

@@ -84,10 +84,11 @@ def advance(
 
 def explain(verdict: CheckVerdict) -> str:
     """One sentence for people: how many columns, the worst one, its value and threshold."""
+    where = f" in segment {verdict.segment}" if verdict.segment else ""
     if verdict.status == "ok":
-        return f"{verdict.check} is back within its threshold, {verdict.rows:,} rows"
+        return f"{verdict.check}{where} is back within its threshold, {verdict.rows:,} rows"
     worst = verdict.columns[0] if verdict.columns else None
-    parts = [f"{verdict.check}: {verdict.status}"]
+    parts = [f"{verdict.check}{where}: {verdict.status}"]
     if verdict.columns_failing:
         parts.append(f"{verdict.columns_failing} column{'s' if verdict.columns_failing > 1 else ''}")
     value, threshold = (worst.value, worst.threshold) if worst else (verdict.value, verdict.threshold)

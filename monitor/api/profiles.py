@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from monitor.api.params import ModelName, Span, TimeRange, VersionName
 from monitor.api.render import answer
-from monitor.api.results import refuse_segment
 from monitor.api.routing import Operation, V
 from monitor.api.services import Parts
 from monitor.model.entities import Version
@@ -21,6 +20,7 @@ from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile, empty, merge
 from monitor.profile.summary import side, summarise_column
 from monitor.store import layouts, profiles, references, versions, windows
+from monitor.store.reference_segments import reference_segment, reference_segments
 
 _FOREVER_US = 2**62
 _TOGETHER = 50  # stored profiles read in one transaction
@@ -32,19 +32,18 @@ def get_profile(
     span: Span,
     services: Parts,
     column: Annotated[str | None, Query(max_length=1_000, description="one column, with every cell")] = None,
-    segment: Annotated[str | None, Query(description="empty: all traffic")] = None,
+    segment: Annotated[str, Query(max_length=256, description="one segment; empty: all traffic")] = "",
 ) -> Response:
     """The reference's profile and that of the windows in ``[from, to)`` (the newest judged one unless told).
 
     With ``column`` every cell of it; without, a summary of each.
     """
-    refuse_segment(segment)
     with services.store.read() as conn:
         _, found = versions.get_version(conn, model=model, version=version)
         layout = _layout(conn, version=found)
-        reference = _reference(conn, version=found, layout=layout)
+        reference = _reference(conn, version=found, layout=layout, segment=segment)
         span = _span(conn, version=found, span=span)
-    current = _current(services, version=found, layout=layout, span=span)
+    current = _current(services, version=found, layout=layout, span=span, segment=segment)
     if column is not None and column not in {c.name for c in layout.columns}:
         names = [c.name for c in layout.columns]
         raise NotFound(f"column {column[:80]!r} is not monitored{nearest(column, names)}: expected one of {names[:20]}")
@@ -72,13 +71,23 @@ def _layout(conn: Connection, *, version: Version) -> Layout:
     return Layout.decode(layouts.get_layout(conn, id=version.layout_id))
 
 
-def _reference(conn: Connection, *, version: Version, layout: Layout) -> Profile | None:
-    if version.reference_id is None:
+def _reference(conn: Connection, *, version: Version, layout: Layout, segment: str) -> Profile | None:
+    """The reference's side of the segment; ``NotFound`` where the reference is not cut by one of that name."""
+    id = version.reference_id
+    if segment:
+        known = [] if id is None else [one.segment for one in reference_segments(conn, reference_id=id)]
+        if segment not in known:
+            told = f"expected one of {', '.join(known[:20])}" if known else "the version has no segments"
+            raise NotFound(f"segment {segment[:80]!r} does not exist{nearest(segment, known)}: {told}")
+    if id is None:
         return None
-    reference = references.get_reference_by_id(conn, id=version.reference_id)
+    reference = references.get_reference_by_id(conn, id=id)
     if reference.layout_id != version.layout_id:  # a relayout is on its way
         return None
-    return codec.decode(references.reference_profile(conn, reference_id=reference.id), layout)
+    side = reference_segment(conn, reference_id=id, segment=segment) if segment else None
+    if side is not None:
+        return codec.decode(side.profile, layout) if side.layout_id == version.layout_id else None
+    return codec.decode(references.reference_profile(conn, reference_id=id), layout)
 
 
 def _span(conn: Connection, *, version: Version, span: TimeRange) -> TimeRange:
@@ -91,7 +100,7 @@ def _span(conn: Connection, *, version: Version, span: TimeRange) -> TimeRange:
     return TimeRange(from_us=newest.start_us, to_us=newest.end_us)
 
 
-def _current(services: Parts, *, version: Version, layout: Layout, span: TimeRange) -> Profile | None:
+def _current(services: Parts, *, version: Version, layout: Layout, span: TimeRange, segment: str) -> Profile | None:
     """The sum of the windows' profiles, read a few a transaction; None if there are none on this layout."""
     total: Profile | None = None
     after: int | None = None
@@ -100,8 +109,9 @@ def _current(services: Parts, *, version: Version, layout: Layout, span: TimeRan
     while True:
         with services.store.read() as conn:
             stored = profiles.list_profiles(
-                conn, version_id=version.id, from_us=from_us, to_us=to_us, after=after, limit=_TOGETHER
-            )
+                conn, version_id=version.id, from_us=from_us, to_us=to_us, after=after, limit=_TOGETHER,
+                segment=segment,
+            )  # fmt: skip
         for row in stored:
             if row.layout_id == version.layout_id:
                 total = merge(total or empty(layout), codec.decode(row.payload, layout))

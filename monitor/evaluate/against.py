@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from monitor.alert.history import LEAST_ROWS
-from monitor.evaluate.context import VersionContext
+from monitor.evaluate.context import VersionContext, checks_of
 from monitor.evaluate.groups import Group, baselines_of
 from monitor.evaluate.guard import Moved
 from monitor.evaluate.kept import Kept
@@ -29,6 +30,8 @@ from monitor.store.baselines import (
 )
 from monitor.store.engine import Store
 from monitor.store.marks import marks_of
+from monitor.store.models import get_version_by_id
+from monitor.store.reference_segments import reference_segments
 from monitor.store.windows import WindowRow
 
 MOST_FIXED = 2_000  # fixed windows, the oldest of those named: as many as a reference's own
@@ -71,7 +74,7 @@ def choose(conn: Connection, baseline: Baseline, *, context: VersionContext, sta
         other = version_named(conn, model_id=context.model.id, name=baseline.version)
         if other is None:
             return Chosen(version_id=version.id)
-        if other[1] != version.layout_id:
+        if other[1] != version.layout_id or not _same_rows(conn, context=context, version_id=other[0]):
             return Chosen(version_id=other[0], reason="not_comparable")
     id = version.id if other is None else other[0]
     fixed = baseline.kind == "windows"
@@ -79,10 +82,21 @@ def choose(conn: Connection, baseline: Baseline, *, context: VersionContext, sta
         conn, version_id=id, layout_id=version.layout_id, least_rows=LEAST_ROWS,
         from_us=baseline.from_us, to_us=baseline.to_us, limit=MOST_FIXED,
         starts_us=None if fixed else places(baseline, start_us=start_us, spec=context.model.window),
+        segment=context.segment,
     )  # fmt: skip
     return Chosen(
         version_id=id, windows=tuple(_healthy(conn, found, version_id=id) if baseline.skip == "alert" else found)
     )
+
+
+def _same_rows(conn: Connection, *, context: VersionContext, version_id: int) -> bool:
+    """Whether the other version's segment of that name has the rows that this one's has."""
+    if not context.segment:
+        return True
+    _, other = get_version_by_id(conn, id=version_id)
+    theirs = [] if other.reference_id is None else reference_segments(conn, reference_id=other.reference_id)
+    own = next(one.shape for one in context.segments if one.name == context.segment)
+    return any(one.segment == context.segment and one.shape == own for one in theirs)
 
 
 def _healthy(conn: Connection, found: list[Usable], *, version_id: int) -> list[Usable]:
@@ -102,7 +116,7 @@ def hold(store: Store, group: Group, *, chosen: Chosen, context: VersionContext,
         return Held(chosen=chosen, profile=None, reason=chosen.reason or "baseline_too_short")
     if baseline.moving:
         return Held(chosen=chosen, profile=sum_of(store, chosen, context=context))
-    key = (context.version.layout_id, baseline, chosen)
+    key = (context.version.layout_id, context.segment, baseline, chosen)
     total = kept.get(key, make=lambda: sum_of(store, chosen, context=context), weigh=lambda found: found.counts.nbytes)
     return Held(chosen=chosen, profile=total)
 
@@ -115,7 +129,9 @@ def sum_of(store: Store, chosen: Chosen, *, context: VersionContext) -> Profile:
     for begin in range(0, len(starts), _PAGE):
         some = starts[begin : begin + _PAGE]
         with store.read() as conn:
-            page = profiles_at(conn, version_id=chosen.version_id, layout_id=layout_id, starts_us=some)
+            page = profiles_at(
+                conn, version_id=chosen.version_id, layout_id=layout_id, starts_us=some, segment=context.segment
+            )
         if len(page) < len(some):
             raise Moved(f"windows that version {context.version.id} is held against changed while they were read")
         for _, payload in page:
@@ -139,20 +155,21 @@ def judge_dependants_again(
 ) -> int:  # fmt: skip
     """How many windows of other versions are to be judged again: they are held against this one."""
     model, version = context.model, context.version
+    checks = checks_of(model)
     named = [parsed(json.dumps(shape)) for shape in [model.settings.get("baseline")] if shape is not None]
-    named += [check.baseline for check in context.checks if check.baseline is not None]
+    named += [check.baseline for check in checks if check.baseline is not None]
     everybody = any(baseline.version == version.name for baseline in named if baseline.kind == "version")
     again = 0
     for other in versions_with_baselines(conn, model_id=model.id, all_of_them=everybody):
-        wanted = baselines_of(context.checks, model=model, version=other)
+        wanted = baselines_of(checks, model=model, version=other)
         if other.id != version.id and any(b.kind == "version" and b.version == version.name for b in wanted):
             again += mark_judged_dirty(conn, version_id=other.id, starts_us=[before.start_us])
     return again
 
 
-def judge_later_again(conn: Connection, groups: tuple[Group, ...], *, before: WindowRow, spec: WindowSpec) -> int:
+def judge_later_again(conn: Connection, groups: Iterable[Group], *, before: WindowRow, spec: WindowSpec) -> int:
     """How many later windows of the version are to be judged again: they are held against this one."""
-    moving = [group.baseline for group in groups if group.baseline.moving]
+    moving = {group.baseline for group in groups if group.baseline.moving}
     newest_us = newest_judged_start(conn, version_id=before.version_id) if moving else None
     if newest_us is None or newest_us <= before.start_us:
         return 0

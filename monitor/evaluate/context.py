@@ -15,11 +15,12 @@ from sqlalchemy import Connection
 from monitor.alert.calibrate import Calibration
 from monitor.alert.codec import decode_calibration
 from monitor.drift.bins import Bins, decile_groups
-from monitor.evaluate.groups import Group, groups_of
+from monitor.evaluate.groups import Group, all_in_one, groups_of
 from monitor.evaluate.kept import Kept
 from monitor.evaluate.performance_side import PerformanceSide, decode_side
-from monitor.model.baseline import REFERENCE, Baseline
+from monitor.model.baseline import Baseline
 from monitor.model.checks import Check, default_checks, parse_checks
+from monitor.model.checks import checks_of as checks_in
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.schema import Column, Schema
 from monitor.model.segments import Segment, wants_segments
@@ -30,7 +31,7 @@ from monitor.store.baselines import baseline_calibrations_made_us, get_baseline_
 from monitor.store.calibrations import calibration_made_us, get_calibration
 from monitor.store.layouts import get_layout_with_digest
 from monitor.store.models import get_version_by_id
-from monitor.store.reference_segments import cut_of, reference_segments
+from monitor.store.reference_segments import cut_of, reference_segment, reference_segments
 from monitor.store.references import get_reference_by_id, reference_profile
 from monitor.store.schemas import get_schema
 from monitor.store.scorecards import get_performance, performance_made_us
@@ -58,7 +59,8 @@ class VersionContext:
 
     ``groups`` are the checks by what they are held against, ``taught`` the calibrations of baselines other than the
     reference, as far as there are any. ``segments`` are those that rows are cut by, ``segmentation`` is their digest
-    (None: there are none).
+    (None: there are none); ``slices`` are the contexts of those that a check is judged in, each with its own side of
+    the reference. In a slice ``segment`` is its name; ``checks`` are those that are judged in it, or in all traffic.
     """
 
     model: Model
@@ -74,6 +76,8 @@ class VersionContext:
     taught: Mapping[Baseline, Calibration] = field(default_factory=dict)
     segments: tuple[Segment, ...] = ()
     segmentation: str | None = None
+    segment: str = ""
+    slices: tuple[VersionContext, ...] = ()
 
     @property
     def min_rows(self) -> int:
@@ -99,10 +103,11 @@ class Contexts:
         checks = checks_of(model)
         segments, segmentation = self._segments(conn, model=model, version=version, schema=schema)
         reference = self._reference(conn, version=version, layout=layout) if judging else None
-        groups: tuple[Group, ...] = (Group(baseline=REFERENCE, checks=checks, share=1.0),)
+        groups: dict[str, tuple[Group, ...]] = {"": all_in_one(checks_in(checks, segment=""))}
         if reference is not None and schema is not None:
-            groups = groups_of(checks, model=model, version=version, schema=schema)
-        return VersionContext(
+            names = [one.name for one in segments]
+            groups = groups_of(checks, model=model, version=version, schema=schema, segments=names)
+        whole = VersionContext(
             model=model,
             version=version,
             schema=schema,
@@ -111,11 +116,31 @@ class Contexts:
             reference=reference,
             calibration=self._calibration(conn, version=version, layout=layout) if judging else None,
             performance=self._performance(conn, model=model, version=version),
-            checks=checks,
-            groups=groups,
-            taught=self._taught(conn, version=version, layout=layout, groups=groups) if len(groups) > 1 else {},
+            checks=checks_in(checks, segment=""),
+            groups=groups[""],
+            taught=self._taught(conn, version=version, layout=layout, groups=groups[""]),
             segments=segments,
             segmentation=segmentation,
+        )
+        slices = [self._slice(conn, whole, segment=name, groups=groups[name]) for name in groups if name]
+        return replace(whole, slices=tuple(slices))
+
+    def _slice(
+        self, conn: Connection, whole: VersionContext, *, segment: str, groups: tuple[Group, ...]
+    ) -> VersionContext:
+        """The version in one segment: its side of the reference, what was learned of it, the checks judged there."""
+        version, layout = whole.version, whole.layout
+        return replace(
+            whole,
+            segment=segment,
+            reference=self._reference(
+                conn, version=version, layout=layout, segment=segment, segmentation=whole.segmentation
+            ),
+            calibration=self._calibration(conn, version=version, layout=layout, segment=segment),
+            performance=None,
+            checks=checks_in(checks_of(whole.model), segment=segment),
+            groups=groups,
+            taught=self._taught(conn, version=version, layout=layout, groups=groups, segment=segment),
         )
 
     def _segments(
@@ -159,54 +184,62 @@ class Contexts:
 
         return self._kept.get(("layout", id), make=read, weigh=_weigh_layout)
 
-    def _reference(self, conn: Connection, *, version: Version, layout: Layout | None) -> ReferenceSide | None:
+    def _reference(
+        self, conn: Connection, *, version: Version, layout: Layout | None, segment: str = "",
+        segmentation: str | None = None,
+    ) -> ReferenceSide | None:  # fmt: skip
         id = version.reference_id
         if id is None or layout is None:
             return None
-        key = ("reference", id, version.layout_id)
+        key = ("reference", id, version.layout_id, segment, segmentation)
         return self._kept.get(
             key,
-            make=lambda: _read_reference(conn, id=id, version=version, layout=layout),
+            make=lambda: _read_reference(conn, id=id, version=version, layout=layout, segment=segment),
             weigh=lambda side: 0 if side is None else side.profile.counts.nbytes,
         )
 
-    def _calibration(self, conn: Connection, *, version: Version, layout: Layout | None) -> Calibration | None:
+    def _calibration(
+        self, conn: Connection, *, version: Version, layout: Layout | None, segment: str = ""
+    ) -> Calibration | None:
         id = version.reference_id
         if id is None or layout is None:
             return None
-        made_us = calibration_made_us(conn, version_id=version.id, reference_id=id)
+        made_us = calibration_made_us(conn, version_id=version.id, reference_id=id, segment=segment)
         if made_us is None:
             return None
 
         def read() -> tuple[Calibration, int] | None:
-            stored = get_calibration(conn, version_id=version.id, reference_id=id)
+            stored = get_calibration(conn, version_id=version.id, reference_id=id, segment=segment)
             return None if stored is None else (decode_calibration(stored.payload), len(stored.payload))
 
         found = self._kept.get(
-            ("calibration", version.id, id, made_us),
+            ("calibration", version.id, id, segment, made_us),
             make=read,
             weigh=lambda kept: 0 if kept is None else _INFLATED * kept[1],
         )
         return found[0] if found is not None and fits(found[0], layout=layout) else None
 
     def _taught(
-        self, conn: Connection, *, version: Version, layout: Layout | None, groups: tuple[Group, ...]
-    ) -> dict[Baseline, Calibration]:
+        self, conn: Connection, *, version: Version, layout: Layout | None, groups: tuple[Group, ...],
+        segment: str = "",
+    ) -> dict[Baseline, Calibration]:  # fmt: skip
         """The calibrations against the groups' baselines, as far as there are any on this layout."""
         id = version.reference_id
-        if id is None or layout is None:
+        if id is None or layout is None or len(groups) < 2:
             return {}
-        made = baseline_calibrations_made_us(conn, version_id=version.id, reference_id=id)
+        made = baseline_calibrations_made_us(conn, version_id=version.id, reference_id=id, segment=segment)
         found: dict[Baseline, Calibration] = {}
         for baseline in (group.baseline for group in groups if group.baseline.text in made):
             text = baseline.text
 
             def read(text: str = text) -> tuple[Calibration, int] | None:
-                stored = get_baseline_calibration(conn, version_id=version.id, reference_id=id, baseline=text)
+                stored = get_baseline_calibration(
+                    conn, version_id=version.id, reference_id=id, baseline=text, segment=segment
+                )
                 return None if stored is None else (decode_calibration(stored), len(stored))
 
             kept = self._kept.get(
-                ("calibration", version.id, id, text, made[text]), make=read,
+                ("calibration", version.id, id, segment, text, made[text]), make=read,
                 weigh=lambda kept: 0 if kept is None else _INFLATED * kept[1],
             )  # fmt: skip
             if kept is not None and fits(kept[0], layout=layout):
@@ -289,10 +322,19 @@ def _fitted(column: Column, kind: str | None) -> Column:
     return column
 
 
-def _read_reference(conn: Connection, *, id: int, version: Version, layout: Layout) -> ReferenceSide | None:
+def _read_reference(
+    conn: Connection, *, id: int, version: Version, layout: Layout, segment: str
+) -> ReferenceSide | None:
     """The reference in the version's layout; None while it is counted in another (a relayout is on its way)."""
     reference = get_reference_by_id(conn, id=id)
     if reference.layout_id != version.layout_id:
         return None
-    profile = codec.decode(reference_profile(conn, reference_id=id), layout)
+    if segment:
+        side = reference_segment(conn, reference_id=id, segment=segment)
+        if side is None or side.layout_id != version.layout_id:
+            return None
+        payload = side.profile
+    else:
+        payload = reference_profile(conn, reference_id=id)
+    profile = codec.decode(payload, layout)
     return ReferenceSide(reference=reference, profile=profile, bins=decile_groups(layout, profile))

@@ -21,8 +21,10 @@ from monitor.evaluate.guard import Moved
 from monitor.evaluate.judging import Judged
 from monitor.evaluate.recent_counts import counts_of
 from monitor.evaluate.reprofile import first_of_window
+from monitor.evaluate.ruling import judged_of
+from monitor.evaluate.seen import Seen
 from monitor.evaluate.slices import BatchesMoved
-from monitor.evaluate.window import Evaluator, Seen, judged_of
+from monitor.evaluate.window import Evaluator
 from monitor.model.errors import Conflict, NotFound
 from monitor.model.names import nearest
 from monitor.model.results import CheckState, CheckVerdict, ResultRow
@@ -146,7 +148,7 @@ class DataDriller:
     ) -> tuple[DrillWindow, int] | str:
         """The window in the shadow and its number of columns, or why its rows cannot be run again."""
         try:
-            seen = self._evaluator.read(version_id=version_id, start_us=window.start_us)
+            seen = self._evaluator.read(version_id=version_id, start_us=window.start_us, sliced=False)
         except Moved:
             return "what it is held against changes right now"
         if seen is None:

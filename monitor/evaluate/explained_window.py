@@ -21,6 +21,7 @@ from monitor.evaluate.merged import LOOKBACK as MERGED_LOOKBACK
 from monitor.explain.deciding import decided_rows
 from monitor.explain.sides import Sides
 from monitor.model.errors import NotFound
+from monitor.model.names import nearest
 from monitor.model.results import ResultRow
 from monitor.model.time import rfc3339
 from monitor.profile import codec
@@ -31,8 +32,10 @@ from monitor.store.engine import Store
 from monitor.store.judged_counts import judged_counts
 from monitor.store.layouts import get_layout_with_digest
 from monitor.store.profiles import StoredProfile, get_profile, list_profiles
+from monitor.store.reference_segments import reference_segment
 from monitor.store.references import get_reference, reference_profile
 from monitor.store.results import StoredResult, get_result, unpack_rows
+from monitor.store.window_segments import results_of_window
 
 _TOGETHER = 50  # stored profiles read in one transaction
 
@@ -57,16 +60,20 @@ class Past:
     merged: Sides | None = None
 
 
-def read_window(conn: Connection, *, contexts: Contexts, version_id: int, start_us: int) -> Stored:
-    """The judged window that starts then; ``NotFound`` where it was not judged."""
-    context = contexts.load(conn, version_id=version_id)
-    result = get_result(conn, version_id=version_id, window_start_us=start_us)
+def read_window(conn: Connection, *, contexts: Contexts, version_id: int, start_us: int, segment: str = "") -> Stored:
+    """The judged window that starts then, in that segment; ``NotFound`` where it was not judged."""
+    whole = contexts.load(conn, version_id=version_id)
+    result = get_result(conn, version_id=version_id, window_start_us=start_us, segment=segment)
     if result is None:
+        names = sorted(results_of_window(conn, version_id=version_id, start_us=start_us))
+        where = f" in segment {segment[:80]!r}{nearest(segment, names)}" if segment and names else ""
         raise NotFound(
-            f"the window {rfc3339(start_us)} was not judged: expected the start of one that GET …/windows shows "
+            f"the window {rfc3339(start_us)} was not judged{where}: expected the start of one that GET …/windows shows "
             "as closed or revised"
         )
-    profile = get_profile(conn, version_id=version_id, window_start_us=start_us)
+    context = next((one for one in (whole, *whole.slices) if one.segment == segment), None)
+    context = context or replace(whole, segment=segment, reference=None, calibration=None, taught={})
+    profile = get_profile(conn, version_id=version_id, window_start_us=start_us, segment=segment)
     sides = None if profile is None else _sides(conn, context=context, result=result, profile=profile)
     return Stored(
         context=context, result=result, rows=unpack_rows(result.payload), sides=sides,
@@ -136,7 +143,7 @@ def _summed(store: Store, stored: Stored, *, scales: Collection[int]) -> dict[in
         reference = get_reference(conn, version_id=version_id, number=stored.result.reference_number)
         known = judged_counts(
             conn, version_id=version_id, layout_id=stored.layout_id, reference_id=reference.id,
-            from_us=start_us - (LONGEST + 1) * spec.nominal_us, to_us=start_us,
+            from_us=start_us - (LONGEST + 1) * spec.nominal_us, to_us=start_us, segment=stored.result.segment,
         )  # fmt: skip
     starts = [*(start for start, payload in known if payload), start_us]
     ends = {scale: last_look(spec.ordinal(start_us), scale=scale) for scale in scales}
@@ -154,7 +161,7 @@ def _before(store: Store, stored: Stored, *, reach_us: int) -> Iterable[StoredPr
         with store.read() as conn:
             page = list_profiles(
                 conn, version_id=stored.result.version_id, from_us=to_us - reach_us, to_us=to_us, after=after,
-                limit=_TOGETHER,
+                limit=_TOGETHER, segment=stored.result.segment,
             )  # fmt: skip
         found += [one for one in page if one.layout_id == stored.layout_id]
         if len(page) < _TOGETHER:
@@ -195,10 +202,16 @@ def _earlier_reference(
         return None
     body, digest = get_layout_with_digest(conn, id=layout_id)
     layout = Layout.decode(body, digest=digest)
-    kept = get_calibration(conn, version_id=context.version.id, reference_id=found.id)
+    segment = context.segment
+    kept = get_calibration(conn, version_id=context.version.id, reference_id=found.id, segment=segment)
     calibration = None if kept is None else decode_calibration(kept.payload)
     if calibration is not None and not fits(calibration, layout=layout):
         calibration = None
+    if segment:
+        side = reference_segment(conn, reference_id=found.id, segment=segment)
+        if side is None or side.layout_id != layout_id:
+            return None
+        return layout, codec.decode(side.profile, layout), calibration
     return layout, codec.decode(reference_profile(conn, reference_id=found.id), layout), calibration
 
 

@@ -46,15 +46,19 @@ class Explainer:
         start_us: int,
         check: str | None = None,
         column: str | None = None,
+        segment: str = "",
         dated: bool = True,
     ) -> Explained:
         """Why a check came out as it did in the window that starts then; the worst of its checks unless told.
 
-        ``dated`` false leaves out since when, which is most of the cost: a profile for each window before.
+        In all traffic unless told a ``segment``. ``dated`` false leaves out since when, which is most of the cost: a
+        profile for each window before.
         ``NotFound`` where the window was not judged, or not by that check, or the check says nothing of the column.
         """
         with self._store.read() as conn:
-            stored = read_window(conn, contexts=self._contexts, version_id=version_id, start_us=start_us)
+            stored = read_window(
+                conn, contexts=self._contexts, version_id=version_id, start_us=start_us, segment=segment
+            )
             name = _check_name(stored.rows, asked=check, start_us=start_us)
         stored = held_as_judged(self._store, stored, check=name)
         rows = tuple(row for row in stored.rows if row.check == name)
@@ -77,8 +81,9 @@ class Explainer:
         for change in changes:
             try:
                 found = self.explain(
-                    version_id=version_id, start_us=start_us, check=change.transition.check, dated=False
-                )
+                    version_id=version_id, start_us=start_us, check=change.transition.check,
+                    segment=change.transition.segment, dated=False,
+                )  # fmt: skip
             except NotFound:  # the check is gone, or the version
                 continue
             words = words_of(change.transition, explained=found)
@@ -102,7 +107,7 @@ class Explainer:
             rows=stored.result.rows, window=context.model.window, start_us=stored.result.window_start_us,
             sides=past.merged or sides, sums=past.sums, own=None if sides is None else sides.now, before=past.counts,
             units={c.name: c.unit for c in context.schema.columns if c.unit} if context.schema else {},
-            budget=str(allowed), column=column,
+            budget=str(allowed), column=column, segment=context.segment,
         )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from monitor.alert.own_windows import MEASURED, judge_own, own_windows
 from monitor.alert.tally import CheckTally
 from monitor.evaluate.context import Contexts, VersionContext
 from monitor.evaluate.simulate import Simulator, Trial, under
-from monitor.model.checks import Check, deciding_columns
+from monitor.model.checks import Check, checks_of, deciding_columns
 from monitor.model.entities import Model
 from monitor.model.errors import Conflict, NotFound, Unavailable
 from monitor.model.results import ResultRow
@@ -119,12 +119,15 @@ class FixedRates:
     ) -> list[FixedRate]:
         """The rate of every enabled check with a fixed threshold, by the version's windows or the reference's own.
 
-        ``checks`` are all of the model's: they say which columns each decides. ``work`` bounds windows × columns, and
-        what windows and checks cost beside their columns.
+        In all traffic: of a check that is judged in segments only nothing is counted. ``checks`` are all of the
+        model's: they say which columns each decides. ``work`` bounds windows × columns, and what windows and checks
+        cost beside their columns.
         """
-        asked = [check for check in checks if check.enabled and check.threshold is not None]
+        every = [check for check in checks if check.enabled and check.threshold is not None]
+        checks = checks_of(checks, segment="")
+        asked = [check for check in every if check in checks]
         if not asked:
-            return []
+            return [_elsewhere(check, context=context) for check in every]
         columns = 1 if context.layout is None else max(len(context.layout.columns), 1)
         each = (columns + _WINDOW_COLUMNS) * max(len(checks) // 10, 1)
         most = max(min(MOST_WINDOWS, work // each), 1)
@@ -141,10 +144,12 @@ class FixedRates:
             tallies = self._tallies(context, checks=checks, healthy=healthy, now_us=now_us)
         deciding = deciding_columns(checks, schema=context.schema or Schema(columns=()))
         return [
-            _rated(check, context=context, source=source, tally=tallies.get(check.name))
+            _elsewhere(check, context=context)
+            if check not in asked
+            else _rated(check, context=context, source=source, tally=tallies.get(check.name))
             if deciding[check.name] or check.kind not in _OF_COLUMNS or context.schema is None
             else _idle(check, context=context)
-            for check in asked
+            for check in every
         ]
 
     def _tallies(
@@ -256,6 +261,14 @@ def _idle(check: Check, *, context: VersionContext) -> FixedRate:
         check=check, version=context.version.name, level=level_of(check),
         windows_per_month=context.model.window.per_month,
         reason="it decides no column: none is as it says, or a later check of its kind and metric decides them",
+    )  # fmt: skip
+
+
+def _elsewhere(check: Check, *, context: VersionContext) -> FixedRate:
+    return FixedRate(
+        check=check, version=context.version.name, level=level_of(check),
+        windows_per_month=context.model.window.per_month,
+        reason="it is judged in segments only, and rates are counted of all traffic",
     )  # fmt: skip
 
 

@@ -8,10 +8,12 @@ from sqlalchemy import Connection
 
 from monitor.evaluate.context import checks_of
 from monitor.evaluate.verdicts import failed_rows, failed_verdicts, move_verdicts
+from monitor.model.checks import checks_of as checks_in
 from monitor.model.entities import Model, Version
 from monitor.store.batches import unfolded
 from monitor.store.models import get_version_by_id
-from monitor.store.results import StoredResult, pack_rows, put_result
+from monitor.store.reference_segments import reference_segments
+from monitor.store.results import StoredResult, pack_rows, put_results
 from monitor.store.versions import lock_version
 from monitor.store.windows import WindowRow, get_window, upsert_window
 
@@ -47,16 +49,33 @@ def _gap(conn: Connection, *, model: Model, version: Version, window: WindowRow,
         conn,
         replace(window, state="gap", reason=reason, revision=revision, dirty=False, computed_us=now_us),
     )
-    checks = checks_of(model)
-    put_result(
+    checks, id = checks_of(model), version.reference_id
+    segments = [] if id is None else [one.segment for one in reference_segments(conn, reference_id=id)]
+    failed = {segment: checks_in(checks, segment=segment) for segment in ("", *segments)}
+    failed = {segment: own for segment, own in failed.items() if own or not segment}
+    put_results(
         conn,
-        StoredResult(
-            version_id=version.id, window_start_us=window.start_us, window_end_us=window.end_us, revision=revision,
-            reference_number=None, status="unknown", rows=window.rows, reference_rows=0, computed_us=now_us,
-            payload=pack_rows(failed_rows(checks, rows=window.rows)),
-        ),
+        [
+            StoredResult(
+                version_id=version.id, window_start_us=window.start_us, window_end_us=window.end_us, segment=segment,
+                revision=revision, reference_number=None, status="unknown", rows=_rows(window, segment=segment),
+                reference_rows=0, computed_us=now_us,
+                payload=pack_rows(failed_rows(own, rows=_rows(window, segment=segment), segment=segment)),
+            )
+            for segment, own in failed.items()
+        ],
     )  # fmt: skip
+    verdicts = [
+        verdict
+        for segment, own in failed.items()
+        for verdict in failed_verdicts(own, rows=_rows(window, segment=segment), segment=segment)
+    ]
     move_verdicts(
-        conn, model=model, version=version, verdicts=failed_verdicts(checks, rows=window.rows),
-        window_start_us=window.start_us, window_end_us=window.end_us, now_us=now_us,
+        conn, model=model, version=version, verdicts=verdicts, segments=segments, window_start_us=window.start_us,
+        window_end_us=window.end_us, now_us=now_us,
     )  # fmt: skip
+
+
+def _rows(window: WindowRow, *, segment: str) -> int:
+    """The rows there are; of a segment they are not known where the window could not be computed."""
+    return 0 if segment else window.rows

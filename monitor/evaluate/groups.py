@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from monitor.alert.auto import TESTS_OF
+from monitor.alert.budget import Spending
 from monitor.alert.cells import Flags
 from monitor.model.baseline import REFERENCE, Baseline, parsed
-from monitor.model.checks import Check, deciding_columns
+from monitor.model.checks import Check, checks_of, deciding_columns
 from monitor.model.entities import Model, Version
 from monitor.model.schema import Column, Schema
 from monitor.profile.layout import Layout
@@ -21,33 +23,70 @@ _JUDGED = ("drift", "quality")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """The checks that are held against one baseline, and their ``share`` of the tests that spend the budget."""
+    """The checks of a segment that are held against one baseline, and their part of the budget."""
 
     baseline: Baseline
     checks: tuple[Check, ...]
-    share: float
+    spending: Spending
+
+    @property
+    def share(self) -> float:
+        """Their part of the tests that spend the budget."""
+        return self.spending.share
 
 
-def groups_of(checks: Sequence[Check], *, model: Model, version: Version, schema: Schema) -> tuple[Group, ...]:
-    """The groups, that of the reference first; a single one where nobody asks for another baseline.
+def all_in_one(checks: Sequence[Check]) -> tuple[Group]:
+    """All checks held against the reference, with all of the budget."""
+    return (Group(baseline=REFERENCE, checks=tuple(checks), spending=Spending(checks=tuple(checks))),)
+
+
+def groups_of(
+    checks: Sequence[Check], *, model: Model, version: Version, schema: Schema, segments: Iterable[str] = ()
+) -> dict[str, tuple[Group, ...]]:
+    """By segment the groups of the checks that are judged there, that of the reference first; ``""`` is all traffic.
 
     A check's own baseline goes before the version's, that before the model's. Schema, performance and volume
-    against a number are held against the reference whatever is set.
+    against a number are held against the reference whatever is set. The one budget is for all groups of all
+    segments: each has the part of it that its tests are of all tests.
     """
+    judged = {segment: checks_of(checks, segment=segment) for segment in dict.fromkeys(("", *segments))}
+    judged = {segment: own for segment, own in judged.items() if own or not segment}
     usual = usual_baseline(model, version=version)
-    if usual == REFERENCE and all(check.baseline in (None, REFERENCE) for check in checks):
-        return (Group(baseline=REFERENCE, checks=tuple(checks), share=1.0),)
-    found: dict[Baseline, list[Check]] = {REFERENCE: []}
+    if len(judged) == 1 and usual == REFERENCE and all(check.baseline in (None, REFERENCE) for check in judged[""]):
+        return {"": all_in_one(judged[""])}
+    held = {segment: _held(own, usual=usual, version=version) for segment, own in judged.items()}
+    spent = {
+        segment: _spent(by_baseline, among=judged[segment], schema=schema) for segment, by_baseline in held.items()
+    }
+    total = sum(tests for of_segment in spent.values() for tests in of_segment.values()) or 1
+    places = Counter(check.name for own in judged.values() for check in own)
+    spending = Spending(
+        checks=tuple(check for check in checks if check.name in places),
+        own={check.name: 1.0 / places[check.name] for check in checks if check.false_alarms and places[check.name]},
+    )
+    return {
+        segment: tuple(
+            Group(baseline=baseline, checks=own, spending=replace(spending, share=spent[segment][baseline] / total))
+            for baseline, own in by_baseline.items()
+        )
+        for segment, by_baseline in held.items()
+    }
+
+
+def _held(checks: Sequence[Check], *, usual: Baseline, version: Version) -> dict[Baseline, tuple[Check, ...]]:
+    """The checks by what they are held against, the reference first."""
+    found: dict[Baseline, tuple[Check, ...]] = {REFERENCE: ()}
     for check in checks:
         wanted = usual if check.baseline is None else check.baseline
         taken = _not_itself(wanted, version=version) if _takes_one(check) else REFERENCE
-        found.setdefault(taken, []).append(check)
-    deciding = deciding_columns(enabled_of_data(checks), schema=schema)
-    spent = {baseline: sum(_tests(check, deciding=deciding) for check in own) for baseline, own in found.items()}
-    total = sum(spent.values()) or 1
-    return tuple(
-        Group(baseline=baseline, checks=tuple(own), share=spent[baseline] / total) for baseline, own in found.items()
-    )
+        found[taken] = (*found.get(taken, ()), check)
+    return found
+
+
+def _spent(held: Mapping[Baseline, Sequence[Check]], *, among: Sequence[Check], schema: Schema) -> dict[Baseline, int]:
+    """How many tests the checks of each baseline make in a segment where ``among`` are judged."""
+    deciding = deciding_columns(enabled_of_data(among), schema=schema)
+    return {baseline: sum(_tests(check, deciding=deciding) for check in own) for baseline, own in held.items()}
 
 
 def usual_baseline(model: Model, *, version: Version) -> Baseline:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from monitor.alert.cells import Counts
@@ -72,6 +73,9 @@ def judge_window(
         alone = alone or (more.alone and not group.baseline.moving)  # those that move add up nothing
     side = context.reference
     found = worst(verdict.status for verdict in verdicts)
+    if context.segment:
+        rows = tuple(msgspec.structs.replace(row, segment=context.segment) for row in rows)
+        verdicts = tuple(replace(verdict, segment=context.segment) for verdict in verdicts)
     return Judged(
         rows=rows,
         verdicts=verdicts,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -86,7 +87,7 @@ def judge_group(
         expected_rows=expected_rows,
         sums=sums,
         among=context.checks,
-        share=group.share,
+        spending=group.spending,
     )
 
 
@@ -99,7 +100,7 @@ def _too_short(
     verdicts: list[CheckVerdict] = []
     for check in (check for check in group.checks if check.enabled):
         if check.kind == "volume":
-            alone = Group(baseline=group.baseline, checks=(check,), share=group.share)
+            alone = replace(group, checks=(check,))
             found = judge_group(
                 context, group=alone, layout=layout, current=current, baseline=None,
                 calibration=context.taught.get(group.baseline), expected_rows=None,

@@ -8,6 +8,7 @@ learned without them would be too low.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -16,7 +17,7 @@ from monitor.alert.calibrate import Calibration
 from monitor.alert.codec import decode_history, encode_calibration
 from monitor.alert.history import LEAST_ROWS, History, build_history
 from monitor.evaluate.against import choose, sum_of
-from monitor.evaluate.context import Contexts, VersionContext
+from monitor.evaluate.context import Contexts, VersionContext, is_cut_alike
 from monitor.evaluate.groups import Group
 from monitor.evaluate.guard import Guard, Moved
 from monitor.evaluate.redo import UNASKED, UNASKED_US, WEEK_US, Healthy, last_turn_us, occurrence_due, wanted
@@ -28,6 +29,7 @@ from monitor.store.baselines import delete_baseline_calibrations
 from monitor.store.calibrations import calibration_made_us, delete_calibration, save_calibration
 from monitor.store.engine import Store
 from monitor.store.profiles import list_profiles
+from monitor.store.reference_segments import reference_segment
 from monitor.store.references import reference_history
 from monitor.store.results import healthy_windows
 from monitor.store.runs import enqueue_soon
@@ -48,6 +50,26 @@ class Asked:
     left: int
     at_us: int
     configured: Configured = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What was learned of all traffic or of one segment: against the reference, and against other baselines."""
+
+    segment: str
+    calibration: Calibration
+    taught: Mapping[Baseline, Calibration]
+
+    def save(self, conn: Connection, *, version_id: int, reference_id: int, made_us: int) -> None:
+        """Keeps it in place of what was learned before."""
+        save_calibration(
+            conn, version_id=version_id, reference_id=reference_id, made_us=made_us, segment=self.segment,
+            payload=encode_calibration(self.calibration),
+        )  # fmt: skip
+        save_taught(
+            conn, self.taught, version_id=version_id, reference_id=reference_id, made_us=made_us,
+            segment=self.segment,
+        )  # fmt: skip
 
 
 class Learner:
@@ -72,61 +94,72 @@ class Learner:
         with self._store.read() as conn:
             context = self._contexts.load(conn, version_id=version_id)
             healthy = healthy_history(conn, context=context)
+            learning = [healthy_history(conn, context=one) for one in context.slices if _is_learning(one)]
         turn_us = last_turn_us(version_id=version_id, now_us=now_us) + WEEK_US
         after = Asked(left=UNASKED, at_us=min(now_us + UNASKED_US, turn_us))
         due_us = None
         if context.reference is not None:
-            missing = wanted(healthy, model=context.model) - healthy.windows
+            missing = min(wanted(one, model=context.model) - one.windows for one in (healthy, *learning))
             after = Asked(left=int(min(max(missing, 1), UNASKED)), at_us=after.at_us)
             due_us = occurrence_due(healthy, model=context.model, version_id=version_id, now_us=now_us)
             if due_us is None and healthy.windows and untaught(context):
                 due_us = now_us - now_us % HOUR_US + SECOND_US  # apart from those of the reference's own
             elif due_us is None and outgrown(context, since=healthy.since):
                 due_us = now_us - now_us % DAY_US + 2 * SECOND_US  # at most daily: a rule may never find enough
+            if due_us is None and any(_is_due(one, context=context, now_us=now_us) for one in learning):
+                due_us = now_us - now_us % HOUR_US + 3 * SECOND_US
         after = after if due_us is None else Asked(left=0, at_us=now_us)
         self._asked[version_id] = replace(after, configured=configured)
         return due_us
 
     def learn(self, *, version_id: int, now_us: int, guard: Guard | None = None) -> Calibration | None:
-        """The calibration from the windows held healthy, saved, and those of the baselines that checks are held
-        against; None without a reference or a window."""
+        """The calibration from the windows held healthy, saved, with those of the segments and those of the baselines
+        that checks are held against; None without a reference or a window."""
         with self._store.read() as conn:
             context = self._contexts.load(conn, version_id=version_id)
-            own = _own_history(conn, context=context)
-            after_us = int(own.starts_us[-1]) if own is not None else -1
-            since = _since(conn, version_id=version_id, after_us=after_us)
-        if context.reference is None or context.schema is None:
+        learned = self._learned(context)
+        if learned is None or context.reference is None:
             return None
-        history = self._history(context, own=own, starts=[start for start, _ in since])
-        if history is None:
-            return None
-        calibration = calibration_of(history, model=context.model, schema=context.schema)
+        slices = [found for found in (self._learned(one) for one in context.slices) if found is not None]
         reference_id = context.reference.reference.id
-        taught = self._against_baselines(context, history=history)
         with self._store.write() as conn:
             now = lock_version(conn, id=version_id)
             if (now.layout_id, now.reference_id) != (context.version.layout_id, reference_id):
                 raise Moved(f"version {version_id}: its cells or its reference changed while it was calibrated")
-            save_calibration(
-                conn, version_id=version_id, reference_id=reference_id, made_us=now_us,
-                payload=encode_calibration(calibration),
-            )  # fmt: skip
-            save_taught(conn, taught, version_id=version_id, reference_id=reference_id, made_us=now_us)
+            if not is_cut_alike(conn, context=context, now=now):
+                raise Moved(f"version {version_id}: its segments changed while it was calibrated")
+            for one in (learned, *slices):
+                one.save(conn, version_id=version_id, reference_id=reference_id, made_us=now_us)
             if guard is not None:
                 guard(conn)
-        return calibration
+        return learned.calibration
+
+    def _learned(self, context: VersionContext) -> Learned | None:
+        """What all traffic, or one segment, teaches; None without a reference or a window."""
+        if context.reference is None or context.schema is None:
+            return None
+        with self._store.read() as conn:
+            own = _own_history(conn, context=context)
+            after_us = int(own.starts_us[-1]) if own is not None else -1
+            since = _since(conn, context=context, after_us=after_us)
+        history = self._history(context, own=own, starts=[start for start, _ in since])
+        if history is None:
+            return None
+        return Learned(
+            segment=context.segment,
+            calibration=calibration_of(
+                history, model=context.model, schema=context.schema, segment=context.segment
+            ),
+            taught=self._against_baselines(context, history=history),
+        )  # fmt: skip
 
     def relearn(self, *, version_id: int, now_us: int) -> None:
         """The calibration made anew after somebody said which windows are healthy; none where none is left."""
-        if self.learn(version_id=version_id, now_us=now_us) is not None:
-            return
+        self.learn(version_id=version_id, now_us=now_us)
         with self._store.write() as conn:
             context = self._contexts.load(conn, version_id=version_id)
-            side = context.reference  # none also while new cells are on their way, which bring a calibration
-            left = _own_history(conn, context=context) or _since(conn, version_id=version_id, after_us=-1)
-            if side is not None and not left:
-                delete_calibration(conn, version_id=version_id, reference_id=side.reference.id)
-                delete_baseline_calibrations(conn, version_id=version_id, reference_id=side.reference.id)
+            for one in (context, *context.slices):
+                _forget(conn, context=one)
 
     def _history(self, context: VersionContext, *, own: History | None, starts: list[int]) -> History | None:
         """The reference's own windows and the later ones that start at ``starts``; None where there are neither."""
@@ -184,7 +217,7 @@ class Learner:
             with self._store.read() as conn:
                 page = list_profiles(
                     conn, version_id=version_id or context.version.id, from_us=min(starts), to_us=max(starts) + 1,
-                    after=after, limit=_PAGE,
+                    after=after, limit=_PAGE, segment=context.segment,
                 )  # fmt: skip
             for stored in page:
                 if stored.window_start_us in wanted and stored.layout_id == context.version.layout_id:
@@ -192,6 +225,14 @@ class Learner:
             if len(page) < _PAGE:
                 return found
             after = page[-1].window_start_us
+
+
+def _is_learning(context: VersionContext) -> bool:
+    return context.calibration is None or context.calibration.state == "learning"
+
+
+def _is_due(healthy: Healthy, *, context: VersionContext, now_us: int) -> bool:
+    return occurrence_due(healthy, model=context.model, version_id=context.version.id, now_us=now_us) is not None
 
 
 def request_relearning(conn: Connection, *, version_id: int, now_us: int) -> None:
@@ -209,17 +250,35 @@ def healthy_history(conn: Connection, *, context: VersionContext) -> Healthy:
     if side is not None and calibration is not None:
         made_us = calibration_made_us(conn, version_id=id, reference_id=side.reference.id)
     after_us = -1 if calibration is None else calibration.own_until_us
-    return Healthy(calibration=calibration, made_us=made_us, since=_since(conn, version_id=id, after_us=after_us))
+    return Healthy(calibration=calibration, made_us=made_us, since=_since(conn, context=context, after_us=after_us))
 
 
-def _since(conn: Connection, *, version_id: int, after_us: int) -> list[tuple[int, int]]:
-    return healthy_windows(conn, version_id=version_id, min_rows=LEAST_ROWS, after_us=after_us, limit=MOST_WINDOWS)
+def _since(conn: Connection, *, context: VersionContext, after_us: int) -> list[tuple[int, int]]:
+    return healthy_windows(
+        conn, version_id=context.version.id, min_rows=LEAST_ROWS, after_us=after_us, limit=MOST_WINDOWS,
+        segment=context.segment,
+    )  # fmt: skip
+
+
+def _forget(conn: Connection, *, context: VersionContext) -> None:
+    """Takes back what was learned of all traffic, or of one segment, where no window is left to learn from."""
+    side = context.reference  # none also while new cells are on their way, which bring a calibration
+    if side is None or _own_history(conn, context=context) or _since(conn, context=context, after_us=-1):
+        return
+    here = {"version_id": context.version.id, "reference_id": side.reference.id}
+    delete_calibration(conn, **here, segment=context.segment)
+    delete_baseline_calibrations(conn, **here, segment=context.segment)
 
 
 def _own_history(conn: Connection, *, context: VersionContext) -> History | None:
     """The history of the reference's own windows; None where it has none."""
     if context.reference is None:
         return None
-    payload = reference_history(conn, reference_id=context.reference.reference.id)
+    id = context.reference.reference.id
+    if context.segment:
+        side = reference_segment(conn, reference_id=id, segment=context.segment)
+        payload = None if side is None else side.history
+    else:
+        payload = reference_history(conn, reference_id=id)
     history = None if payload is None else decode_history(payload)
     return history if history is not None and history.own else None

@@ -24,11 +24,12 @@ class Merged:
     windows: int
 
 
-def earlier_profiles(conn: Connection, *, window: WindowRow, nominal_us: int) -> list[StoredProfile]:
+def earlier_profiles(conn: Connection, *, window: WindowRow, nominal_us: int, segment: str = "") -> list[StoredProfile]:
     """Stored profiles of the windows that this one may be merged with, newest first."""
     found = list_profiles(
-        conn, version_id=window.version_id, from_us=window.start_us - LOOKBACK * nominal_us, to_us=window.start_us
-    )
+        conn, version_id=window.version_id, from_us=window.start_us - LOOKBACK * nominal_us, to_us=window.start_us,
+        segment=segment,
+    )  # fmt: skip
     return found[::-1]
 
 

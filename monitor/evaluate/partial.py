@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from monitor.evaluate.fold import Folder
-from monitor.evaluate.recent_counts import counts_of
-from monitor.evaluate.window import Evaluator, judged_of, result_of
+from monitor.evaluate.window import Evaluator
 from monitor.model.errors import FenceLost
 from monitor.model.time import MINUTE_US
 from monitor.store.engine import Store
@@ -23,10 +22,10 @@ _MOST_SLICES = 40  # ten million rows; what waits beyond that is not in the answ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partial:
-    """The open window as it is judged now; ``result`` has revision 0."""
+    """The open window as it is judged now; ``results`` of all traffic and of each segment have revision 0."""
 
     window: WindowRow
-    result: StoredResult
+    results: tuple[StoredResult, ...]
 
 
 class OpenWindows:
@@ -72,8 +71,5 @@ class OpenWindows:
             return None
         if seen is None:
             return None
-        profile, _ = self._evaluator.profile_of(seen)
-        card = self._evaluator.card_of(seen, now_us=now_us)
-        own = counts_of(seen.context, profile)
-        judged = judged_of(seen, profile=profile, own=own, card=card, now_us=now_us)
-        return Partial(window=seen.window, result=result_of(seen.window, judged=judged, revision=0, now_us=now_us))
+        rulings = self._evaluator.rule(seen, now_us=now_us)
+        return Partial(window=seen.window, results=tuple(one.result(revision=0, now_us=now_us) for one in rulings))

@@ -21,16 +21,17 @@ def counts_before(conn: Connection, *, context: VersionContext, window: WindowRo
         return []
     return judged_counts(
         conn, version_id=version.id, layout_id=version.layout_id, reference_id=version.reference_id,
-        from_us=window.start_us - _reach_us(context), to_us=window.start_us,
+        segment=context.segment, from_us=window.start_us - _reach_us(context), to_us=window.start_us,
     )  # fmt: skip
 
 
-def judged_before(conn: Connection, *, context: VersionContext, window: WindowRow) -> int | None:
+def judged_before(conn: Connection, *, contexts: Sequence[VersionContext], window: WindowRow) -> int | None:
     """How often the windows of ``counts_before`` were judged: another number by the time of writing means others."""
-    if context.calibration is None or len(context.calibration.scales) < 2:
+    calibrations = [context.calibration for context in contexts]
+    if not any(calibration is not None and len(calibration.scales) > 1 for calibration in calibrations):
         return None
     return revisions_between(
-        conn, version_id=context.version.id, from_us=window.start_us - _reach_us(context), to_us=window.start_us
+        conn, version_id=window.version_id, from_us=window.start_us - _reach_us(contexts[0]), to_us=window.start_us
     )
 
 
@@ -65,7 +66,7 @@ def keep_counts(conn: Connection, *, context: VersionContext, window: WindowRow,
         return
     counts = JudgedCounts(
         version_id=version.id, window_start_us=window.start_us, layout_id=version.layout_id,
-        reference_id=version.reference_id, payload=b"" if alone else encode_counts(own),
+        reference_id=version.reference_id, segment=context.segment, payload=b"" if alone else encode_counts(own),
     )  # fmt: skip
     if put_judged_counts(conn, counts) and context.calibration is not None and len(context.calibration.scales) > 1:
         mark_stale(conn, counts, to_us=window.start_us + _reach_us(context))

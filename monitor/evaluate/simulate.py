@@ -16,15 +16,17 @@ from monitor.alert.cells import Counts
 from monitor.alert.recent import LONGEST, encode_counts
 from monitor.alert.tally import CheckTally
 from monitor.evaluate.context import VersionContext
-from monitor.evaluate.groups import Group, groups_of
+from monitor.evaluate.groups import all_in_one, groups_of
 from monitor.evaluate.guard import Moved
 from monitor.evaluate.judging import Judged, judge_window
 from monitor.evaluate.recent_counts import counts_of
+from monitor.evaluate.ruling import judged_of
+from monitor.evaluate.seen import Seen
 from monitor.evaluate.verdicts import failed_verdicts
-from monitor.evaluate.window import Evaluator, Seen, judged_of
+from monitor.evaluate.window import Evaluator
 from monitor.evaluate.window_card import WindowCard
-from monitor.model.baseline import REFERENCE
 from monitor.model.checks import Check, default_checks
+from monitor.model.checks import checks_of as checks_in
 from monitor.model.errors import Conflict, InvalidInput, Unavailable
 from monitor.model.results import ResultRow
 from monitor.profile.profile import Profile
@@ -154,7 +156,9 @@ class Simulator:
     def _read(self, *, version_id: int, window: JudgedWindow, least_rows: int) -> tuple[Seen, Profile | None] | str:
         """The window with its profile, or why there is nothing to judge."""
         try:
-            seen = self.evaluator.read(version_id=version_id, start_us=window.start_us, least_rows=least_rows)
+            seen = self.evaluator.read(
+                version_id=version_id, start_us=window.start_us, least_rows=least_rows, sliced=False
+            )
         except Moved:  # what it is held against changes right now
             return "moved"
         if seen is None:
@@ -164,17 +168,22 @@ class Simulator:
         if seen.window.state == "gap":
             return seen, None
         try:
-            profile, _ = self.evaluator.profile_of(seen)
+            profile = self.evaluator.profile_of(seen)
         except Moved:  # rows come right now, or are gone and were counted in other cells
             return "moved"
         return seen, profile
 
 
 class Trial:
-    """Sets of checks tried on the same windows: what each check would have said, and what was recorded."""
+    """Sets of checks tried on the same windows of all traffic: what each check would have said, and what was recorded.
+
+    Checks that are judged in segments only say nothing there.
+    """
 
     def __init__(self, sets: Sequence[tuple[Check, ...]]) -> None:
-        self.tallies = tuple({check.name: CheckTally(check) for check in checks if check.enabled} for checks in sets)
+        self.tallies = tuple(
+            {check.name: CheckTally(check) for check in checks_in(checks, segment="")} for checks in sets
+        )
         self.recorded: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.windows = 0
@@ -201,11 +210,15 @@ def under(context: VersionContext, *, checks: Checks) -> VersionContext:
     settings = {name: value for name, value in context.model.settings.items() if name != "checks"}
     if checks is not None:
         settings["checks"] = [check.to_json() for check in checks]
-    under_them = replace(context, checks=given(checks), model=replace(context.model, settings=settings))
+    whole, model = checks_in(given(checks), segment=""), replace(context.model, settings=settings)
+    under_them = replace(context, checks=whole, model=model, slices=())
     if context.schema is None or context.reference is None:
-        return replace(under_them, groups=(Group(baseline=REFERENCE, checks=under_them.checks, share=1.0),))
-    groups = groups_of(under_them.checks, model=context.model, version=context.version, schema=context.schema)
-    return replace(under_them, groups=groups)
+        return replace(under_them, groups=all_in_one(whole))
+    groups = groups_of(
+        given(checks), model=context.model, version=context.version, schema=context.schema,
+        segments=[one.name for one in context.segments],
+    )  # fmt: skip
+    return replace(under_them, groups=groups[""])
 
 
 def given(checks: Checks) -> tuple[Check, ...]:

@@ -29,7 +29,7 @@ from monitor.store.baselines import save_baseline_calibration
 
 def untaught(context: VersionContext) -> bool:
     """Whether checks are held against a baseline that no calibration was made for yet."""
-    return any(group.baseline not in context.taught for group in context.groups[1:])
+    return any(group.baseline not in one.taught for one in (context, *context.slices) for group in one.groups[1:])
 
 
 def outgrown(context: VersionContext, *, since: Sequence[tuple[int, int]]) -> bool:
@@ -75,7 +75,8 @@ def taught_by_reference(
     """The calibrations that a reference's own windows give the segment at once; what needs stored windows is learned
     later."""
     checks = checks_in(checks_of(model), segment=segment)
-    groups = groups_of(checks, model=model, version=version, schema=schema)[1:]
+    every = groups_of(checks_of(model), model=model, version=version, schema=schema, segments=(segment,))
+    groups = every.get(segment, ())[1:]
     return {
         group.baseline: calibration_against(
             moved(history, baseline=group.baseline, spec=model.window), group=group, checks=checks, model=model,

@@ -13,6 +13,7 @@ from monitor.model.checks import LABELLED_KINDS, PERFORMANCE_KINDS, Check
 from monitor.model.entities import Model, Version
 from monitor.model.labels import label_rules
 from monitor.model.results import CheckState, CheckVerdict, ResultRow, Status, Transition
+from monitor.model.segments import covers
 from monitor.store.verdicts import add_transitions, delete_states, get_states, put_states
 
 _RANK: dict[str, int] = {"ok": 0, "unknown": 1, "warning": 2, "alert": 3}
@@ -27,10 +28,13 @@ def move_verdicts(
     window_start_us: int,
     window_end_us: int,
     now_us: int,
+    segments: Iterable[str] = (),
 ) -> list[Transition]:
     """The transitions that the window's verdicts brought; none where the window does not count.
 
-    The caller holds the version's row, so that two windows of one version come one after the other.
+    What is in force of checks that are no more, or in segments that are not among the ``segments`` there are or that
+    their check is not judged in now, ends. The caller holds the version's row, so that two windows of one version come
+    one after the other.
     """
     states = get_states(conn, version_id=version.id)
     moving = _moving(
@@ -49,13 +53,27 @@ def move_verdicts(
             after.append(state)
         if transition is not None:
             transitions.append(transition)
-    named = {check.name for check in checks_of(model) if check.enabled}
-    gone = [state for state in states.values() if state.check not in named]
-    transitions += [_resolved(state, now_us=now_us) for state in gone if state.status in ("warning", "alert")]
+    judged = judged_pairs(checks_of(model), segments=segments)
+    gone = [state for state in states.values() if (state.check, state.segment) not in judged]
+    named = {check for check, _ in judged}
+    transitions += [
+        _resolved(state, named=state.check in named, now_us=now_us)
+        for state in gone if state.status in ("warning", "alert")
+    ]  # fmt: skip
     delete_states(conn, version_id=version.id, keys=[(state.check, state.segment) for state in gone])
     put_states(conn, version_id=version.id, states=after)
     add_transitions(conn, model_id=model.id, version_id=version.id, transitions=transitions)
     return transitions
+
+
+def judged_pairs(checks: Iterable[Check], *, segments: Iterable[str]) -> set[tuple[str, str]]:
+    """(check, segment) of every enabled check in every segment it is judged in; the empty name is all traffic."""
+    every = ("", *segments)
+    return {
+        (check.name, segment)
+        for check in checks if check.enabled
+        for segment in every if covers(check.segments, segment)
+    }  # fmt: skip
 
 
 def _moving(
@@ -86,23 +104,23 @@ def worst(statuses: Iterable[Status]) -> Status:
     return max(statuses, key=lambda status: _RANK[status], default="unknown")
 
 
-def failed_verdicts(checks: Iterable[Check], *, rows: int) -> list[CheckVerdict]:
+def failed_verdicts(checks: Iterable[Check], *, rows: int, segment: str = "") -> list[CheckVerdict]:
     """``unknown`` for every enabled check but those of labels, whose time has not come: it could not be computed."""
     return [
         CheckVerdict(
-            check=check.name, kind=check.kind, severity=check.severity, status="unknown", reason="failed", rows=rows,
-            hold=check.hold,
+            check=check.name, kind=check.kind, segment=segment, severity=check.severity, status="unknown",
+            reason="failed", rows=rows, hold=check.hold,
         )
         for check in checks
         if check.enabled and check.kind not in PERFORMANCE_KINDS
     ]  # fmt: skip
 
 
-def failed_rows(checks: Iterable[Check], *, rows: int) -> list[ResultRow]:
+def failed_rows(checks: Iterable[Check], *, rows: int, segment: str = "") -> list[ResultRow]:
     """The result rows of a window that could not be computed: one a check, without a number."""
     return [
         ResultRow(
-            column="", metric=check.metric, check=check.name, kind=check.kind, value=None, rows=rows,
+            segment=segment, column="", metric=check.metric, check=check.name, kind=check.kind, value=None, rows=rows,
             reference_rows=0, status="unknown", reason="failed",
         )
         for check in checks
@@ -110,11 +128,15 @@ def failed_rows(checks: Iterable[Check], *, rows: int) -> list[ResultRow]:
     ]  # fmt: skip
 
 
-def _resolved(state: CheckState, *, now_us: int) -> Transition:
-    """The end of an alert whose check was taken out of the model."""
+def _resolved(state: CheckState, *, named: bool, now_us: int) -> Transition:
+    """The end of an alert whose check was taken out of the model, or (``named``) is not judged in the segment now."""
+    where = f"segment {state.segment}" if state.segment else "all traffic"
+    why = (
+        f"{state.check} is no longer judged in {where}" if named else f"{state.check} is no longer a check of the model"
+    )
     return Transition(
         check=state.check, kind=state.kind, segment=state.segment, severity=state.severity, from_status=state.status,
         status="ok", at_us=now_us, window_start_us=state.window_start_us, window_end_us=state.window_end_us,
         value=state.value, threshold=state.threshold, rows=state.rows, columns=(),
-        explanation=f"{state.check} is no longer a check of the model",
+        explanation=why,
     )  # fmt: skip

@@ -39,7 +39,8 @@ class Case:
     ``sides`` None: the window's counts and its reference are in no common layout any more, or gone. ``sums`` are the
     sides of the last s windows together, for the longer scales that decided; ``own`` the judged counts of the window
     alone and ``before`` those of the windows before it, (start, counts), oldest first; ``units`` of columns by name;
-    ``column`` asks for that one alone; ``reason`` says why nothing was decided.
+    ``column`` asks for that one alone; ``reason`` says why nothing was decided; ``segment`` is where, if not in all
+    traffic.
     """
 
     check: str
@@ -57,6 +58,7 @@ class Case:
     budget: str | None = None
     column: str | None = None
     reason: str | None = None
+    segment: str = ""
 
 
 def explain(case: Case) -> Explanation:
@@ -83,14 +85,15 @@ def explain(case: Case) -> Explanation:
 def _sentence(case: Case, *, found: Explanation, failing: Sequence[Decided]) -> str:
     names = [one.row.column for one in failing]
     taught = None if case.sides is None or found.calibration is None else case.sides.calibration
+    factor = max((row.method.get("extrapolated", 1.0) for row in case.results), default=1.0)
     told = [
         head_text(
             check=case.check, status=case.status, window=window_text(case.start_us, window=case.window),
-            rows=case.rows, failing=found.failing, decided=found.decided, reason=case.reason,
+            rows=case.rows, failing=found.failing, decided=found.decided, reason=case.reason, segment=case.segment,
         ),
         *columns_text(found.columns, names=names if case.column is None else ()),
         *sure_text(
-            rarity=found.rarity, budget=found.budget, calibration=taught,
+            rarity=found.rarity, budget=found.budget, calibration=taught, factor=factor,
             broken=any(one.broken for one in failing),
         ),
     ]  # fmt: skip

@@ -84,11 +84,13 @@ def column_text(
 
 
 def head_text(
-    *, check: str, status: Status, window: str, rows: int, failing: int, decided: int, reason: str | None
-) -> str:
-    """Which check, how it stands, in which window, on how many columns."""
+    *, check: str, status: Status, window: str, rows: int, failing: int, decided: int, reason: str | None,
+    segment: str = "",
+) -> str:  # fmt: skip
+    """Which check, how it stands, in which segment and window, on how many columns."""
     why = f" ({reason})" if reason else ""
-    head = f"{check} {_STATUS[status]}{why} in the window of {window}, {count_text(rows, 'row')}"
+    where = f" in segment {segment}" if segment else ""
+    head = f"{check} {_STATUS[status]}{why}{where} in the window of {window}, {count_text(rows, 'row')}"
     return f"{head}: {failing:,} of {count_text(decided, 'column')}" if failing and decided else head
 
 
@@ -129,18 +131,22 @@ def _closest(story: ColumnStory) -> str:
     return far + (f"; {story.words}" if story.words else "")
 
 
-def sure_text(*, rarity: Rarity | None, budget: str | None, calibration: Calibration | None, broken: bool) -> list[str]:
-    """How unusual that is, and how often the check may be wrong; ``broken``: it needed no statistics."""
+def sure_text(
+    *, rarity: Rarity | None, budget: str | None, calibration: Calibration | None, factor: float, broken: bool
+) -> list[str]:
+    """How unusual that is, and how often the check may be wrong; ``broken``: it needed no statistics.
+
+    ``factor`` is how far the threshold reaches beyond its history.
+    """
     told = ["That is half of the rows more than in the reference: it broke, whatever is usual"] if broken else []
     if rarity is not None:
         told.append(f"Healthy traffic of this model goes this far {rarity.words}")
     if budget is not None and calibration is not None and calibration.state != "learning":
-        told.append(f"False alarms are budgeted at {budget}{_beyond(calibration)}{_slow(calibration)}")
+        told.append(f"False alarms are budgeted at {budget}{_beyond(factor)}{_slow(calibration)}")
     return told
 
 
-def _beyond(calibration: Calibration) -> str:
-    factor = calibration.factor
+def _beyond(factor: float) -> str:
     return f"; the threshold is extrapolated × {factor:.2g} beyond its history" if factor > 1.0 else ""
 
 

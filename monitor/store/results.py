@@ -103,7 +103,7 @@ def list_results(
     if segment is not None:
         query = query.where(_r.segment == segment)
     query = query.order_by(_r.window_start_us.desc(), _r.segment).limit(limit)
-    return [_result(row) for row in conn.execute(query)]
+    return [read_result(row) for row in conn.execute(query)]
 
 
 def latest_result(conn: Connection, *, version_id: int, segment: str = "") -> StoredResult | None:
@@ -131,8 +131,9 @@ def get_result(conn: Connection, *, version_id: int, window_start_us: int, segme
     """The result of that window and segment, if any."""
     here = (_r.version_id == version_id, _r.window_start_us == window_start_us, _r.segment == segment)
     row = conn.execute(select(tables.result).where(*here)).first()
-    return None if row is None else _result(row)
+    return None if row is None else read_result(row)
 
 
-def _result(row: Row[Any]) -> StoredResult:
+def read_result(row: Row[Any]) -> StoredResult:
+    """The result of a row of its table."""
     return StoredResult(**{**row._mapping, "payload": bytes(row.payload)})

@@ -84,13 +84,13 @@ def test_a_window_that_gets_labels_while_it_is_judged_is_read_again(world, monke
     predict(world, "a")
     label(world, {"a": "yes"})
     evaluator = world.runner.evaluator
-    original = evaluator.profile_of
+    original = evaluator.profiles_of
 
     def overtaken(seen, **more):
         join(world)
         return original(seen, **more)
 
-    monkeypatch.setattr(evaluator, "profile_of", overtaken, raising=True)
+    monkeypatch.setattr(evaluator, "profiles_of", overtaken, raising=True)
     with pytest.raises(Moved):
         evaluator.evaluate(version_id=world.version.id, start_us=START_US, now_us=world.close_of(0))
     assert world.windows()[0].dirty

@@ -32,8 +32,8 @@ def test_a_window_without_rows_is_none(world):
 def test_waiting_rows_are_folded_and_judged_and_nothing_is_decided(world):
     world.post(hour_of_rows(0, rows=120))
     found = partial_of(world)
-    assert (found.window.start_us, found.window.rows, found.result.revision) == (START_US, 120, 0)
-    judged = {(row.check, row.column): row.status for row in unpack_rows(found.result.payload) if row.check}
+    assert (found.window.start_us, found.window.rows, found.results[0].revision) == (START_US, 120, 0)
+    judged = {(row.check, row.column): row.status for row in unpack_rows(found.results[0].payload) if row.check}
     assert judged["drift", "age"] in ("ok", "warning")
     assert world.result(0) is None
     assert [(window.state, window.revision, window.dirty) for window in world.windows()] == [("open", 0, True)]
@@ -54,10 +54,10 @@ def test_the_answer_is_kept_for_a_minute_and_then_made_again(world):
 def test_an_open_window_is_in_alarm_before_it_closes_and_closes_as_any_other(world):
     world.post(hour_of_rows(0, rows=200, shift=80.0))
     found = partial_of(world)
-    assert found.result.status == "alert"
+    assert found.results[0].status == "alert"
     world.tick_after(0)
     assert (world.result(0).status, world.result(0).revision) == ("alert", 1)
-    assert unpack_rows(world.result(0).payload) == unpack_rows(found.result.payload)
+    assert unpack_rows(world.result(0).payload) == unpack_rows(found.results[0].payload)
 
 
 def test_while_a_job_folds_what_is_folded_already_is_judged(world, monkeypatch):

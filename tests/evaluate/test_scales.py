@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.columns.roles import Roles
-from monitor.evaluate import window as evaluated
+from monitor.evaluate import ruling
 from monitor.evaluate.guard import Moved
 from monitor.evaluate.reference import set_reference
 from monitor.model.time import HOUR_US, MINUTE_US
@@ -142,14 +142,14 @@ def test_an_hour_is_not_written_with_sums_of_hours_that_were_judged_meanwhile(st
     world.post(hour_of_rows(HOURS - 1, rows=100))
     now_us = world.close_of(HOURS - 1)
     world.runner.folder.fold_slice(version_id=world.version.id, now_us=now_us)
-    judge, others = evaluated.judged_of, [START_US + (HOURS - 2) * HOUR_US]
+    judge, others = ruling.judged_of, [START_US + (HOURS - 2) * HOUR_US]
 
     def slowly(seen, **more):
         if others:  # another worker, between this one's read and its write
             world.runner.evaluator.evaluate(version_id=world.version.id, start_us=others.pop(), now_us=now_us)
         return judge(seen, **more)
 
-    monkeypatch.setattr(evaluated, "judged_of", slowly)
+    monkeypatch.setattr(ruling, "judged_of", slowly)
     with pytest.raises(Moved, match="judged meanwhile"):
         world.runner.evaluator.evaluate(
             version_id=world.version.id, start_us=START_US + (HOURS - 1) * HOUR_US, now_us=now_us
