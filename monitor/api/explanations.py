@@ -19,7 +19,7 @@ from monitor.store import versions
 from monitor.store.transitions import StoredTransition
 
 _TEXT = {"type": "string", "minLength": 1}
-_FIELDS = {"start": {"type": "string", "format": "date-time"}, "check": _TEXT, "column": _TEXT}
+_FIELDS = {"start": {"type": "string", "format": "date-time"}, "check": _TEXT, "column": _TEXT, "segment": _TEXT}
 _BODY = {"type": "object", "properties": _FIELDS, "required": ["start"], "additionalProperties": False}
 
 
@@ -30,7 +30,7 @@ def post_explain(model: ModelName, version: VersionName, body: JsonObject, servi
     asked = _asked(body)
     explained = Explainer(services.store, contexts=services.contexts).explain(
         version_id=found.id, start_us=owner.window.start_of(instant(asked["start"], name="start")),
-        check=asked.get("check"), column=asked.get("column"),
+        check=asked.get("check"), column=asked.get("column"), segment=asked.get("segment", ""),
     )  # fmt: skip
     result, why = explained.result, explained.explanation
     return answer({
@@ -46,7 +46,7 @@ def explanation_of(services: Services, alert: StoredTransition) -> dict[str, Any
     told: dict[str, Any] = {"explanation": change.explanation, "why": None}
     try:
         explained = Explainer(services.store, contexts=services.contexts).explain(
-            version_id=alert.version_id, start_us=change.window_start_us, check=change.check
+            version_id=alert.version_id, start_us=change.window_start_us, check=change.check, segment=change.segment
         )
     except NotFound:
         return told

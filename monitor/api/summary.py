@@ -102,5 +102,9 @@ def _worst(checks: Sequence[CheckState]) -> dict[str, Any]:
     check = max(checks, key=lambda state: state.columns_failing)
     if check.columns:
         first = check.columns[0]
-        return {"check": check.check, "column": first.column, "value": first.value, "threshold": first.threshold}
-    return {"check": check.check, "column": "", "value": check.value, "threshold": check.threshold}
+        column, value, threshold = first.column, first.value, first.threshold
+    else:
+        column, value, threshold = "", check.value, check.threshold
+    return {
+        "check": check.check, "segment": check.segment, "column": column, "value": value, "threshold": threshold,
+    }  # fmt: skip

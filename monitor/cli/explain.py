@@ -21,6 +21,7 @@ def explain(
     ] = None,
     check: Annotated[str | None, typer.Option(help="which check [default: the worst]")] = None,
     column: Annotated[str | None, typer.Option(help="only this column")] = None,
+    segment: Annotated[str | None, typer.Option(help="in this segment [default: all traffic]")] = None,
     url: Url = None,
     token: Token = None,
     as_json: Json = False,
@@ -31,7 +32,7 @@ def explain(
     """
     with Server(url=url, token=token) as server:
         start = at or _newest(server, model=model, version=version)
-        asked = {"start": start, "check": check, "column": column}
+        asked = {"start": start, "check": check, "column": column, "segment": segment or None}
         body = {name: value for name, value in asked.items() if value is not None}
         answer = server.call("POST", version_path(model, version, "explain"), json=body, repeat=True).json()
     if as_json:

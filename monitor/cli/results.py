@@ -14,7 +14,7 @@ from monitor.cli.server import Json, Server, ServerRefused, Token, Url, ask, lis
 
 From = Annotated[str | None, typer.Option("--from", help="at or after (RFC 3339)", show_default=False)]
 To = Annotated[str | None, typer.Option("--to", help="before (RFC 3339)", show_default=False)]
-_COLUMNS = ("window_start", "column", "metric", "check", "value", "threshold", "rows", "status", "reason")
+_COLUMNS = ("window_start", "segment", "column", "metric", "check", "value", "threshold", "rows", "status", "reason")
 _POLL_SECONDS = 0.5
 
 
@@ -25,6 +25,9 @@ def results(
     to: To = None,
     metric: Annotated[str | None, typer.Option(help="only this metric")] = None,
     column: Annotated[str | None, typer.Option(help="only this column")] = None,
+    segment: Annotated[
+        str | None, typer.Option(help="only this segment, '' for all traffic [default: all traffic and every segment]")
+    ] = None,
     kind: Annotated[str | None, typer.Option(help="drift, quality, volume or schema")] = None,
     latest: Annotated[bool, typer.Option("--latest", help="only the newest judged window")] = False,
     partial: Annotated[bool, typer.Option("--partial", help="and the open window, computed now")] = False,
@@ -38,7 +41,8 @@ def results(
     Example: driftline results churn 42 --latest
     """
     params: dict[str, Any] = {
-        "from": from_, "to": to, "metric": metric, "column": column, "kind": kind, "limit": min(limit, 10_000),
+        "from": from_, "to": to, "metric": metric, "column": column, "segment": segment, "kind": kind,
+        "limit": min(limit, 10_000),
         "latest": "true" if latest else None, "partial": "true" if partial else None,
     }  # fmt: skip
     rows = listed(url, token, version_path(model, version, "results"), params=params, limit=limit)
@@ -57,11 +61,24 @@ def status(model: Model, version: Version, url: Url = None, token: Token = None,
     if as_json:
         print_json(answer)
         return
-    print_fields({name: value for name, value in answer.items() if name != "checks"})
+    print_fields({name: value for name, value in answer.items() if name not in ("checks", "segments")})
     sys.stdout.write("\n")
+    in_segments = [check | {"segment": one["segment"]} for one in answer.get("segments", ()) for check in one["checks"]]
     print_table(
-        answer["checks"],
-        columns=("name", "kind", "status", "since", "value", "threshold", "rows", "needs", "columns_failing", "top"),
+        [check | {"segment": ""} for check in answer["checks"]] + in_segments,
+        columns=(
+            "name",
+            "segment",
+            "kind",
+            "status",
+            "since",
+            "value",
+            "threshold",
+            "rows",
+            "needs",
+            "columns_failing",
+            "top",
+        ),
     )
     for alert in listed(url, token, "alerts", params={"state": "firing", "model": model}):
         if alert["version"] == version:

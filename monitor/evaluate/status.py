@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -11,7 +11,7 @@ from monitor.alert.calibrate import Calibration
 from monitor.alert.scales import own_scales
 from monitor.evaluate.context import Contexts, VersionContext
 from monitor.evaluate.groups import Group
-from monitor.evaluate.held import held_now, held_shape
+from monitor.evaluate.held import Key, held_now, held_shape
 from monitor.evaluate.learning import healthy_history
 from monitor.evaluate.proposal import blind_spot, proposed
 from monitor.evaluate.redo import Healthy, needed_by
@@ -20,6 +20,7 @@ from monitor.model.baseline import REFERENCE
 from monitor.model.checks import LABELLED_KINDS, Check
 from monitor.model.handling import HEALTHY, precision
 from monitor.model.results import CheckState, Status
+from monitor.model.silences import Held
 from monitor.model.time import format_duration, rfc3339
 from monitor.store.batches import unfolded
 from monitor.store.handling import verdict_counts
@@ -30,6 +31,7 @@ TOP_COLUMNS = 5
 _WAITING_ROWS = 1_000_000
 
 Shape = dict[str, Any]
+States = Mapping[tuple[str, str], CheckState]
 
 
 def version_status(conn: Connection, *, contexts: Contexts, version_id: int, now_us: int) -> Shape:
@@ -37,15 +39,13 @@ def version_status(conn: Connection, *, contexts: Contexts, version_id: int, now
     context = contexts.load(conn, version_id=version_id)
     states = get_states(conn, version_id=version_id)
     held = held_now(conn, version_ids=[version_id], now_us=now_us)
-    checks = [
-        _check(check, states.get((check.name, "")), referenced=context.reference is not None)
-        | {"held_back": held_shape(held.get((version_id, check.name, "")))}
-        for check in shown_checks(context, states=states)
-    ]
+    checks = _checks(shown_checks(context, states=states), context=context, states=states, held=held)
+    segments = [_segment(one, states=states, held=held) for one in context.slices]
     healthy = healthy_history(conn, context=context)
     return {
-        "status": worst(check["status"] for check in checks),
+        "status": worst([*(check["status"] for check in checks), *_failing(segments)]),
         "checks": checks,
+        "segments": segments,
         "open": _open(conn, context=context, now_us=now_us),
         "next": _next(context, judged=bool(states), healthy=healthy, now_us=now_us),
         "calibration": _calibration(context, healthy=healthy),
@@ -61,6 +61,44 @@ def shown_checks(context: VersionContext, *, states: Mapping[tuple[str, str], Ch
         for check in context.checks
         if check.enabled and not (by_default and check.kind in LABELLED_KINDS and (check.name, "") not in states)
     ]
+
+
+def _checks(
+    checks: Iterable[Check], *, context: VersionContext, states: States, held: Mapping[Key, Held]
+) -> list[Shape]:
+    """The checks as they stand in the context's segment."""
+    id, segment, referenced = context.version.id, context.segment, context.reference is not None
+    return [
+        _check(check, states.get((check.name, segment)), referenced=referenced)
+        | {"held_back": held_shape(held.get((id, check.name, segment)))}
+        for check in checks
+    ]
+
+
+def _segment(context: VersionContext, *, states: States, held: Mapping[Key, Held]) -> Shape:
+    """Where one segment stands: its checks, and how far its calibration is."""
+    checks, calibration = _checks(context.checks, context=context, states=states, held=held), context.calibration
+    return {
+        "segment": context.segment,
+        "status": worst(check["status"] for check in checks),
+        "reference_rows": 0 if context.reference is None else context.reference.profile.rows,
+        "checks": checks,
+        "calibration": None if calibration is None else {
+            "state": calibration.state_at(_rate(context, calibration=calibration)), "windows": calibration.windows,
+            "needed": calibration.needed,
+            "factor": calibration.factor_at(_rate(context, calibration=calibration)),
+        },
+    }  # fmt: skip
+
+
+def _rate(context: VersionContext, *, calibration: Calibration) -> float:
+    """The false alarms a month that are spent there against the reference."""
+    return calibration.per_month * (context.groups[0].share or 1.0)
+
+
+def _failing(segments: Iterable[Shape]) -> list[Status]:
+    """The statuses of segments that fail: that a small one is undecided says nothing of the version."""
+    return [one["status"] for one in segments if one["status"] in ("warning", "alert")]
 
 
 def _check(check: Check, state: CheckState | None, *, referenced: bool) -> Shape:
@@ -142,10 +180,10 @@ def _calibration(context: VersionContext, *, healthy: Healthy) -> Shape | None:
         return None
     learning = calibration.state == "learning"
     return {
-        "state": calibration.state,
+        "state": calibration.state_at(_rate(context, calibration=calibration)),
         "windows": _known(healthy) if learning else calibration.windows,
         "needed": calibration.needed,
-        "factor": calibration.factor,
+        "factor": calibration.factor_at(_rate(context, calibration=calibration)),
         "made_at": None if made_us is None else rfc3339(made_us),
         "from": _source(calibration),
         "reference_windows": calibration.own,
