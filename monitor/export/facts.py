@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from monitor.export.columns import Columns
@@ -18,6 +19,7 @@ class Window:
     start_us: int
     end_us: int
     rows: int
+    segment_rows: Mapping[str, int] = field(default_factory=dict)  # of the segments that were judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

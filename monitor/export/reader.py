@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from monitor.export.columns import Columns, columns_of
@@ -103,7 +103,7 @@ class StoreReader:
             model=row.model,
             version=row.version,
             states=row.states,
-            window=None if whole is None else _window(whole),
+            window=None if whole is None else _window(whole, heads=row.results),
             newest_end_us=row.window.end_us if row.window is not None else None,
             columns=self._columns[_source(row)],
         )
@@ -113,5 +113,8 @@ def _source(row: FleetRow) -> Source:
     return row.results, row.labelled, row.version.schema_id
 
 
-def _window(head: ResultHead) -> Window:
-    return Window(start_us=head.window_start_us, end_us=head.window_end_us, rows=head.rows)
+def _window(head: ResultHead, *, heads: Sequence[ResultHead]) -> Window:
+    return Window(
+        start_us=head.window_start_us, end_us=head.window_end_us, rows=head.rows,
+        segment_rows={one.segment: one.rows for one in heads if one.segment},
+    )  # fmt: skip

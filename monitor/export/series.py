@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from monitor.alert.holding import held_back
 from monitor.export.columns import Column
-from monitor.export.facts import VersionFacts
+from monitor.export.facts import VersionFacts, Window
 from monitor.export.families import labels, number
 from monitor.model.drills import CHECK
 from monitor.model.labels import demanded_coverage
@@ -42,7 +42,7 @@ def model_series(facts: VersionFacts, *, now_us: int) -> list[Line]:
     lines.append(line("driftline_model_stale", known, stale))
     if facts.window is not None:
         lines += [
-            line("driftline_window_rows", f'{known},segment=""', facts.window.rows),
+            *_window_rows(facts.window, known),
             line("driftline_window_start_timestamp_seconds", known, facts.window.start_us / SECOND_US),
             line("driftline_window_end_timestamp_seconds", known, facts.window.end_us / SECOND_US),
         ]
@@ -66,6 +66,12 @@ def label_series(facts: VersionFacts) -> list[Line]:
             line("driftline_labels_waiting", known, facts.labels.waiting),
         ]
     return lines
+
+
+def _window_rows(window: Window, known: str) -> Iterator[Line]:
+    """The rows of all traffic and of each segment."""
+    for segment, rows in {"": window.rows, **window.segment_rows}.items():
+        yield line("driftline_window_rows", f"{known},{labels(segment=segment)}", rows)
 
 
 def _drifted_ratio(facts: VersionFacts, known: str) -> Iterator[Line]:

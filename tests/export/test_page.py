@@ -81,6 +81,40 @@ def test_a_version_is_shown_as_the_contract_names_it():
     }
 
 
+def test_a_segment_has_series_of_its_own_beside_those_of_all_traffic():
+    eu = "region=EU"
+    rows = [row("age", "surprise", 1.0, threshold=4.0), row("", "surprise", 1.0, threshold=3.0)]
+    there = [
+        row("age", "surprise", 9.5, threshold=5.0, status="alert", segment=eu),
+        row("", "surprise", 8.0, threshold=4.0, status="alert", segment=eu),
+    ]
+    shown = facts(rows=rows + there, states=(state(), state(status="alert", columns_failing=1, segment=eu)))
+    shown = replace(shown, window=replace(shown.window, segment_rows={eu: 40}))
+    found = series(page(shown))
+    v = 'model="churn",version="1"'
+    expected = {
+        f'driftline_window_rows{{{v},segment="S"}}': (1000, 40),
+        f'driftline_check_failing{{{v},segment="S",check="drift",severity="warning"}}': (0, 1),
+        f'driftline_check_columns_failing{{{v},segment="S",check="drift"}}': (0, 1),
+        f'driftline_columns_drifted_ratio{{{v},segment="S"}}': (0.0, 1.0),
+        f'driftline_drift_score{{{v},segment="S",column="",metric="surprise"}}': (1.0, 8.0),
+        f'driftline_drift_threshold{{{v},segment="S",column="age",metric="surprise"}}': (4.0, 5.0),
+        f'driftline_column_status{{{v},segment="S",column="age",check="drift"}}': (0, 2),
+    }
+    assert {name: (found[name.replace('"S"', '""')], found[name.replace('"S"', f'"{eu}"')]) for name in expected} == (
+        expected
+    )
+
+
+def test_a_hundred_segments_keep_their_checks_and_stay_within_max_series():
+    segments = [f"region=R{n:03}" for n in range(100)]
+    rows = [row(f"c{n}", "surprise", 1.0, threshold=4.0, segment=name) for name in segments for n in range(20)]
+    shown = facts(rows=rows, states=tuple(state(segment=name) for name in segments))
+    found = series(page(shown, made_by=composer(max_series=300)))
+    assert sum(name.startswith("driftline_check_failing") for name in found) == 100
+    assert len(found) <= 300
+
+
 @pytest.mark.parametrize(
     ("severity", "status", "expected"),
     [
