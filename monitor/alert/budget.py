@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -52,3 +53,19 @@ class Spending:
         named = {check.name for check in self.checks if check.false_alarms is not None}
         whole = budgets(self.checks, per_month=per_month, windows_per_month=windows_per_month)
         return {name: rate * (self.own.get(name, 1.0) if name in named else share) for name, rate in whole.items()}
+
+
+def spread(checks: Iterable[Check], *, places: Iterable[Iterable[Check]]) -> Spending:
+    """What is spent in every place, ``share`` apart: a check with a budget of its own has an equal part of it in each.
+
+    ``places`` are the checks that are judged in each.
+
+    >>> from monitor.model.checks import parse_checks
+    >>> own, other = parse_checks([{"name": "own", "kind": "drift", "false_alarms": "1 per month"},
+    ...                            {"name": "other", "kind": "drift"}])
+    >>> spread([own, other], places=[[own, other], [own]]).own
+    {'own': 0.5}
+    """
+    counted = Counter(check.name for judged in places for check in judged)
+    there = tuple(check for check in checks if check.name in counted)
+    return Spending(checks=there, own={c.name: 1.0 / counted[c.name] for c in there if c.false_alarms is not None})

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from monitor.alert.bench import Judgement
+from monitor.alert.budget import Spending, spread
 from monitor.alert.calibrate import Calibration, calibrate
 from monitor.alert.cells import Counts, reduce_profile
 from monitor.alert.history import build_history
@@ -51,7 +52,7 @@ class Court:
     """What every window of a segment is judged by, made once; without a ``calibration`` there is no history.
 
     ``profile`` is the segment's own of the reference; ``tests`` are those of this and all other segments, which share
-    the budget, and ``share`` the part of them that is made here.
+    the budget, and ``spending`` says which part of it is for this one.
     """
 
     segment: str
@@ -59,7 +60,7 @@ class Court:
     profile: Profile
     checks: tuple[Check, ...]
     tests: int
-    share: float
+    spending: Spending
     bins: Bins
     calibration: Calibration | None
     false_alarms: FalseAlarms
@@ -89,7 +90,11 @@ class Court:
         if self.calibration is None:
             return judge_once(**side, false_alarms=self.false_alarms, tests=self.tests)
         return judge(
-            **side, calibration=self.calibration, expected_rows=self.expected_rows, sums=sums, share=self.share
+            **side,
+            calibration=self.calibration,
+            expected_rows=self.expected_rows,
+            sums=sums,
+            spending=self.spending,
         )
 
     def _measurements(self, current: Profile, *, checks: tuple[Check, ...]) -> tuple[Measurement, ...]:
@@ -189,11 +194,12 @@ def _courts(
         for name, side in sides.items()
         if name == ALL_TRAFFIC or (own[name] and (side.profile.rows or current.slices[name].profile.rows))
     }
-    tests = {  # one at least: nothing is judged at a rate of none
-        name: max(1, tests_of(own[name], schema=reference.schema, layout=reference.layout, reference=side.profile))
+    tests = {
+        name: tests_of(own[name], schema=reference.schema, layout=reference.layout, reference=side.profile)
         for name, side in sides.items()
     }
-    total = sum(tests.values())
+    total = sum(tests.values()) or 1
+    spending = spread(checks, places=[own[name] for name in sides])
     courts = []
     for name, side in sides.items():
         calibration = None if spec is None else _calibration(
@@ -202,7 +208,7 @@ def _courts(
         windows = 0 if calibration is None else calibration.windows
         courts.append(Court(
             segment=name, reference=reference, profile=side.profile, checks=own[name], tests=total,
-            share=tests[name] / total, bins=decile_groups(reference.layout, side.profile),
+            spending=replace(spending, share=tests[name] / total), bins=decile_groups(reference.layout, side.profile),
             calibration=calibration, false_alarms=false_alarms, absent=current.absent, asked=asked, spec=spec,
             expected_rows=float(round(side.profile.rows / windows)) if windows else None,
         ))  # fmt: skip

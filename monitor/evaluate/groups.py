@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from monitor.alert.auto import TESTS_OF
-from monitor.alert.budget import Spending
+from monitor.alert.budget import Spending, spread
 from monitor.alert.cells import Flags
 from monitor.model.baseline import REFERENCE, Baseline, parsed
 from monitor.model.checks import Check, checks_of, deciding_columns
@@ -59,11 +58,7 @@ def groups_of(
         segment: _spent(by_baseline, among=judged[segment], schema=schema) for segment, by_baseline in held.items()
     }
     total = sum(tests for of_segment in spent.values() for tests in of_segment.values()) or 1
-    places = Counter(check.name for own in judged.values() for check in own)
-    spending = Spending(
-        checks=tuple(check for check in checks if check.name in places),
-        own={check.name: 1.0 / places[check.name] for check in checks if check.false_alarms and places[check.name]},
-    )
+    spending = spread(checks, places=judged.values())
     return {
         segment: tuple(
             Group(baseline=baseline, checks=own, spending=replace(spending, share=spent[segment][baseline] / total))

@@ -201,6 +201,25 @@ def test_with_windows_every_slice_is_judged_by_its_own_history_window_by_window(
     assert states == dict.fromkeys(["", "region=a", "region=b", "region=r3"], 70)
 
 
+def test_with_windows_the_rates_of_all_slices_are_the_budget_and_a_checks_own_its_own():
+    checks = [
+        {"name": "drift", "kind": "drift"},
+        {"name": "amounts", "kind": "drift", "columns": ["amount"], "false_alarms": "1 per 5 months"},
+    ]
+    report = monitor.check(
+        reference=timed(70 * 300, seed=1, start="2026-01-01", days=70),
+        current=timed(300, seed=2, start="2026-04-01", days=1),
+        segments=["region"], timestamp="at", window="1d", checks=checks, false_alarms="1 per month",
+    )  # fmt: skip
+    rates = {
+        (row["check"], row["segment"]): row["method"]["false_alarms_per_month"]
+        for row in report.to_rows() if "false_alarms_per_month" in row["method"]
+    }  # fmt: skip
+    assert len(rates) == 2 * 4
+    assert sum(rate for (check, _), rate in rates.items() if check == "amounts") == pytest.approx(1 / 5)
+    assert sum(rate for (check, _), rate in rates.items() if check == "drift") == pytest.approx(1 - 1 / 5)
+
+
 def test_a_slice_without_a_row_in_a_window_is_empty_there():
     reference = timed(70 * 300, seed=1, start="2026-01-01", days=70)
     current = timed(3 * 300, seed=2, start="2026-04-01", days=3)
