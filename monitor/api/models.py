@@ -21,7 +21,7 @@ from monitor.api.summary import VersionState, fleet_states, model_states, model_
 from monitor.configuration.bodies import merged_model
 from monitor.model.entities import TASKS, Model
 from monitor.model.errors import Conflict, InvalidInput, NotFound
-from monitor.rollout.following import follow_model
+from monitor.rollout.following import follow_model, follow_model_segments
 from monitor.store import models, versions, windows
 
 _FEW = 20
@@ -46,6 +46,8 @@ def put_model(model: ModelName, body: JsonObject, request: Request, services: Pa
                 _refuse_with_windows(conn, model=stored)
             saved = models.update_model(conn, after, if_revision=stored.revision)
             follow_model(conn, model=saved)
+            if "segments" in {**stored.settings, **saved.settings}:
+                follow_model_segments(conn, model=saved, now_us=now_us)
         states = model_states(conn, model=saved)
     services.ingest.invalidate()
     shown = model_summary(saved, states=states)

@@ -20,6 +20,7 @@ from monitor.configuration.bodies import merged_version, version_shape
 from monitor.model.entities import VERSION_STATES, Model, Version
 from monitor.model.errors import NotFound, TooLarge
 from monitor.model.time import rfc3339
+from monitor.rollout.following import follow_segments
 from monitor.rollout.succession import succeed
 from monitor.store import models, references, schemas, versions
 
@@ -47,6 +48,7 @@ def put_version(
             saved = versions.update_version(conn, after, if_revision=stored.revision)
         if schema is not None:
             schemas.save_schema(conn, version_id=saved.id, schema=schema)
+            follow_segments(conn, [saved], now_us=now_us)
         _, saved = versions.get_version_by_id(conn, id=saved.id)
         shape = _shape(conn, model=owner, version=saved)
     if owner.settings.get("on_new_version") and succeed(services.store, now_us=now_us, model=model):

@@ -15,6 +15,7 @@ from monitor.evaluate.context import is_timed
 from monitor.evaluate.performance_side import PerformanceSide, encode_side
 from monitor.evaluate.reference_profile import ReferenceProfile, calibration_of, profile_reference
 from monitor.evaluate.reference_rows import stored_rows
+from monitor.evaluate.resegment import request_resegment
 from monitor.evaluate.segment_rows import Rows
 from monitor.evaluate.segment_sides import Sides, replace_sides, save_sides, sides_of, take_up_sides
 from monitor.evaluate.teaching import save_taught, taught_by_reference
@@ -158,7 +159,9 @@ def profile_again(
         return stored_rows(store, reference_id=reference.id)
 
     made = profile_reference(batches, schema=schema, layout=layout, spec=model.window, timed=timed)
-    rows = Rows(batches=batches, made=made, schema=schema, model=model, version=version, timed=timed)
+    rows = Rows(
+        batches=batches, layout=layout, profile=made.profile, schema=schema, model=model, version=version, timed=timed
+    )
     return made, sides_of(rows)
 
 
@@ -195,7 +198,8 @@ def _take_up(
     if version.layout_id != layout_id:
         set_version_layout(conn, version_id=version.id, layout_id=layout_id)
     activate_reference(conn, version_id=version.id, reference_id=reference.id)
-    take_up_sides(conn, version_id=version.id, before=version.reference_id, after=reference.id)
+    if take_up_sides(conn, version_id=version.id, before=version.reference_id, after=reference.id):
+        request_resegment(conn, version_id=version.id, now_us=now_us)
     _save_calibration(conn, reference=reference, calibration=calibration, now_us=now_us)
     if version.reference_id is None:
         mark_dirty(conn, version_id=version.id)

@@ -12,7 +12,6 @@ from monitor.columns.batch import ID
 from monitor.columns.keyed_ids import first_rows, hash_ids
 from monitor.evaluate.context import VersionContext
 from monitor.evaluate.cutting import CutProfiles
-from monitor.evaluate.guard import Moved
 from monitor.evaluate.id_runs import RunChange, change_runs, known
 from monitor.evaluate.reprofile import reprofile, take_rows
 from monitor.evaluate.slices import instants_of, received_of
@@ -108,9 +107,10 @@ def _profiles(
     with_these = partial(_segments, parts, context=context, start_us=start_us)
     if window is None or window.rows == 0:
         return codec.encode(added), with_these({})
-    cut_alike = not context.segments or window.segmentation == context.segmentation
-    if stored is not None and stored[0] == version.layout_id and cut_alike:
-        before = _stored_segments(store, context=context, layout=layout, start_us=start_us, segments=parts.counted)
+    before = None
+    if stored is not None and stored[0] == version.layout_id:
+        before = _stored_segments(store, context=context, layout=layout, window=window, segments=parts.counted)
+    if stored is not None and before is not None:
         return codec.encode(merge(codec.decode(stored[1], layout), added)), with_these(before)
     # folded before this layout was there, or cut into other segments
     made = reprofile(
@@ -137,14 +137,17 @@ def _segments(
 
 
 def _stored_segments(
-    store: Store, *, context: VersionContext, layout: Layout, start_us: int, segments: Sequence[str]
-) -> dict[str, Profile]:
-    """What is stored of those segments of the window; ``Moved`` where they are counted in other cells by now."""
-    if not segments:
+    store: Store, *, context: VersionContext, layout: Layout, window: WindowRow, segments: Sequence[str]
+) -> dict[str, Profile] | None:
+    """What is stored of those segments of the window; None where it was cut into others, or counted in other cells."""
+    if not context.segments:
         return {}
-    version = context.version
+    if window.segmentation != context.segmentation:
+        return None
     with store.read() as conn:
-        found = segment_profiles(conn, version_id=version.id, window_start_us=start_us, segments=segments)
-    if any(layout_id != version.layout_id for layout_id, _ in found.values()):
-        raise Moved(f"version {version.id}: its layout changed while its rows were profiled")
+        found = segment_profiles(
+            conn, version_id=window.version_id, window_start_us=window.start_us, segments=segments
+        )  # fmt: skip
+    if any(layout_id != context.version.layout_id for layout_id, _ in found.values()):
+        return None
     return {name: codec.decode(payload, layout) for name, (_, payload) in found.items()}

@@ -202,11 +202,11 @@ def sides_of_rows(
     rows: ReferenceRows, *, known: Known, schema: Schema, made: ReferenceProfile, timed: bool
 ) -> Sides:  # fmt: skip
     """The segments of the reference's rows."""
-    return sides_of(
-        Rows(
-            batches=lambda: rows, made=made, schema=schema, model=known.model, version=known.version, timed=timed
-        )
+    counted = Rows(
+        batches=lambda: rows, layout=made.layout, profile=made.profile, schema=schema, model=known.model,
+        version=known.version, timed=timed,
     )  # fmt: skip
+    return sides_of(counted)
 
 
 def worth_of_rows(

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 
 from monitor.columns.conform import conform_column
-from monitor.evaluate.reference_profile import Batches, ReferenceProfile
+from monitor.evaluate.reference_profile import Batches
 from monitor.model.entities import Model, Version
 from monitor.model.schema import Schema
+from monitor.profile.layout import Layout
+from monitor.profile.profile import Profile
 
 MOST_COUNTED = 100_000  # categories of a column; beyond them the rarest half is counted anew from where it stands
 
@@ -21,7 +23,8 @@ class Rows:
     """The rows of a reference, whose they are, and what they were counted to in all."""
 
     batches: Batches
-    made: ReferenceProfile
+    layout: Layout
+    profile: Profile
     schema: Schema
     model: Model
     version: Version
@@ -33,7 +36,7 @@ def categories_of(columns: Sequence[str], *, rows: Rows) -> dict[str, list[tuple
 
     They are in the profile already, unless some have no cell of their own: then the rows are gone through once more.
     """
-    layout, counts = rows.made.layout, rows.made.profile.counts
+    layout, counts = rows.layout, rows.profile.counts
     found: dict[str, list[tuple[str, int]]] = {}
     unlisted: list[str] = []
     for name in columns:

@@ -32,7 +32,6 @@ from monitor.model.entities import Model, Version
 from monitor.model.schema import Schema
 from monitor.model.segments import By, Segment, Spec, Told, resolve, segmentation, wanted_specs
 from monitor.profile import codec
-from monitor.profile.layout import Layout
 from monitor.store.calibrations import save_calibration
 from monitor.store.cuts import forget_lessons, forget_segments, uncut_windows
 from monitor.store.reference_segments import (
@@ -43,6 +42,7 @@ from monitor.store.reference_segments import (
     segmentation_of,
 )
 
+SEGMENT_WARNINGS = ("segment_column", "too_many_segments", "segments_need_rows")
 Shapes = Mapping[str, dict[str, Any]]  # of segments by name
 
 # Of the encoded profiles of windows that one pass keeps, were each as large as that of the whole reference.
@@ -97,25 +97,24 @@ def sides_of_profile(*, schema: Schema, model: Model) -> Sides:
 def wanted_segments(specs: Sequence[Spec], *, rows: Rows) -> tuple[tuple[Segment, ...], tuple[Told, ...]]:
     """The segments that the specs make of a reference, and what cannot be."""
     counts = categories_of([spec.column for spec in specs if isinstance(spec, By)], rows=rows)
-    return resolve(specs, schema=rows.schema, counts=counts, rows=rows.made.profile.rows)
+    return resolve(specs, schema=rows.schema, counts=counts, rows=rows.profile.rows)
 
 
 def cut_reference(segments: Sequence[Segment], *, rows: Rows) -> Iterator[Side]:
     """The side of each segment, some at a time."""
-    each = len(codec.encode(rows.made.profile)) * (MOST_WINDOWS if rows.timed else 1)
+    each = len(codec.encode(rows.profile)) * (MOST_WINDOWS if rows.timed else 1)
     together = max(1, TOGETHER_BYTES // each)
     for start in range(0, len(segments), together):
         yield from _cut_some(segments[start : start + together], rows=rows)
 
 
-def lessons_of(
-    segment: str, *, history: History, model: Model, version: Version, schema: Schema, layout: Layout
-) -> Lessons:
+def lessons_of(segment: str, *, history: History, rows: Rows) -> Lessons:
     """What the segment's own windows teach, where a check is judged in it."""
+    model, schema = rows.model, rows.schema
     if not checks_in(checks_of(model), segment=segment):
         return Lessons()
     taught = taught_by_reference(
-        history, model=model, version=version, schema=schema, layout=layout, segment=segment
+        history, model=model, version=rows.version, schema=schema, layout=rows.layout, segment=segment
     )  # fmt: skip
     calibration = calibration_of(history, model=model, schema=schema, segment=segment)
     return Lessons(calibration=encode_calibration(calibration), taught=taught)
@@ -169,12 +168,15 @@ def replace_sides(
         _cut_windows_anew(conn, version_id=version.id, before=before, after=after)
 
 
-def take_up_sides(conn: Connection, *, version_id: int, before: int | None, after: int) -> None:
-    """Has the version's windows cut into the segments of the reference ``after`` where those of ``before`` differ."""
+def take_up_sides(conn: Connection, *, version_id: int, before: int | None, after: int) -> bool:
+    """Whether the version's windows are to be cut into others than the segments of the reference ``before`` from now
+    on, which leaves some of those behind."""
     cuts = [None if id is None else cut_of(conn, reference_id=id) for id in (before, after)]
-    if cuts[0] != cuts[1]:
-        shapes = [{} if id is None else _shapes(conn, reference_id=id) for id in (before, after)]
-        _cut_windows_anew(conn, version_id=version_id, before=shapes[0], after=shapes[1])
+    if cuts[0] == cuts[1]:
+        return False
+    shapes = [{} if id is None else _shapes(conn, reference_id=id) for id in (before, after)]
+    _cut_windows_anew(conn, version_id=version_id, before=shapes[0], after=shapes[1])
+    return bool(shapes[0])
 
 
 def _shapes(conn: Connection, *, reference_id: int) -> Shapes:
@@ -191,7 +193,7 @@ def _cut_windows_anew(conn: Connection, *, version_id: int, before: Shapes, afte
 
 
 def _cut_some(segments: Sequence[Segment], *, rows: Rows) -> Iterator[Side]:
-    schema, layout = rows.schema, rows.made.layout
+    schema, layout = rows.schema, rows.layout
     whole = CutProfiles(segments, schema=schema, layout=layout)
     windows = {segment.name: WindowProfiles(layout, spec=rows.model.window) for segment in segments}
     for batch in rows.batches():
@@ -202,10 +204,7 @@ def _cut_some(segments: Sequence[Segment], *, rows: Rows) -> Iterator[Side]:
     for segment in segments:
         own = windows.pop(segment.name)
         made = profiled(layout, profile=whole[segment.name], windows=own if rows.timed else None)
-        lessons = lessons_of(
-            segment.name, history=made.history, model=rows.model, version=rows.version, schema=schema,
-            layout=layout,
-        )  # fmt: skip
+        lessons = lessons_of(segment.name, history=made.history, rows=rows)
         yield Side(
             segment=segment, profile=codec.encode(made.profile), history=encode_history(made.history), lessons=lessons
         )

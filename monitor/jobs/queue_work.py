@@ -1,4 +1,4 @@
-"""Jobs that somebody asked for: recomputation, relayout, calibration; claimed like all else, with their progress."""
+"""Jobs that somebody asked for: recomputing, relayout, segments, calibration; claimed like all else, with progress."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from monitor.evaluate.guard import Guard
 from monitor.evaluate.learning import RELEARN, Learner
 from monitor.evaluate.recompute import RECOMPUTE, recompute
 from monitor.evaluate.relayout import RELAYOUT, relayout
+from monitor.evaluate.resegment import RESEGMENT, resegment
 from monitor.evaluate.window import Evaluator
 from monitor.jobs.attempts import Attempts
 from monitor.model.errors import NotFound, Unavailable
@@ -35,6 +36,7 @@ class QueueWork:
         self._learner = learner
         self._known: dict[str, Callable[[Claim, int], int]] = {
             RECOMPUTE: self._recompute, RELAYOUT: self._relayout, RELEARN: self._relearn,
+            RESEGMENT: self._resegment,
         }  # fmt: skip
 
     def waiting(self) -> list[JobRun]:
@@ -80,6 +82,11 @@ class QueueWork:
             self._store, contexts=self._contexts, version_id=int(claim.subject), now_us=now_us,
             number=claim.params.get("reference"), progressing=partial(_progressing, claim),
         )  # fmt: skip
+
+    def _resegment(self, claim: Claim, now_us: int) -> int:
+        return resegment(
+            self._store, version_id=int(claim.subject), now_us=now_us, progressing=partial(_progressing, claim)
+        )
 
     def _relearn(self, claim: Claim, now_us: int) -> int:
         self._learner.relearn(version_id=int(claim.subject), now_us=now_us)

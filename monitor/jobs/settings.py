@@ -28,6 +28,7 @@ class JobSettings:
     claims_together: int = 32
     sweep_every_us: int = 10 * SECOND_US
     succession_every_us: int = MINUTE_US
+    segments_every_us: int = MINUTE_US
     compact_every_us: int = 5 * MINUTE_US
     release_every_us: int = 10 * SECOND_US
     tidy_every_us: int = HOUR_US

@@ -9,6 +9,7 @@ from monitor.evaluate.compact import compact_version
 from monitor.evaluate.gaps import gap_waiting, gap_window
 from monitor.jobs.occurrences import EVALUATE, FOLD, window_occurrence
 from monitor.jobs.release import release_memory
+from monitor.jobs.segment_look import SegmentLook
 from monitor.jobs.settings import JobSettings
 from monitor.jobs.steps import watched
 from monitor.model.errors import DriftlineError, FenceLost, NotFound
@@ -42,6 +43,7 @@ class Upkeep:
         self._telemetry = telemetry
         self._settings = settings
         self._done_us: dict[str, int] = {}
+        self._segments = SegmentLook(store)
 
     def task(self, now_us: Callable[[], int]) -> bool:
         """Tidies if it is time; for a lane."""
@@ -66,9 +68,11 @@ class Upkeep:
                 continue  # the version is deleted
 
     def tidy(self, *, now_us: int) -> None:
-        """Lets versions follow, compacts, removes what is past its time, and gives back memory that is free."""
+        """Lets versions follow, has references cut anew, compacts, removes what is past its time, gives back memory."""
         if self._time_for("succession", every_us=self._settings.succession_every_us, now_us=now_us):
             succeed(self._store, now_us=now_us)
+        if self._time_for("segments", every_us=self._settings.segments_every_us, now_us=now_us):
+            self._segments.look(now_us=now_us)
         if self._time_for("compact", every_us=self._settings.compact_every_us, now_us=now_us):
             with watched("compact", telemetry=self._telemetry):
                 self.compact()

@@ -17,6 +17,7 @@ from monitor.configuration.problems import InvalidConfiguration, Problem
 from monitor.configuration.reference_plan import Outstanding
 from monitor.configuration.resolved import Configuration
 from monitor.configuration.stored import StoredModel, StoredVersion
+from monitor.rollout.following import follow_model_segments
 from monitor.store import models, schemas, versions
 from monitor.store.declaration import (
     lock_applying,
@@ -52,7 +53,7 @@ def apply(
         with store.write() as conn:
             lock_applying(conn)
             made = _planned(conn, configuration=configuration, rules=rules, now_us=now_us, lock=True)
-            _write(conn, made)
+            _write(conn, made, now_us=now_us)
     return Applied(changes=tuple(made.changes), references=tuple(made.references), applied=not dry_run)
 
 
@@ -99,7 +100,13 @@ def _rewindowed(conn: Connection, writes: Iterable[ModelWrite]) -> list[Problem]
     return problems
 
 
-def _write(conn: Connection, made: Plan) -> None:
+def _may_cut_otherwise(write: ModelWrite) -> bool:
+    """Whether versions that are there may be to have other segments than before."""
+    before = {} if write.before is None else write.before.model.settings
+    return "segments" in {**before, **write.after.model.settings} or any(v.schema for v in write.versions)
+
+
+def _write(conn: Connection, made: Plan, *, now_us: int) -> None:
     for write in made.writes:
         model = write.after.model
         if write.before is None:
@@ -114,6 +121,8 @@ def _write(conn: Connection, made: Plan) -> None:
                 after = versions.update_version(conn, after, if_revision=version.before.revision)
             if version.schema is not None:
                 schemas.save_schema(conn, version_id=after.id, schema=version.schema)
+        if write.before is not None and _may_cut_otherwise(write):
+            follow_model_segments(conn, model=model, now_us=now_us)
     for name, version_name in made.removed:
         if version_name is None:
             models.delete_model(conn, name=name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, delete, select, tuple_, update
+from sqlalchemy import Connection, delete, exists, or_, select, tuple_, update
 
 from monitor.store import tables
 
@@ -46,3 +46,20 @@ def forget_lessons(conn: Connection, *, version_id: int, reference_id: int, kept
     for table in (tables.calibration, tables.baseline_calibration):
         here = (table.c.version_id == version_id, table.c.reference_id == reference_id)
         conn.execute(delete(table).where(*here, table.c.segment.not_in(kept)))
+
+
+def maybe_cut_versions(conn: Connection) -> dict[int, tuple[int, int]]:
+    """Version id → revisions of model and version, of every live version with a reference that has segments, or whose
+    model or schema may want some."""
+    m, v, s, n = (t.c for t in (tables.model, tables.version, tables.schema, tables.reference_segmentation))
+    wanted = or_(
+        m.settings.like('%"segments"%'), s.body.like('%"segment":true%'),
+        exists().where(n.reference_id == v.reference_id),
+    )  # fmt: skip
+    query = (
+        select(v.id, m.revision.label("of_model"), v.revision)
+        .join_from(tables.version, tables.model, m.id == v.model_id)
+        .join(tables.schema, s.id == v.schema_id, isouter=True)
+        .where(v.deleted_us.is_(None), m.deleted_us.is_(None), v.reference_id.is_not(None), wanted)
+    )
+    return {row.id: (row.of_model, row.revision) for row in conn.execute(query.order_by(v.id))}

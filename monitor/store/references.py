@@ -104,6 +104,12 @@ def set_reference_profile(
         raise NotFound(f"reference {reference_id} does not exist any more")
 
 
+def set_reference_warnings(conn: Connection, *, reference_id: int, warnings: Sequence[dict[str, Any]]) -> None:
+    """Replaces what a reference's owner should know of it."""
+    change = update(tables.reference).where(_r.id == reference_id)
+    conn.execute(change.values(warnings=jsontext.dump(list(warnings))))
+
+
 def find_reference(conn: Connection, *, version_id: int, digest: str, roles: dict[str, Any]) -> Reference | None:
     """The version's ready reference made from the same bytes with the same roles, if there is one."""
     row = conn.execute(_SAME, {"version_id": version_id, "digest": digest, "roles": _roles(roles)}).first()

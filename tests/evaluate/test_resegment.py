@@ -1,0 +1,195 @@
+"""References cut anew: what is configured holds, and nothing of other rows stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.evaluate import resegment as resegment_module
+from monitor.model.errors import FenceLost
+from monitor.model.results import CheckState, Transition
+from monitor.model.time import HOUR_US
+from monitor.store import tables, verdicts
+from monitor.store.calibrations import calibration_made_us
+from monitor.store.models import get_version_by_id
+from monitor.store.reference_segments import reference_segment, reference_segments
+from monitor.store.references import get_reference
+from tests.evaluate.slicing import (
+    LAW,
+    PICKED,
+    SEGMENTS,
+    check_windows,
+    look,
+    post_all,
+    posts,
+    records,
+    segmented,
+    take,
+    want,
+)
+from tests.evaluate.traffic import START_US
+
+OTHERS = [
+    {"name": "old", "where": {"age": {"gte": 60}}},
+    {"by": "region", "top": 1},
+    {"name": "north-or-none", "where": {"any": [{"region": "north"}, {"region": {"is_null": True}}]}},
+]
+OTHERS_PICKED = {
+    "old": lambda rows: rows.age >= 60,
+    "region=north": lambda rows: rows.region == "north",
+    "region=(other)": lambda rows: rows.region != "north",
+    "north-or-none": PICKED["north-or-none"],
+}
+CHOICES = {"first": (SEGMENTS, PICKED), "second": (OTHERS, OTHERS_PICKED), "none": ([], {})}
+resegmenting = st.lists(
+    st.one_of(
+        st.lists(records, min_size=1, max_size=20), st.sampled_from(["fold", "restart", "tick"]),
+        st.sampled_from(list(CHOICES)),
+    ),
+    min_size=2, max_size=8,
+)  # fmt: skip
+
+
+@LAW
+@given(steps=resegmenting, wanted=st.sampled_from(list(CHOICES)))
+def test_profiles_are_those_of_the_segments_there_are_however_often_these_change(store, steps, wanted):
+    world, posted = segmented(store), []
+    for step in [*steps, wanted]:
+        if isinstance(step, str) and step in CHOICES:
+            want(world, CHOICES[step][0])
+            look(world)
+        else:
+            take(world, step, posted)
+    everywhere = [[(f"last-{n}", START_US + n * HOUR_US, 60.0, "north") for n in range(3)]]  # each window gets a row
+    post_all(world, everywhere)
+    posted += everywhere
+    check_windows(world, posted, picked=CHOICES[wanted][1])
+    with store.read() as conn:
+        stored = conn.execute(
+            sa.select(tables.profile.c.segment).where(tables.profile.c.version_id == world.version.id)
+        )
+        assert set(stored.scalars()) <= {"", *CHOICES[wanted][1]}
+
+
+def sides(world):
+    """Segment → (what is kept of it in the reference, when it was calibrated)."""
+    with world.store.read() as conn:
+        id = get_version_by_id(conn, id=world.version.id)[1].reference_id
+        of = {"version_id": world.version.id, "reference_id": id}
+        return {
+            one.segment: (
+                reference_segment(conn, reference_id=id, segment=one.segment),
+                calibration_made_us(conn, **of, segment=one.segment),
+            )
+            for one in reference_segments(conn, reference_id=id)
+        }
+
+
+JUDGED = {"checks": [{"name": "drift", "kind": "drift", "segments": ["*"]}]}
+
+
+def test_a_reference_cut_anew_is_what_it_would_be_had_it_been_set_so(store):
+    world, other = segmented(store, **JUDGED), segmented(store, segments=OTHERS, **JUDGED)
+    before = sides(world)
+    want(world, OTHERS)
+    look(world)
+    after, expected = sides(world), sides(other)
+    assert {name: side for name, (side, _) in after.items()} == {
+        name: replace(side, layout_id=after[name][0].layout_id) for name, (side, _) in expected.items()
+    }
+    assert list(after) == list(OTHERS_PICKED)
+    # What is the same segment keeps what was learned of it; the others have learned now.
+    kept = {name for name, (_, made_us) in after.items() if made_us == START_US}
+    assert kept == {"region=north", "north-or-none"}
+    assert before["old"][0].profile != after["old"][0].profile
+    assert None not in {made_us for _, made_us in after.values()}
+
+
+def test_a_check_that_comes_to_a_segment_has_it_learned(store):
+    world = segmented(store)
+    assert {made_us for _, made_us in sides(world).values()} == {None}
+    want(world, SEGMENTS, checks=[{"name": "drift", "kind": "drift", "segments": ["old"]}])
+    look(world)
+    assert {name for name, (_, made_us) in sides(world).items() if made_us is not None} == {"old"}
+
+
+def test_what_fires_in_a_segment_ends_with_it(store):
+    world = segmented(store)
+    common = {"check": "drift", "kind": "drift", "severity": "warning", "window_start_us": 1, "window_end_us": 2,
+              "value": 0.5, "threshold": 0.2, "rows": 9, "columns": ()}  # fmt: skip
+    with store.write() as conn:
+        states = [
+            CheckState(
+                **common, segment=segment, status=status, unknown_reason=None, since_us=1, needs=None, columns_failing=1
+            )
+            for segment, status in (("", "alert"), ("old", "alert"), ("region=south", "ok"), ("region=north", "alert"))
+        ]
+        verdicts.put_states(conn, version_id=world.version.id, states=states)
+        fired = [
+            Transition(**common, segment=state.segment, from_status="ok", status="alert", at_us=1, explanation="")
+            for state in states if state.status == "alert"
+        ]  # fmt: skip
+        verdicts.add_transitions(conn, model_id=world.model.id, version_id=world.version.id, transitions=fired)
+    want(world, [{"by": "region", "top": 1}])
+    look(world)
+    with store.read() as conn:
+        assert set(verdicts.get_states(conn, version_id=world.version.id)) == {("drift", ""), ("drift", "region=north")}
+        found = [(t.transition.segment, t.transition.status, t.state) for t in verdicts.list_transitions(conn)]
+    assert found == [
+        ("old", "ok", "resolved"), ("region=north", "alert", "firing"), ("old", "alert", "resolved"),
+        ("", "alert", "firing"),
+    ]  # fmt: skip
+
+
+def test_warnings_of_segments_are_those_of_the_segments_wanted_now(store):
+    world = segmented(store, segments=[{"by": "regoin"}])
+
+    def warned():
+        with store.read() as conn:
+            return [warning["code"] for warning in get_reference(conn, version_id=world.version.id).warnings]
+
+    others = [code for code in warned() if code != "segment_column"]
+    assert len(others) == len(warned()) - 1
+    want(world, SEGMENTS)
+    look(world)
+    assert warned() == others
+
+
+def test_a_reference_that_changed_while_it_was_cut_is_cut_again(store, monkeypatch):
+    world = segmented(store)
+    want(world, OTHERS)
+    original, happened = resegment_module._sides, []
+
+    def and_then(store, asked):
+        made = original(store, asked)
+        if not happened:
+            happened.append(want(world, [{"by": "region", "top": 1}]))
+        return made
+
+    monkeypatch.setattr(resegment_module, "_sides", and_then)
+    look(world)
+    look(world)
+    assert list(sides(world)) == ["region=north", "region=(other)"]
+
+
+def test_a_job_killed_between_its_steps_is_finished_by_the_next(store, monkeypatch):
+    world = segmented(store)
+    post_all(world, posts(1))
+    want(world, OTHERS)
+    original = resegment_module._forget_some
+
+    def stops(*given, **named):
+        monkeypatch.setattr(resegment_module, "_forget_some", original)
+        raise FenceLost("the process stopped")
+
+    monkeypatch.setattr(resegment_module, "_forget_some", stops)
+    look(world)
+    look(world)
+    with store.read() as conn:
+        stored = conn.execute(sa.select(tables.profile.c.segment).distinct()).scalars()
+        assert set(stored) <= {"", *OTHERS_PICKED}
+    post_all(world, posts(2))
+    check_windows(world, [*posts(1), *posts(2)], picked=OTHERS_PICKED)
