@@ -28,6 +28,7 @@ from monitor.model.time import DAY_US
 from monitor.server_file import ServerFile, read_server_file
 from monitor.settings import Settings
 from monitor.store import Store, open_store
+from monitor.store.backup import Backups
 from monitor.store.run_cache import RunCache
 from monitor.telemetry import Telemetry
 from monitor.tokens_file import TokensFile
@@ -90,6 +91,8 @@ def _services(
     server_file = read_server_file(settings.config)
     store = open_store(settings.store_url, data_dir=settings.data_dir, migrate=True)
     remove_leftovers(settings.upload_dir, before_us=now_us() - DAY_US)
+    backups = Backups(store, directory=settings.backup_dir, release=monitor.__version__)
+    backups.remove_leftovers()
     telemetry = Telemetry()
     # made also where another process runs the jobs: the open window is folded and judged here when somebody asks
     contexts, runs = Contexts(), RunCache(store)  # labels ask for the id runs that folds have read or merged
@@ -106,6 +109,7 @@ def _services(
         small_references=asyncio.Semaphore(1),
         now_us=now_us,
         exporter=_exporter(settings, store=store, telemetry=telemetry, now_us=now_us, refresh_seconds=refresh_seconds),
+        backups=backups,
         keyring=make_keyring(store, server_file=server_file, now_us=now_us),
     )  # fmt: skip
 
@@ -153,6 +157,7 @@ def _close(services: Services) -> None:
     services.ingest.close()
     if services.jobs is not None:
         services.jobs.stop()
+    services.backups.close()
     services.exporter.close()
     services.keyring.close()
     services.store.close()

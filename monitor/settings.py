@@ -230,9 +230,20 @@ class Settings:
         return self.database_url or f"sqlite:///{self.data_dir / 'driftline.db'}"
 
     @property
+    def sqlite_path(self) -> Path | None:
+        """The file of the embedded database; None where it is PostgreSQL."""
+        url = self.store_url
+        return Path(url.removeprefix("sqlite:///")).expanduser() if url.startswith("sqlite") else None
+
+    @property
     def upload_dir(self) -> Path:
         """Where references are kept while they are read."""
         return self.data_dir / "uploads"
+
+    @property
+    def backup_dir(self) -> Path:
+        """Where copies of the embedded database are kept while they are sent."""
+        return self.data_dir / "backups"
 
 
 TABLE: dict[str, Setting] = {f.name: cast(Setting, f.metadata["setting"]) for f in fields(Settings)}

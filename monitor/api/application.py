@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from monitor.api import (
     alertmanager,
     alerts,
+    backup,
     configuration,
     docs,
     drills,
@@ -65,6 +66,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *alertmanager.OPERATIONS,
     *drills.OPERATIONS,
     *tokens.OPERATIONS,
+    *backup.OPERATIONS,
     *health.OPERATIONS,
     *docs.OPERATIONS,
     *runbooks.OPERATIONS,

@@ -17,7 +17,6 @@ LATER: dict[str, tuple[str, ...]] = {
         f"GET {API}/actions", f"GET {API}/actions/{{action}}", f"POST {API}/actions/{{action}}/retry",
         f"POST {API}/actions/{{action}}/cancel", f"POST {API}/actions/{{action}}/approve",
     ),
-    "backup": (f"POST {API}/backup",),
 }  # fmt: skip
 
 

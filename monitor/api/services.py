@@ -21,6 +21,7 @@ from monitor.ingest.service import IngestService
 from monitor.jobs.runner import JobRunner
 from monitor.settings import Settings
 from monitor.store import Store
+from monitor.store.backup import Backups
 from monitor.telemetry import Telemetry
 
 
@@ -42,6 +43,7 @@ class Services:
     simulator: Simulator
     fixed_rates: FixedRates
     exporter: Exporter
+    backups: Backups
     keyring: Keyring
     references: asyncio.Semaphore
     small_references: asyncio.Semaphore

@@ -40,6 +40,7 @@ def _add_commands(app: typer.Typer) -> None:
     """Every command and group of commands; imported here, so that ``import monitor`` stays quick."""
     from monitor.cli.alerts import alerts
     from monitor.cli.apply import apply
+    from monitor.cli.backup import backup, restore
     from monitor.cli.check import check
     from monitor.cli.checks import checks
     from monitor.cli.config import config
@@ -61,7 +62,7 @@ def _add_commands(app: typer.Typer) -> None:
 
     for command in (
         serve, worker, check, profile, apply, export, ingest, labels, results, status, explain, evaluate, drill,
-        migrate, doctor, demo,
+        migrate, backup, restore, doctor, demo,
     ):  # fmt: skip
         app.command()(command)
     groups = {

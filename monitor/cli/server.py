@@ -23,6 +23,7 @@ Json = Annotated[bool, typer.Option("--json", help="print the server's JSON and 
 
 ATTEMPTS = 6
 LONGEST_WAIT_SECONDS = 30.0
+PIECE_SECONDS = 180.0  # of a long answer
 _MOST_ERRORS = 100  # of a set of files: somebody corrects them all at once
 
 
@@ -99,6 +100,17 @@ class Server:
             if attempt == ATTEMPTS or "retry-after" not in response.headers:
                 raise ServerRefused(_words(response), status=response.status_code)
             time.sleep(_wait(response.headers["retry-after"], attempt=attempt))
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """The bytes of a ``POST`` that answers with a file, as they come; ``ServerRefused`` where they break off."""
+        try:
+            with self._client.stream("POST", path, timeout=httpx.Timeout(PIECE_SECONDS, connect=10.0)) as response:
+                if not response.is_success:
+                    response.read()
+                    raise ServerRefused(_words(response), status=response.status_code)
+                yield from response.iter_raw()
+        except httpx.TransportError as error:
+            raise ServerRefused(f"{self.url} cannot be reached, or went away meanwhile ({error})") from None
 
     def pages(self, path: str, *, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Every result of a list, page after page."""

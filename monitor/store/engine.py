@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, make_url, select
 from sqlalchemy.exc import ArgumentError
@@ -65,6 +66,18 @@ class Store:
         finally:
             self._writing_thread = None
             self._lock.release()
+
+    @property
+    def writer_lock(self) -> threading.Lock:
+        """What a writer of an SQLite store holds while it writes."""
+        if self._lock is None:
+            raise RuntimeError("only SQLite has one writer")
+        return self._lock
+
+    def raw_writer(self) -> Any:
+        """The driver's own connection that writes to SQLite, for who holds ``writer_lock``."""
+        with closing(self._writer.raw_connection()) as pooled:
+            return pooled.driver_connection
 
     @property
     def secret(self) -> bytes:

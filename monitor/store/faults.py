@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from sqlalchemy import exc
 
 from monitor.model.errors import Unavailable
+from monitor.store import sqlite
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +65,25 @@ def unavailable_when_away() -> Iterator[None]:
         seconds, text = found
         _note(text, error)
         raise Unavailable(text, retry_after_seconds=seconds) from error
+
+
+@contextmanager
+def unavailable_when_the_driver_fails() -> Iterator[None]:
+    """The same of errors of a driver that is used without SQLAlchemy, as backups are written and read."""
+    try:
+        yield
+    except _driver_errors() as error:
+        _, text = meaning(exc.DBAPIError("", None, error)) or (5, f"the database fails: {str(error)[:300]}")
+        raise Unavailable(text, retry_after_seconds=10) from error
+
+
+def _driver_errors() -> tuple[type[BaseException], ...]:
+    errors: tuple[type[BaseException], ...] = (sqlite.library().Error,)
+    try:
+        import psycopg
+    except ImportError:
+        return errors
+    return (*errors, psycopg.Error)
 
 
 def meaning(error: exc.DBAPIError) -> tuple[int, str] | None:
