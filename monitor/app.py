@@ -90,6 +90,7 @@ def _services(
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     server_file = read_server_file(settings.config)
     store = open_store(settings.store_url, data_dir=settings.data_dir, migrate=True)
+    store.mark_running()
     remove_leftovers(settings.upload_dir, before_us=now_us() - DAY_US)
     backups = Backups(store, directory=settings.backup_dir, release=monitor.__version__)
     backups.remove_leftovers()

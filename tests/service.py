@@ -20,15 +20,20 @@ def free_port() -> int:
 
 
 class Service:
-    """``driftline serve`` (or ``worker``) on a data directory; ``start`` waits until it is ready."""
+    """``driftline serve`` (or ``worker``) on a data directory; ``start`` waits until it is ready.
+
+    ``mutation`` names the guard that is taken out of it, see ``tests.faults.mutations``.
+    """
 
     def __init__(
         self, data_dir: Path, *,
-        database_url: str | None = None, command: str = "serve", arguments: tuple[str, ...] = (), **settings,
+        database_url: str | None = None, command: str = "serve", arguments: tuple[str, ...] = (),
+        mutation: str | None = None, **settings,
     ):  # fmt: skip
         self.data_dir = data_dir
         self.port = free_port()
-        self.arguments = (command, *arguments)
+        module = ("monitor.cli",) if mutation is None else ("tests.faults.mutations", mutation)
+        self.command = (sys.executable, "-m", *module, command, *arguments)
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data_dir / f"{command}.log"
         clean = {k: v for k, v in os.environ.items() if not k.startswith("DRIFTLINE_")}
@@ -40,9 +45,10 @@ class Service:
     def start(self, *, within_seconds: float = 30.0) -> float:
         """Seconds from the start of the process until ``/readyz`` said yes."""
         began = time.monotonic()
-        command = [sys.executable, "-m", "monitor.cli", *self.arguments, "--port", str(self.port)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [*self.command, "--port", str(self.port)], env=self.environment, stdout=log, stderr=log
+            )
         while time.monotonic() - began < within_seconds:
             if self.process.poll() is not None:
                 raise AssertionError(

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
-import socket
 import sys
 from typing import Annotated, Any
 
 import typer
 
-import monitor
 from monitor.api.doorkeeper import is_loopback
 from monitor.api.start import TOKEN_FILE, in_container, secure
 from monitor.cli.logs import configure_logs
 from monitor.cli.options import with_settings
-from monitor.model.errors import ConfigurationError
 from monitor.settings import Settings
-
-GRACE_SECONDS = 20
 
 
 @with_settings()
@@ -67,43 +61,9 @@ def _secure(settings: Settings, *, makes_token: bool) -> None:
 
 
 def _run(factory: str, settings: Settings, *, places: tuple[str, ...], **parts: Any) -> None:
+    from monitor.cli.running import run_until_told
+
     # By name: imports go down only, and the composition root stands above the command line (as uvicorn's own
     # "module:factory" strings do).
     composition = importlib.import_module("monitor.app")
     run_until_told(getattr(composition, factory)(settings, **parts), settings=settings, places=places)
-
-
-def run_until_told(application: Any, *, settings: Settings, places: tuple[str, ...]) -> None:
-    """Serves until SIGTERM or SIGINT; requests in flight finish first. Returns, so that the exit code is 0."""
-    import uvicorn
-
-    from monitor.api.protocol import BoundedHttp
-
-    class Announcing(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                _announce(self.servers[0].sockets[0].getsockname(), places=places)
-
-    config = uvicorn.Config(
-        application, host=settings.host, port=settings.port, root_path=settings.root_path, loop="uvloop",
-        http=BoundedHttp, ws="none", lifespan="on", log_config=None, access_log=False, server_header=False,
-        proxy_headers=False, timeout_graceful_shutdown=GRACE_SECONDS,
-    )  # fmt: skip
-    server = Announcing(config)
-    # uvicorn raises the signal it stopped for once more at its end; stopping as told is not a failure
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    try:
-        server.run()
-    except SystemExit:  # uvicorn's own way to say that it could not start; the log says why
-        server.started = False
-    if not server.started:
-        raise ConfigurationError(f"could not listen on {settings.host}:{settings.port}: see the log above")
-
-
-def _announce(address: tuple[Any, ...], *, places: tuple[str, ...]) -> None:
-    host = f"[{address[0]}]" if ":" in str(address[0]) else address[0]
-    base = f"http://{host}:{address[1]}"
-    sys.stdout.write(f"Driftline {monitor.__version__} on {base} ({', '.join(base + place for place in places)})\n")
-    sys.stdout.flush()

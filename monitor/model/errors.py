@@ -15,6 +15,7 @@ DriftlineError
 │   └── QuotaExceeded      429
 ├── NotAvailableYet        501  a named part that this release does not have
 ├── Unavailable            503  try again after ``retry_after_seconds``
+│   └── FlushFailed        503  the disk did not take what was written: the process stops acknowledging and ends
 ├── FenceLost              a job's claim was taken over: roll back, somebody else finishes
 └── ConfigurationError     the process cannot start like this; says the remedy
 """
@@ -155,6 +156,10 @@ class Unavailable(DriftlineError):
     def __init__(self, detail: str, *, retry_after_seconds: int = 1) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class FlushFailed(Unavailable):
+    """The operating system could not bring to disk what was written; what it says from here on cannot be believed."""
 
 
 class FenceLost(DriftlineError):

@@ -12,9 +12,11 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, make_url, select
 from sqlalchemy.exc import ArgumentError
 
-from monitor.model.errors import ConfigurationError, Unavailable
+from monitor.model.errors import ConfigurationError, FlushFailed, Unavailable
 from monitor.store import dialect, postgres, sqlite, tables
 from monitor.store.faults import unavailable_when_away
+from monitor.store.flush import FLUSH_FAILED, flush_failed
+from monitor.store.unclean import Marker, check_after_crash
 
 WRITE_WAIT_SECONDS = 10.0
 _locks: dict[str, threading.Lock] = {}
@@ -22,27 +24,33 @@ _locks_guard = threading.Lock()
 
 
 class Store:
-    """A database that is open. Made by ``open_store``; threads share it, processes do not."""
+    """A database that is open. Made by ``open_store``; threads share it, processes do not.
+
+    ``failure`` says that a flush failed: from then on every read and write is ``Unavailable``, and the process ends.
+    """
 
     def __init__(self, url: URL) -> None:
         self.url = url
+        self.failure: str | None = None
         self.dialect = url.get_backend_name()
         self._pid = os.getpid()
         self._secret: bytes | None = None
         self._writing_thread: int | None = None
         self._lock: threading.Lock | None = None
+        self._path: Path | None = None
+        self._marker: Marker | None = None
         if self.dialect == "sqlite":
-            path = Path(str(url.database))
-            self._reader, self._writer = sqlite.make_engines(path)
+            self._path = Path(str(url.database))
+            self._reader, self._writer = sqlite.make_engines(self._path)
             with _locks_guard:
-                self._lock = _locks.setdefault(os.path.realpath(path), threading.Lock())
+                self._lock = _locks.setdefault(os.path.realpath(self._path), threading.Lock())
         else:
             self._reader, self._writer = postgres.make_engines(url)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one snapshot and cannot write. Keep it short: under 50 ms (DESIGN 5)."""
-        with unavailable_when_away(), self._begun(self._reader) as conn:
+        with self._begun(self._reader) as conn:
             yield conn
 
     @contextmanager
@@ -52,7 +60,7 @@ class Store:
         On SQLite one writer at a time: waits are in order of this process's lock, then of the database's.
         """
         if self._lock is None:
-            with unavailable_when_away(), self._begun(self._writer) as conn:
+            with self._begun(self._writer) as conn:
                 yield conn
             return
         if self._writing_thread == threading.get_ident():
@@ -61,7 +69,7 @@ class Store:
             raise Unavailable("the database is busy with another write")
         try:
             self._writing_thread = threading.get_ident()
-            with unavailable_when_away(), self._begun(self._writer) as conn:
+            with self._begun(self._writer) as conn:
                 yield conn
         finally:
             self._writing_thread = None
@@ -108,17 +116,40 @@ class Store:
         with self.write() as conn:
             return migrate.upgrade(conn)
 
+    def mark_running(self) -> None:
+        """From here on the embedded database is in use by a server, until ``close``: an end without it is noticed."""
+        if self._path is not None:
+            self._marker = Marker(self._path)
+            self._marker.begin()
+
     def close(self) -> None:
-        """Closes every connection; one that is used again opens new ones. A forked child leaves its parent's alone."""
+        """Closes every connection; one that is used again opens new ones. A forked child leaves its parent's alone.
+
+        After a failed flush it leaves everything as a crash does: closing SQLite's last connection would copy its log
+        into the file and remove it.
+        """
+        if self.failure is not None:
+            return
         self._reader.dispose(close=self._pid == os.getpid())
         self._writer.dispose(close=self._pid == os.getpid())
+        if self._marker is not None and self._pid == os.getpid():
+            self._marker.end()
+            self._marker = None
 
     @contextmanager
     def _begun(self, engine: Engine) -> Iterator[Connection]:
         if os.getpid() != self._pid:
             raise ConfigurationError("the store was opened before this process was forked: open it after the fork")
-        with engine.begin() as conn:
-            yield conn
+        if self.failure is not None:
+            raise FlushFailed(self.failure, retry_after_seconds=10)
+        try:
+            with unavailable_when_away(), engine.begin() as conn:
+                yield conn
+        except Unavailable as error:
+            if self._path is None or engine is not self._writer or not flush_failed(error, path=self._path):
+                raise
+            self.failure = FLUSH_FAILED
+            raise FlushFailed(FLUSH_FAILED, retry_after_seconds=10) from error
 
 
 def open_store(url: str, *, data_dir: Path | str, migrate: bool = False) -> Store:
@@ -130,6 +161,8 @@ def open_store(url: str, *, data_dir: Path | str, migrate: bool = False) -> Stor
     store = Store(_parse(url, data_dir=Path(data_dir)))
     try:
         if migrate:
+            if store.dialect == "sqlite":
+                check_after_crash(Path(str(store.url.database)))
             store.migrate()
         else:
             store.schema_current()

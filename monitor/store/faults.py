@@ -15,7 +15,7 @@ from monitor.store import sqlite
 _log = logging.getLogger(__name__)
 
 # Primary result codes, https://www.sqlite.org/rescode.html: (name, part of its message, seconds, what to say).
-# The bundled driver's exceptions carry no code, so the message decides there.
+# A driver's exceptions may carry no code, so the message decides there.
 _SQLITE = (
     ("SQLITE_BUSY", "database is locked", 1, "the database is locked by another process"),
     ("SQLITE_LOCKED", "table is locked", 1, "the database is locked by another connection"),

@@ -6,12 +6,15 @@ import random
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import httpx
 
 from tests.service import Service
+
+PAUSE_SECONDS = 0.05  # after what was not acknowledged
 
 
 @dataclass
@@ -22,6 +25,10 @@ class Ledger:
     acked: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     unknown: list[tuple[str, dict]] = field(default_factory=list)  # (key, body) to send again
+    answers: Counter[int] = field(default_factory=Counter)  # by status
+    cut: int = 0  # requests whose connection broke before an answer
+    refused_connections: int = 0  # of which nothing was sent
+    slowest_seconds: float = 0.0
     in_flight: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -37,11 +44,12 @@ class AckingClient(threading.Thread):
 
     def run(self) -> None:
         try:
-            with httpx.Client(timeout=10) as client:
+            with httpx.Client(timeout=60) as client:
                 while not self.halt.is_set():
                     records = [self._record() for _ in range(self.random.choice([1, 1, 5, 50]))]
                     key = str(uuid.UUID(int=self.random.getrandbits(128)))
-                    post(client, self.url, key=key, body={"records": records}, ledger=self.ledger)
+                    if not post(client, self.url, key=key, body={"records": records}, ledger=self.ledger):
+                        time.sleep(PAUSE_SECONDS)
         except BaseException as error:
             self.error = error
 
@@ -57,29 +65,36 @@ class LabelClient(AckingClient):
         return {"id": f"{self.random.getrandbits(96):024x}", "label": self.random.choice([True, False, None])}
 
 
-def post(client: httpx.Client, url: str, *, key: str, body: dict, ledger: Ledger) -> None:
-    """One request, entered in the ledger whatever becomes of it."""
+def post(client: httpx.Client, url: str, *, key: str, body: dict, ledger: Ledger) -> bool:
+    """Whether the request was acknowledged; it is entered in the ledger whatever becomes of it."""
     ids = {r["id"] for r in body["records"]}
     with ledger.lock:
         ledger.sent |= ids
         ledger.in_flight += 1
+    began = time.monotonic()
     try:
         answer = client.post(url, json=body, headers={"Idempotency-Key": key})
-    except httpx.TransportError:
+    except httpx.TransportError as error:
         with ledger.lock:
             ledger.unknown.append((key, body))
-        return
+            ledger.cut += not isinstance(error, httpx.ConnectError)
+            ledger.refused_connections += isinstance(error, httpx.ConnectError)
+        return False
     finally:
         with ledger.lock:
             ledger.in_flight -= 1
     with ledger.lock:
+        ledger.answers[answer.status_code] += 1
+        ledger.slowest_seconds = max(ledger.slowest_seconds, time.monotonic() - began)
         if answer.status_code == 200:
             assert answer.json()["stored"] == len(ids), answer.text
             ledger.acked |= ids
         elif answer.status_code in (409, 503):
+            assert "retry-after" in answer.headers, answer.text
             ledger.unknown.append((key, body))
         else:
             ledger.refused |= ids
+    return answer.status_code == 200
 
 
 def kill_under_load(service: Service, *, clients: Sequence[AckingClient], seconds: float) -> bool:

