@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 15.0
 _PIECE_BYTES = 16_384  # a piece of a body that is not worth copying
+LINGER_SECONDS = 0.5  # for which an idle connection of a server that ends may still bring a request
 READ_SECONDS = 60.0  # in which a client reads something of an answer that waits for it
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/problem+json\r\n"
@@ -29,6 +30,7 @@ class BoundedHttp(HttpToolsProtocol):
     def __init__(self, *parts: Any, **more: Any) -> None:
         super().__init__(*parts, **more)
         self._in_head = False
+        self._ending = False
         self._head_bytes = 0
         self._body_bytes = 0  # of what was received last
         self._deadline: asyncio.TimerHandle | None = None
@@ -89,6 +91,29 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = False
         self._stop_clock()
         super().on_headers_complete()
+        if self._ending:
+            cycle: Any = self.cycle
+            cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """The server ends: what is asked is answered and told to ask elsewhere next.
+
+        uvicorn closes idle connections at once, and with them a request that is on its way. Who asks often does so
+        within the time that is left to it here.
+        """
+        self._ending = True
+        if self._idle:
+            self.loop.call_later(LINGER_SECONDS, self._leave)
+        else:
+            super().shutdown()
+
+    @property
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _leave(self) -> None:
+        if self._idle and not self.transport.is_closing():
+            self.transport.close()
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body came.

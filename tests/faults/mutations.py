@@ -1,15 +1,18 @@
 """The server with one guard taken out: the test of that guard must fail on it, or it tests nothing.
 
-``python -m tests.faults.mutations NAME serve …`` runs ``driftline serve …`` like that.
+``python -m tests.faults.mutations NAME[,NAME] serve …`` runs ``driftline serve …`` like that.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
-from monitor.cli import main
+from monitor.api import protocol
+from monitor.cli import main, running
+from monitor.jobs import attempts, leases, runner, version_work
 from monitor.store import engine, postgres, sqlite
 
 
@@ -32,15 +35,48 @@ def a_failed_flush_is_no_end() -> None:
     engine.flush_failed = lambda error, path: False
 
 
-def nothing_is_checked_after_a_crash() -> None:
-    engine.check_after_crash = lambda path: None
+def idle_connections_are_closed_at_once() -> None:
+    protocol.LINGER_SECONDS = 0.0
+
+
+def claims_are_not_given_back() -> None:
+    leases.release = lambda conn, claim: None
+    attempts.release = lambda conn, claim: None
+
+
+def a_second_signal_is_like_the_first() -> None:
+    def handle_exit(self: running.Running, sig: int, frame: object) -> None:
+        self.should_exit = True
+
+    running.Running.handle_exit = handle_exit
+
+
+def a_fold_takes_a_minute() -> None:
+    """No guard taken out, but work that is under way for as long as a test wants it to be."""
+    fold_slice = version_work.VersionWork._fold_slice
+
+    def slowly(*arguments: Any, **more: Any) -> Any:
+        time.sleep(60)
+        return fold_slice(*arguments, **more)
+
+    version_work.VersionWork._fold_slice = slowly
+
+
+def the_end_takes_a_minute() -> None:
+    """Nor is this: jobs that do not let themselves be stopped."""
+    runner.JobRunner.stop = lambda self: time.sleep(60)
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {
     made.__name__: made
-    for made in (commits_are_not_flushed, a_failed_flush_is_no_end, nothing_is_checked_after_a_crash)
-}
+    for made in (
+        commits_are_not_flushed, a_failed_flush_is_no_end, idle_connections_are_closed_at_once,
+        claims_are_not_given_back, a_second_signal_is_like_the_first, a_fold_takes_a_minute,
+        the_end_takes_a_minute,
+    )
+}  # fmt: skip
 
 if __name__ == "__main__":
-    MUTATIONS[sys.argv.pop(1)]()
+    for name in sys.argv.pop(1).split(","):
+        MUTATIONS[name]()
     main()

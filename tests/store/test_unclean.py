@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from monitor.model.errors import ConfigurationError
-from monitor.store import open_store, tables, unclean
+from monitor.store import engine, open_store, tables, unclean
 
 PAGE = 16_384
 CRASH = (
@@ -51,6 +51,13 @@ def test_after_a_crash_a_damaged_file_is_refused_with_the_remedy(large):
     for _ in range(2):  # it stays refused
         with pytest.raises(ConfigurationError, match="restore a backup into a new directory"):
             opens(large)
+
+
+def test_without_that_check_nobody_notices(large, monkeypatch):
+    crash(large)
+    damage(large)
+    monkeypatch.setattr(engine, "check_after_crash", lambda path: None)
+    opens(large)
 
 
 def test_after_a_crash_a_whole_file_is_opened_and_said_to_be_whole_once(large, caplog):
