@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from monitor.columns.segments import members
 from monitor.compare.windows import GATHERED_ROWS, WindowProfiles
+from monitor.evaluate.cutting import cut
 from monitor.model.errors import InvalidInput
 from monitor.model.schema import Schema
 from monitor.model.segments import By, Segment, Spec, resolve
@@ -32,6 +32,7 @@ class Slices:
     def __init__(self, segments: Sequence[Segment], *, schema: Schema, layout: Layout, spec: WindowSpec | None) -> None:
         self._segments = segments
         self._schema = schema
+        self._layout = layout
         self._whole = {segment.name: ProfileAccumulator(layout) for segment in segments}
         gathered = GATHERED_ROWS // max(len(segments), 1)  # together they hold no more rows than all traffic does
         self._windows = {
@@ -47,12 +48,10 @@ class Slices:
 
     def add(self, batch: pa.RecordBatch, *, pool: ThreadPoolExecutor) -> None:
         """Counts the rows of a conformed batch."""
-        for name, inside in members(self._segments, batch, schema=self._schema).items():
-            rows = batch.filter(inside)
+        for name, rows in cut(batch, segments=self._segments, schema=self._schema, layout=self._layout):
+            self._whole[name].add(rows, pool=pool)
             windows = self._windows[name]
-            if rows.num_rows:
-                self._whole[name].add(rows, pool=pool)
-            if rows.num_rows and windows is not None:
+            if windows is not None:
                 windows.add(rows)
 
     def finish(self) -> dict[str, Slice]:
