@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.evaluate import resegment as resegment_module
+from monitor.evaluate.recompute import request_recompute
 from monitor.model.errors import FenceLost
 from monitor.model.results import CheckState, Transition
 from monitor.model.time import HOUR_US
@@ -17,6 +19,7 @@ from monitor.store.calibrations import calibration_made_us
 from monitor.store.models import get_version_by_id
 from monitor.store.reference_segments import reference_segment, reference_segments
 from monitor.store.references import get_reference
+from monitor.store.windows import mark_dirty
 from tests.evaluate.slicing import (
     LAW,
     PICKED,
@@ -44,6 +47,7 @@ OTHERS_PICKED = {
     "north-or-none": PICKED["north-or-none"],
 }
 CHOICES = {"first": (SEGMENTS, PICKED), "second": (OTHERS, OTHERS_PICKED), "none": ([], {})}
+JUDGED = {"checks": [{"name": "drift", "kind": "drift", "segments": ["*"]}]}
 resegmenting = st.lists(
     st.one_of(
         st.lists(records, min_size=1, max_size=20), st.sampled_from(["fold", "restart", "tick"]),
@@ -54,9 +58,9 @@ resegmenting = st.lists(
 
 
 @LAW
-@given(steps=resegmenting, wanted=st.sampled_from(list(CHOICES)))
-def test_profiles_are_those_of_the_segments_there_are_however_often_these_change(store, steps, wanted):
-    world, posted = segmented(store), []
+@given(steps=resegmenting, wanted=st.sampled_from(list(CHOICES)), judged=st.sampled_from([{}, JUDGED]))
+def test_profiles_are_those_of_the_segments_there_are_however_often_these_change(store, steps, wanted, judged):
+    world, posted = segmented(store, **judged), []
     for step in [*steps, wanted]:
         if isinstance(step, str) and step in CHOICES:
             want(world, CHOICES[step][0])
@@ -86,9 +90,6 @@ def sides(world):
             )
             for one in reference_segments(conn, reference_id=id)
         }
-
-
-JUDGED = {"checks": [{"name": "drift", "kind": "drift", "segments": ["*"]}]}
 
 
 def test_a_reference_cut_anew_is_what_it_would_be_had_it_been_set_so(store):
@@ -193,3 +194,21 @@ def test_a_job_killed_between_its_steps_is_finished_by_the_next(store, monkeypat
         assert set(stored) <= {"", *OTHERS_PICKED}
     post_all(world, posts(2))
     check_windows(world, [*posts(1), *posts(2)], picked=OTHERS_PICKED)
+
+
+@pytest.mark.parametrize("afresh", [False, True])
+def test_windows_from_before_the_change_are_cut_again_when_they_are_judged_again(store, afresh):
+    world = segmented(store, **JUDGED)
+    post_all(world, posts(1, rows=200))
+    world.tick_after(2)
+    check_windows(world, posts(1, rows=200))
+    want(world, OTHERS)
+    look(world)
+    assert {window.segmentation for window in world.windows()} == {None}
+    with store.write() as conn:
+        if afresh:
+            request_recompute(conn, version_id=world.version.id, from_us=None, to_us=None, now_us=world.clock())
+        else:
+            mark_dirty(conn, version_id=world.version.id)
+    world.runner.tick()
+    check_windows(world, posts(1, rows=200), picked=OTHERS_PICKED)
