@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from benchmarks.alarms import measure
 from benchmarks.alarms.rivals import rivals, tuned
-from benchmarks.alarms.windows import calibrated, counted, history_of, scores
+from benchmarks.alarms.windows import Windows, calibrated, counted, history_of, scores
 from monitor.alert.recent import LONGEST
+from monitor.evaluate.learning import MOST_WINDOWS
+from monitor.model.time import HOUR_US
 
 OURS = "Driftline"
 HORIZON = 168  # windows in which a shift is to be found: a week of hours
@@ -60,13 +63,17 @@ def apart_of(stream):
     return max(1, round(stream.per_month / 30))
 
 
-def run(stream, *, versions, months, seed, shifts=()):
-    """The outcome of so many versions watched for so many months, each with a history of its own, then shifted."""
+def run(stream, *, versions, months, seed, shifts=(), weekly=False):
+    """The outcome of so many versions watched for so many months, each with a history of its own, then shifted.
+
+    ``weekly`` calibrates them again every week of hours, as the service does, and shifts nothing.
+    """
     watched = {name: Watched(shifted={shift.name: [] for shift in shifts}) for name in ways()}
     told = Counter()
     for version in range(versions):
         rng = np.random.default_rng([seed, version])
-        told[_watch(stream, rng=rng, months=months, shifts=shifts, into=watched)] += 1
+        watch = _watch_weekly if weekly else partial(_watch, shifts=shifts)
+        told[watch(stream, rng=rng, months=months, into=watched)] += 1
     return outcome(watched, apart=apart_of(stream), months=months, told=told)
 
 
@@ -127,6 +134,42 @@ def _watch(stream, *, rng, months, shifts, into):
         for name, statistic in _statistics(calibration, history, before.followed_by(after)).items():
             into[name].shifted[shift.name].append(statistic[-HORIZON:])
     return status_of(calibration)
+
+
+def _watch_weekly(stream, *, rng, months, into):
+    """The same with a calibration every week; our statistic is then the score less the threshold of its week."""
+    windows = stream.history + round(months * stream.per_month)
+    shares, rows = stream.shares(rng, times=np.arange(windows))
+    healthy = counted(rng, stream, shares=shares, rows=rows)
+    history = history_of(healthy.part(0, stream.history), ordered=stream.ordered)
+    later = healthy.part(stream.history)
+    beyond, calibration = weekly_scores(stream, history=history, later=later)
+    into[OURS].healthy.append(beyond)
+    into[OURS].bounds.append(0.0)
+    for rival in rivals():
+        into[rival.name].healthy.append(rival.statistic(history, later))
+        into[rival.name].bounds.append(rival.used(stream.columns))
+    return status_of(calibration)
+
+
+def weekly_scores(stream, *, history, later):
+    """(float64[W] scores less the threshold, the last calibration): windows in alarm stay out of the next ones."""
+    beyond = np.full(len(later), -np.inf)
+    calibration = calibrated(history, windows_per_month=stream.per_month)
+    for begin in range(0, len(later), HORIZON):
+        end, since = min(begin + HORIZON, len(later)), max(begin - LONGEST, 0)
+        found = judged(calibration, history, later.part(since, end)) - calibration.threshold()
+        beyond[begin:end] = found[begin - since :]
+        kept = np.flatnonzero(beyond[:end] <= 0.0)[-MOST_WINDOWS:]
+        calibration = calibrated(history.joined(_after(history, later, kept)), windows_per_month=stream.per_month)
+    return beyond, calibration
+
+
+def _after(history, later, kept):
+    """Those of the later windows as history that the reference does not contain."""
+    those = Windows(cells=later.cells[kept], hits=later.hits[kept], rows=later.rows[kept])
+    joined = history_of(those, contained=False, reference=history.reference)
+    return replace(joined, starts_us=(history.windows + kept) * HOUR_US)
 
 
 def _statistics(calibration, history, windows):

@@ -79,14 +79,14 @@ def calibrated(history, *, windows_per_month=720.0, per_month=1.0):
     return calibrate(history, windows_per_month=windows_per_month, per_month=per_month)
 
 
-def scores(calibration, history, windows):
+def scores(calibration, history, windows, *, per_month=None):
     """The model scores of windows in time order judged by the calibration at every scale, −∞ where nothing was.
 
-    A window that alarms alone is left out of later sums, as in the service.
+    A window that alarms alone is left out of later sums, as in the service; so many do a month (default the budget).
     """
     alone, *longer = calibration.scales
     log_p = _at(alone, calibration, history, windows, known=np.ones(len(windows)))
-    known = (_score(log_p, calibration) <= calibration.threshold()).astype(float)
+    known = (_score(log_p, calibration) <= calibration.threshold(per_month=per_month)).astype(float)
     for scale in longer:
         log_p = np.fmax(log_p, _at(scale, calibration, history, windows, known=known))
     return _score(log_p, calibration)

@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
-from benchmarks.alarms.experiment import OURS, Found, Outcome, Rate
+from benchmarks.alarms.experiment import OURS, Found, Outcome, Rate, weekly_scores
+from benchmarks.alarms.flapping import told
+from benchmarks.alarms.laws import Stream
 from benchmarks.alarms.measure import delay, episodes, rate_interval
 from benchmarks.alarms.rivals import tuned
+from benchmarks.alarms.segments import Sliced, taught, together
 from benchmarks.alarms.shifts import all_shifts, mean
 from benchmarks.alarms.tables import RETUNED, behind, missed_rate
+from benchmarks.alarms.windows import calibrated, counted, history_of, scores
 
 
 def over(*positions, windows=100):
@@ -76,6 +80,43 @@ def test_a_promise_is_missed_above_twice_the_rate_or_where_nothing_alarms(rate, 
     ours = Rate(episodes=rate, low=0.0, high=high, in_alarm=1.0)
     outcome = Outcome(rates={OURS: ours}, found={}, told=told)
     assert (missed_rate(outcome, independent=independent) is not None) is missed
+
+
+def test_flapping_is_counted_by_the_table_of_transitions():
+    """ok → alert → warning → alert → ok: raised twice, eased once, resolved once."""
+    found = told(["ok", "alert", "warning", "alert", "ok", "ok"], hold=1)
+    assert (found.changes, found.alerts, found.resolved) == (4, 2, 1)
+    assert found.in_alert.tolist() == [False, True, False, True, False, False]
+    held = told(["ok", "alert", "alert", "warning", "ok"], hold=3)  # a warning after three windows, and its end
+    assert (held.changes, held.alerts, held.resolved) == (2, 0, 1)
+
+
+def test_slices_share_one_promise_by_their_tests_and_add_up_to_all_traffic():
+    sliced = Sliced(stream=Stream(name="independent", columns=2, rows=1_000, history=100), sizes=(0.7, 0.2, 0.1))
+    rng = np.random.default_rng(1)
+    slices = [counted(rng, sliced.stream, shares=shares, rows=rows) for shares, rows in sliced.laws(rng, windows=100)]
+    assert [one.rows.tolist() for one in slices] == [[700.0] * 100, [200.0] * 100, [100.0] * 100]
+    whole = together(slices)
+    assert whole.rows.tolist() == [1_000.0] * 100
+    np.testing.assert_array_equal(whole.cells.sum(axis=2), 1_000.0)
+    every = taught([whole, *slices], stream=sliced.stream)
+    assert [one.per_month for one in every] == pytest.approx([0.25] * 4)
+
+
+def test_calibrated_every_week_the_first_is_judged_as_without_and_alarming_windows_stay_out():
+    stream = Stream(name="independent", columns=2, rows=500, history=240)
+    rng = np.random.default_rng(2)
+    shares, rows = stream.shares(rng, times=np.arange(240 + 2 * 168))
+    shares = shares.copy()
+    shares[300, 0] = np.eye(10)[9]  # one hour of the first week, all in the last decile
+    drawn = counted(rng, stream, shares=shares, rows=rows)
+    history, later = history_of(drawn.part(0, 240)), drawn.part(240)
+    beyond, last = weekly_scores(stream, history=history, later=later)
+    first = calibrated(history)
+    expected = scores(first, history, later.part(0, 168)) - first.threshold()
+    np.testing.assert_array_equal(beyond[:168], expected)
+    assert beyond[60] > 0
+    assert last.windows == 240 + int((beyond <= 0).sum()) < 240 + len(later)
 
 
 def test_every_shift_leaves_shares_and_moves_them_by_its_strength_only():
