@@ -17,6 +17,7 @@ The packages, in the order the data flows through them:
     export     Prometheus text from a cached snapshot
     rollout    configuration and new versions brought into force
     jobs       when the steps run; claims and leases
+    verify     a store's own invariants held against what it holds
     compare    two files or frames held against each other, no server
     api, cli   faces: parse, call one step, render
     demo       a year of real flights through the real service

@@ -58,11 +58,12 @@ def _add_commands(app: typer.Typer) -> None:
     from monitor.cli.serve import serve, worker
     from monitor.cli.silences import silences
     from monitor.cli.tokens import tokens
+    from monitor.cli.verify import verify
     from monitor.cli.windows import windows
 
     for command in (
         serve, worker, check, profile, apply, export, ingest, labels, results, status, explain, evaluate, drill,
-        migrate, backup, restore, doctor, demo,
+        migrate, backup, restore, verify, doctor, demo,
     ):  # fmt: skip
         app.command()(command)
     groups = {

@@ -5,29 +5,27 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
 
+from monitor.cli.bars import Told, bars
 from monitor.cli.options import with_settings
 from monitor.cli.output import print_fields, print_json
 from monitor.cli.server import Json, Server, Token, Url
+from monitor.cli.verify import faults_of
 from monitor.model.errors import ConfigurationError
 from monitor.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from monitor.store.backup.file import Emit, Header, Progress
 
-    Told = Callable[[Progress], None]
-
 Offline = Annotated[bool, typer.Option("--offline", help="read the database itself, whether a server runs or not")]
-_STEPS = {
-    "copy": "copying the database", "write": "writing the backup", "check": "checking the digest",
-    "restore": "restoring",
-}  # fmt: skip
+_STEPS = {"copy": "copying the database", "write": "writing the backup"}
 _PROBE_SECONDS = 5.0
 
 
@@ -67,26 +65,22 @@ def restore(file: Path, settings: Settings, as_json: Json = False) -> None:
     Example: driftline restore driftline-2026-11-26.backup --data-dir /var/lib/driftline
     """
     from monitor.store.backup import check_file, restore_backup
-    from monitor.store.backup.file import Progress
 
     into = str(settings.sqlite_path or "the database that DATABASE_URL names")
     if not file.is_file():
         raise ConfigurationError(f"{file} is no file: expected one that driftline backup wrote")
     with bars() as told:
-        header, digest = check_file(file, looked=lambda done, of: told(Progress(step="check", done=done, of=of)))
+        header, digest = check_file(file, looked=partial(told, "checking the digest"))
         size = file.stat().st_size
         restore_backup(
             file, url=settings.store_url, data_dir=settings.data_dir,
-            read=lambda done: told(Progress(step="restore", done=done, of=size)),
+            read=lambda done: told("restoring", done, size),
         )  # fmt: skip
-    _say(
-        file,
-        header=header,
-        digest=digest,
-        size=size,
-        more={"into": into},
-        as_json=as_json,
-    )
+        faults = faults_of(settings, told=told, recount=False)
+    more = {"into": into, "faults": [fault.shape() for fault in faults]}
+    _say(file, header=header, digest=digest, size=size, more=more, as_json=as_json)
+    if faults:
+        raise typer.Exit(1)
 
 
 def _server(url: str | None, token: str | None) -> str | None:
@@ -105,7 +99,7 @@ def _server(url: str | None, token: str | None) -> str | None:
 def _from_server(url: str, sink: BinaryIO, *, token: str | None, told: Told) -> None:
     from monitor.store.backup.file import Watcher
 
-    watcher = Watcher(told)
+    watcher = Watcher(partial(_tell, told))
     with Server(url=url, token=token) as server:
         for piece in server.pieces("backup"):
             sink.write(piece)
@@ -127,7 +121,8 @@ def _from_database(settings: Settings, sink: BinaryIO, *, told: Told) -> None:
     store = open_store(settings.store_url, data_dir=settings.data_dir)
     try:
         created = rfc3339(time.time_ns() // 1_000)
-        write_backup(store, cast("Emit", sink.write), created=created, release=monitor.__version__, told=told)
+        write_backup(store, cast("Emit", sink.write), created=created, release=monitor.__version__,
+                     told=partial(_tell, told))  # fmt: skip
     finally:
         store.close()
 
@@ -154,20 +149,8 @@ def _new_file(file: Path) -> Iterator[tuple[Path, BinaryIO]]:
         made.unlink(missing_ok=True)
 
 
-@contextmanager
-def bars() -> Iterator[Told]:
-    """Shows how far each step is, on standard error, if somebody looks at it."""
-    from monitor.cli.sending import progress
-
-    with progress() as bar:
-        tasks: dict[str, Any] = {}
-
-        def told(one: Progress) -> None:
-            if one.step not in tasks:
-                tasks[one.step] = bar.add_task(_STEPS.get(one.step, one.step), total=one.of)
-            bar.update(tasks[one.step], completed=one.done, total=one.of)
-
-        yield told
+def _tell(told: Told, progress: Progress) -> None:
+    told(_STEPS[progress.step], progress.done, progress.of)
 
 
 def _say(

@@ -83,7 +83,8 @@ def test_every_command_has_its_heading_and_no_other_command_is_named():
 
 @pytest.mark.parametrize("name", ["serve", "worker", "check", "profile", "demo", "models", "versions", "reference",
                                   "ingest", "labels", "results", "status", "evaluate", "migrate",
-                                  "doctor", "backup", "restore"])  # fmt: skip
+                                  "doctor", "backup", "restore",
+                                  "verify"])  # fmt: skip
 def test_every_command_of_the_contract_exists_and_its_help_has_an_example(name):
     group = typer.main.get_command(build())
     command = group.commands[name]

@@ -75,7 +75,9 @@ def another_url(store_url, request):
 
 
 @pytest.mark.alone
-def test_what_was_acknowledged_before_a_backup_under_load_is_in_the_restored_store(service, another_url, tmp_path):
+def test_what_was_acknowledged_before_a_backup_under_load_is_in_the_restored_store(
+    service, store_url, another_url, tmp_path
+):
     ledger = Ledger()
     clients = [AckingClient(service.url + PREDICTIONS, ledger=ledger, seed=seed) for seed in range(4)]
     for client in clients:
@@ -83,6 +85,8 @@ def test_what_was_acknowledged_before_a_backup_under_load_is_in_the_restored_sto
     time.sleep(1.0)
     with ledger.lock:
         acked_before = set(ledger.acked)
+    beside = {"DRIFTLINE_DATA_DIR": str(tmp_path)} | ({"DRIFTLINE_DATABASE_URL": store_url} if another_url else {})
+    succeeds(run("verify", **beside))  # nothing that moves is called wrong
     made = run("backup", str(tmp_path / "x.backup"), "--url", service.url)
     with ledger.lock:
         acked_after = set(ledger.acked)
@@ -98,6 +102,7 @@ def test_what_was_acknowledged_before_a_backup_under_load_is_in_the_restored_sto
     place.mkdir()
     settings = {"DRIFTLINE_DATA_DIR": str(place)} | ({"DRIFTLINE_DATABASE_URL": another_url} if another_url else {})
     succeeds(run("restore", str(tmp_path / "x.backup"), **settings))
+    succeeds(run("verify", **settings))
     stored = ids_in(another_url or "", place)
     assert len(stored) == len(set(stored))
     assert acked_before <= set(stored) <= ledger.sent
