@@ -1,4 +1,4 @@
-"""What ``driftline doctor`` looks at: settings, binding, data directory, database, SQLite, clock."""
+"""What ``driftline doctor`` looks at: settings, binding, data directory, database and its engine, clock, steps."""
 
 from __future__ import annotations
 
@@ -6,32 +6,20 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
 
 from monitor.api.start import check_binding, has_tokens
+from monitor.cli.checkup_engine import connections, durability, room, sqlite
+from monitor.cli.checkup_steps import steps
+from monitor.cli.finding import Finding
 from monitor.model.errors import ConfigurationError, DriftlineError
 from monitor.settings import DEFAULTS, GIBIBYTE, Settings
-from monitor.store import Store, open_store
+from monitor.store import Store, migrate, open_store
 from monitor.store.dialect import read_clock_us
-from monitor.store.sqlite import library, wal_is_safe
 
 MOST_CLOCK_SKEW_SECONDS = 5.0
 LEAST_FREE_BYTES = GIBIBYTE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at: ``state`` ok, note or wrong, and what to do."""
-
-    what: str
-    state: str
-    found: str
-    remedy: str = ""
-
-    def shape(self) -> dict[str, str]:
-        """The finding as JSON."""
-        return {"what": self.what, "state": self.state, "found": self.found, "remedy": self.remedy}
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -83,13 +71,12 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding(what="database", state="wrong", found=error.detail, remedy="correct DRIFTLINE_DATABASE_URL")
         return
     try:
-        for check in (
-            _schema,
-            partial(_access, settings=settings),
-            _clock,
-            *((_sqlite,) if store.dialect == "sqlite" else ()),
-        ):
+        engine = (sqlite, partial(room, settings=settings)) if store.dialect == "sqlite" else (durability, connections)
+        for check in (_schema, partial(_access, settings=settings), _clock, *engine):
             yield _guarded(check, store)
+        with suppress(DriftlineError):  # said above
+            if store.schema_current():
+                yield from steps(store, now_us=time.time_ns() // 1_000)
     finally:
         store.close()
 
@@ -104,9 +91,12 @@ def _guarded(check: Callable[[Store], Finding], store: Store) -> Finding:
 
 
 def _schema(store: Store) -> Finding:
-    if not store.schema_current():
+    with store.read() as conn:
+        todo = migrate.pending(conn)
+    if todo:
         return Finding(what="database", state="wrong", found=f"{store.dialect}: migrations are pending",
-                       remedy="run driftline migrate (driftline serve does it when it starts)")  # fmt: skip
+                       remedy=f"run driftline backup, then driftline migrate ({', '.join(todo)}); driftline serve does "
+                              "the latter when it starts")  # fmt: skip
     store.check_writable()
     return Finding(what="database", state="ok", found=f"{store.dialect}: current, a commit reached the disk")
 
@@ -119,14 +109,4 @@ def _clock(store: Store) -> Finding:
     return Finding(
         what="clock", state="wrong" if wrong else "ok", found=f"{skew:+.3f} s between the database and this machine",
         remedy="synchronise both clocks (chrony, systemd-timesyncd)" if wrong else "",
-    )  # fmt: skip
-
-
-def _sqlite(_: Store) -> Finding:
-    module = library()
-    if wal_is_safe(module.sqlite_version_info):
-        return Finding(what="SQLite", state="ok", found=f"{module.sqlite_version}, write-ahead log")
-    return Finding(
-        what="SQLite", state="note", found=f"{module.sqlite_version}, rollback journal: readers hold up commits",
-        remedy="pip install pysqlite3, or use PostgreSQL",
     )  # fmt: skip

@@ -34,11 +34,12 @@ def migrate(settings: Settings, as_json: Json = False) -> None:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Checks settings, database, clock and SQLite, and says what to do; exit 1 if something must be done.
+    """Checks settings, database, clock, disk and steps behind, and says what to do; exit 1 if something must be done.
 
     Example: DRIFTLINE_DATA_DIR=/var/lib/driftline driftline doctor
     """
-    from monitor.cli.checkup import Finding, examine
+    from monitor.cli.checkup import examine
+    from monitor.cli.finding import Finding
 
     try:
         findings = examine(load_settings(os.environ))

@@ -230,6 +230,12 @@ def get_run(conn: Connection, *, job: str, subject: str, scheduled_us: int) -> J
     return None if row is None else _run(row)
 
 
+def failed_runs(conn: Connection, *, since_us: int, limit: int = 100) -> list[JobRun]:
+    """Runs that failed for good since then, the last one first."""
+    query = select(_t).where(_r.state == "failed", _r.finished_us >= since_us)
+    return [_run(row) for row in conn.execute(query.order_by(_r.finished_us.desc()).limit(limit))]
+
+
 def sweep_failed(conn: Connection) -> list[JobRun]:
     """Runs that were left behind in their fifth attempt, set to ``failed`` now: their windows become gaps."""
     now = dialect.now_us(conn)
