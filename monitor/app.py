@@ -7,6 +7,7 @@ import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 
 from fastapi import FastAPI
 
@@ -97,6 +98,7 @@ def _services(
     telemetry = Telemetry()
     # made also where another process runs the jobs: the open window is folded and judged here when somebody asks
     contexts, runs = Contexts(), RunCache(store)  # labels ask for the id runs that folds have read or merged
+    rhythm = replace(rhythm or JobSettings(), max_segments=settings.max_segments)
     runner = JobRunner(store, telemetry, now_us=now_us, settings=rhythm, contexts=contexts, runs=runs)
     simulator = Simulator(store, evaluator=runner.evaluator)
     ingest = IngestService(

@@ -47,7 +47,7 @@ def post_apply(body: JsonObject, services: Parts, caller: Calling) -> Response:
     )  # fmt: skip
     if done.applied and done.changes:
         for name in _followed(done):
-            succeed(services.store, now_us=services.now_us(), model=name)
+            succeed(services.store, now_us=services.now_us(), model=name, max_segments=services.settings.max_segments)
         services.ingest.invalidate()
     return answer({
         "set": configuration.name,

@@ -75,12 +75,14 @@ def _from_stored(
 ) -> Published:
     if span.from_us is not None and span.to_us is not None:
         return set_stored_reference(
-            services.store, version_id=version.id, from_us=span.from_us, to_us=span.to_us, now_us=services.now_us()
-        )
+            services.store, version_id=version.id, from_us=span.from_us, to_us=span.to_us, now_us=services.now_us(),
+            max_segments=services.settings.max_segments,
+        )  # fmt: skip
     with services.store.read() as conn:
         _, other = versions.get_version(conn, model=model, version=from_version or version.name)
     return copy_reference(
-        services.store, from_version_id=other.id, to_version_id=version.id, now_us=services.now_us()
+        services.store, from_version_id=other.id, to_version_id=version.id, now_us=services.now_us(),
+        max_segments=services.settings.max_segments,
     )  # fmt: skip
 
 
@@ -115,7 +117,10 @@ def activate_reference(
     with services.store.read() as conn:
         _, found = versions.get_version(conn, model=model, version=version)
         references.get_reference(conn, version_id=found.id, number=number)
-    published = activate(services.store, version_id=found.id, number=number, now_us=services.now_us())
+    published = activate(
+        services.store, version_id=found.id, number=number, now_us=services.now_us(),
+        max_segments=services.settings.max_segments,
+    )  # fmt: skip
     services.ingest.invalidate()
     return _answer(published)
 
@@ -176,7 +181,7 @@ def _set(services: Services, *, version: Version, upload: Upload, roles: Roles, 
     return set_reference(
         services.store, version_id=version.id, roles=roles, now_us=services.now_us(), origin=origin,
         source=lambda: open_table(upload.path, origin.media_type),
-        max_columns=services.settings.max_columns,
+        max_columns=services.settings.max_columns, max_segments=services.settings.max_segments,
     )  # fmt: skip
 
 

@@ -51,7 +51,9 @@ def put_version(
             follow_segments(conn, [saved], now_us=now_us)
         _, saved = versions.get_version_by_id(conn, id=saved.id)
         shape = _shape(conn, model=owner, version=saved)
-    if owner.settings.get("on_new_version") and succeed(services.store, now_us=now_us, model=model):
+    if owner.settings.get("on_new_version") and succeed(
+        services.store, now_us=now_us, model=model, max_segments=services.settings.max_segments
+    ):
         with services.store.read() as conn:
             _, saved = versions.get_version_by_id(conn, id=saved.id)
             shape = _shape(conn, model=owner, version=saved)

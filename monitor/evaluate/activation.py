@@ -23,6 +23,7 @@ from monitor.model.defaults import with_own
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.errors import Conflict
 from monitor.model.schema import Schema
+from monitor.model.segments import MAX_SEGMENTS
 from monitor.profile import codec
 from monitor.profile.dlp import DLP_MEDIA_TYPE
 from monitor.profile.layout import Layout
@@ -115,7 +116,7 @@ def publish(
     return Published(reference=ready, schema=draft.schema, layout=made.layout, profile=made.profile, created=True)
 
 
-def activate(store: Store, *, version_id: int, number: int, now_us: int) -> Published:
+def activate(store: Store, *, version_id: int, number: int, now_us: int, max_segments: int = MAX_SEGMENTS) -> Published:
     """An earlier reference, active again. What is closed keeps its results.
 
     One that was profiled with other cells than the version's windows is profiled again with theirs.
@@ -129,8 +130,9 @@ def activate(store: Store, *, version_id: int, number: int, now_us: int) -> Publ
         stored = reference_profile(conn, reference_id=reference.id)
     if reference.layout_id != layout_id:
         made, sides = profile_again(
-            store, model=model, version=version, reference=reference, schema=schema, layout=layout
-        )
+            store, model=model, version=version, reference=reference, schema=schema, layout=layout,
+            max_segments=max_segments,
+        )  # fmt: skip
         _save_profile_again(
             store, model=model, version=version, reference=reference, schema=schema, layout_id=layout_id, made=made,
             sides=sides, now_us=now_us,
@@ -145,8 +147,9 @@ def activate(store: Store, *, version_id: int, number: int, now_us: int) -> Publ
 
 
 def profile_again(
-    store: Store, *, model: Model, version: Version, reference: Reference, schema: Schema, layout: Layout
-) -> tuple[ReferenceProfile, Sides]:
+    store: Store, *, model: Model, version: Version, reference: Reference, schema: Schema, layout: Layout,
+    max_segments: int,
+) -> tuple[ReferenceProfile, Sides]:  # fmt: skip
     """A stored reference and its segments counted with another layout, from its kept rows."""
     if reference.media_type == DLP_MEDIA_TYPE:
         raise Conflict(
@@ -160,8 +163,9 @@ def profile_again(
 
     made = profile_reference(batches, schema=schema, layout=layout, spec=model.window, timed=timed)
     rows = Rows(
-        batches=batches, layout=layout, profile=made.profile, schema=schema, model=model, version=version, timed=timed
-    )
+        batches=batches, layout=layout, profile=made.profile, schema=schema, model=model, version=version, timed=timed,
+        max_segments=max_segments,
+    )  # fmt: skip
     return made, sides_of(rows)
 
 

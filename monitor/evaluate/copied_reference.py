@@ -22,6 +22,7 @@ from monitor.evaluate.reference_warnings import reference_warnings
 from monitor.model.entities import Reference
 from monitor.model.errors import Conflict
 from monitor.model.schema import Schema
+from monitor.model.segments import MAX_SEGMENTS
 from monitor.profile.dlp import DLP_MEDIA_TYPE, read_dlp
 from monitor.profile.layout import Layout
 from monitor.store.engine import Store
@@ -30,7 +31,9 @@ from monitor.store.references import chunks, get_reference
 from monitor.store.schemas import get_schema
 
 
-def copy_reference(store: Store, *, from_version_id: int, to_version_id: int, now_us: int) -> Published:
+def copy_reference(
+    store: Store, *, from_version_id: int, to_version_id: int, now_us: int, max_segments: int = MAX_SEGMENTS
+) -> Published:
     """The active reference of one version, active for another one of the same model, in the same cells.
 
     From a version to itself: its rows read again by the schema it has now. ``NotFound`` where there is none.
@@ -45,10 +48,12 @@ def copy_reference(store: Store, *, from_version_id: int, to_version_id: int, no
     if schema is None:
         raise Conflict(f"reference {source.number} has no schema: set it again")
     roles = Roles.from_json(source.roles)
-    known = read_known(store, version_id=to_version_id)
+    known = read_known(store, version_id=to_version_id, max_segments=max_segments)
     earlier = earlier_reference(store, version_id=to_version_id, digest=source.digest, roles=roles)
     if earlier is not None:
-        return activate(store, version_id=to_version_id, number=earlier.number, now_us=now_us)
+        return activate(
+            store, version_id=to_version_id, number=earlier.number, now_us=now_us, max_segments=max_segments
+        )  # fmt: skip
     own = from_version_id == to_version_id
     reference = begin(store, version_id=to_version_id, roles=roles, origin=origin, now_us=now_us)
     with discarding(store, reference=reference):

@@ -25,6 +25,7 @@ from monitor.evaluate.segment_sides import Sides, sides_of
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.errors import InvalidInput, TooLarge
 from monitor.model.schema import Schema
+from monitor.model.segments import MAX_SEGMENTS
 from monitor.profile.layout import Layout
 from monitor.store.engine import Store
 from monitor.store.layouts import get_layout, newest_layout
@@ -54,6 +55,7 @@ class Known:
     schema: Schema | None
     shared_layout: Layout | None
     settled: bool  # rows are profiled by the layout already
+    max_segments: int
 
     @property
     def declared(self) -> Schema | None:
@@ -80,6 +82,7 @@ def set_reference(
     now_us: int,
     origin: Origin | None = None,
     max_columns: int = 2_000,
+    max_segments: int = MAX_SEGMENTS,
     progress: Progress | None = None,
 ) -> Published:
     """The reference made of the source's tables, active; the same digest and roles again: the earlier one, activated.
@@ -87,10 +90,12 @@ def set_reference(
     ``source`` yields record batches with the file's own column names; ``progress`` is told the rows read so far.
     """
     origin = origin or Origin()
-    known = read_known(store, version_id=version_id)
+    known = read_known(store, version_id=version_id, max_segments=max_segments)
     earlier = earlier_reference(store, version_id=version_id, digest=origin.digest, roles=roles)
     if earlier is not None:
-        return activate(store, version_id=version_id, number=earlier.number, now_us=now_us)
+        return activate(
+            store, version_id=version_id, number=earlier.number, now_us=now_us, max_segments=max_segments
+        )  # fmt: skip
     reference = begin(store, version_id=version_id, roles=roles, origin=origin, now_us=now_us)
     with discarding(store, reference=reference):
         rows = ReferenceRows(store, reference_id=reference.id)
@@ -108,7 +113,7 @@ def set_reference(
         )  # fmt: skip
 
 
-def read_known(store: Store, *, version_id: int) -> Known:
+def read_known(store: Store, *, version_id: int, max_segments: int = MAX_SEGMENTS) -> Known:
     """What the store knows of the version; its cells are shared once rows are counted in them."""
     with store.read() as conn:
         model, version = get_version_by_id(conn, id=version_id)
@@ -126,6 +131,7 @@ def read_known(store: Store, *, version_id: int) -> Known:
         schema=schema,
         shared_layout=None if body is None else Layout.decode(body),
         settled=version.layout_id is not None and version.fold_seq > 0,
+        max_segments=max_segments,
     )
 
 
@@ -204,7 +210,7 @@ def sides_of_rows(
     """The segments of the reference's rows."""
     counted = Rows(
         batches=lambda: rows, layout=made.layout, profile=made.profile, schema=schema, model=known.model,
-        version=known.version, timed=timed,
+        version=known.version, timed=timed, max_segments=known.max_segments,
     )  # fmt: skip
     return sides_of(counted)
 

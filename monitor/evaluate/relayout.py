@@ -20,6 +20,7 @@ from monitor.evaluate.teaching import save_taught, taught_by_reference
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.errors import NotFound
 from monitor.model.schema import Schema
+from monitor.model.segments import MAX_SEGMENTS
 from monitor.profile import codec
 from monitor.profile.layout import Layout
 from monitor.store.baselines import delete_baseline_calibrations
@@ -54,6 +55,7 @@ def relayout(
     number: int | None,
     now_us: int,
     progressing: Callable[[float], Guard],
+    max_segments: int = MAX_SEGMENTS,
 ) -> int:
     """How many windows were counted again.
 
@@ -70,7 +72,10 @@ def relayout(
     counted = 0
     for position, sibling in enumerate(ordered):
         part = partial(_part, progressing, begin=position / len(ordered), length=1 / len(ordered))
-        _take_up(store, model=model, version=sibling, shared=shared, now_us=now_us, guard=part(0.0))
+        _take_up(
+            store, model=model, version=sibling, shared=shared, now_us=now_us, guard=part(0.0),
+            max_segments=max_segments,
+        )  # fmt: skip
         counted += _windows(store, contexts=contexts, version_id=sibling.id, progressing=part)
     return counted
 
@@ -79,7 +84,9 @@ def _part(progressing: Callable[[float], Guard], ratio: float, *, begin: float, 
     return progressing(begin + length * ratio)
 
 
-def _take_up(store: Store, *, model: Model, version: Version, shared: Layout, now_us: int, guard: Guard) -> None:
+def _take_up(
+    store: Store, *, model: Model, version: Version, shared: Layout, now_us: int, guard: Guard, max_segments: int
+) -> None:
     """Points the version at its new layout, its active reference counted in it."""
     with store.read() as conn:
         if version.reference_id is None:
@@ -88,7 +95,8 @@ def _take_up(store: Store, *, model: Model, version: Version, shared: Layout, no
         schema = _schema(conn, version)
     layout = layout_of(lambda: stored_rows(store, reference_id=reference.id), schema=schema, shared=shared)
     made, sides = profile_again(
-        store, model=model, version=version, reference=reference, schema=schema, layout=layout
+        store, model=model, version=version, reference=reference, schema=schema, layout=layout,
+        max_segments=max_segments,
     )  # fmt: skip
     calibration = encode_calibration(calibration_of(made.history, model=model, schema=schema))
     taught = taught_by_reference(made.history, model=model, version=version, schema=schema, layout=layout)

@@ -31,7 +31,7 @@ from monitor.evaluate.segment_states import end_segments
 from monitor.model.checks import checks_of as checks_in
 from monitor.model.entities import Model, Reference, Version
 from monitor.model.schema import Schema
-from monitor.model.segments import Segment, segmentation, wanted_specs
+from monitor.model.segments import MAX_SEGMENTS, Segment, segmentation, wanted_specs
 from monitor.profile import codec
 from monitor.profile.dlp import DLP_MEDIA_TYPE
 from monitor.profile.layout import Layout
@@ -84,7 +84,8 @@ def _outdated(conn: Connection, asked: Asked) -> bool:
 
 
 def resegment(
-    store: Store, *, version_id: int, now_us: int, progressing: Callable[[float], Guard]
+    store: Store, *, version_id: int, now_us: int, progressing: Callable[[float], Guard],
+    max_segments: int = MAX_SEGMENTS,
 ) -> int:  # fmt: skip
     """How many rows of segments that are gone were removed; without a reference there is nothing to do.
 
@@ -96,7 +97,7 @@ def resegment(
         outdated = asked is not None and _outdated(conn, asked)
     if asked is None:
         return 0
-    sides = _sides(store, asked) if outdated else None
+    sides = _sides(store, asked, max_segments=max_segments) if outdated else None
     with store.write() as conn:
         if sides is not None:
             _take_up(conn, asked, sides=sides, now_us=now_us)
@@ -119,14 +120,14 @@ def _asked(conn: Connection, *, version_id: int) -> Asked | None:
     return Asked(model=model, version=version, reference=reference, schema=get_schema(conn, id=schema_id))
 
 
-def _sides(store: Store, asked: Asked) -> Sides:
+def _sides(store: Store, asked: Asked, *, max_segments: int) -> Sides:
     """All segments the reference is to have: those it has already as they are, the others cut from its kept rows."""
     if asked.reference.media_type == DLP_MEDIA_TYPE:
         return sides_of_profile(schema=asked.schema, model=asked.model)
     specs = wanted_specs(asked.model.settings, asked.schema)
     if not specs:
         return Sides()
-    rows = _rows(store, asked)
+    rows = _rows(store, asked, max_segments=max_segments)
     segments, warnings = wanted_segments(specs, rows=rows)
     sides = {side.segment.name: side for side in _kept(store, segments, asked=asked, rows=rows)}
     fresh = [segment for segment in segments if segment.name not in sides]
@@ -136,7 +137,7 @@ def _sides(store: Store, asked: Asked) -> Sides:
     )  # fmt: skip
 
 
-def _rows(store: Store, asked: Asked) -> Rows:
+def _rows(store: Store, asked: Asked, *, max_segments: int) -> Rows:
     reference, layout_id = asked.reference, asked.reference.layout_id
     if layout_id is None:
         raise Moved(f"reference {reference.number} has no layout")
@@ -146,7 +147,7 @@ def _rows(store: Store, asked: Asked) -> Rows:
     return Rows(
         batches=partial(stored_rows, store, reference_id=reference.id), layout=layout, profile=profile,
         schema=fitted(asked.schema, layout=layout), model=asked.model, version=asked.version,
-        timed=is_timed(reference),
+        timed=is_timed(reference), max_segments=max_segments,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ MOST_COUNTED = 100_000  # categories of a column; beyond them the rarest half is
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """The rows of a reference, whose they are, and what they were counted to in all."""
+    """The rows of a reference, whose they are, what they were counted to in all, how many segments they may have."""
 
     batches: Batches
     layout: Layout
@@ -29,6 +29,7 @@ class Rows:
     model: Model
     version: Version
     timed: bool
+    max_segments: int
 
 
 def categories_of(columns: Sequence[str], *, rows: Rows) -> dict[str, list[tuple[str, int]]]:

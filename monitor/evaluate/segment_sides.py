@@ -97,7 +97,9 @@ def sides_of_profile(*, schema: Schema, model: Model) -> Sides:
 def wanted_segments(specs: Sequence[Spec], *, rows: Rows) -> tuple[tuple[Segment, ...], tuple[Told, ...]]:
     """The segments that the specs make of a reference, and what cannot be."""
     counts = categories_of([spec.column for spec in specs if isinstance(spec, By)], rows=rows)
-    return resolve(specs, schema=rows.schema, counts=counts, rows=rows.profile.rows)
+    return resolve(
+        specs, schema=rows.schema, counts=counts, rows=rows.profile.rows, limit=rows.max_segments
+    )  # fmt: skip
 
 
 def cut_reference(segments: Sequence[Segment], *, rows: Rows) -> Iterator[Side]:

@@ -29,6 +29,7 @@ from monitor.evaluate.reprofile import first_of_window
 from monitor.evaluate.slices import RECEIVED, between
 from monitor.model.errors import Conflict, FenceLost, InvalidInput
 from monitor.model.schema import Schema
+from monitor.model.segments import MAX_SEGMENTS
 from monitor.model.time import rfc3339
 from monitor.store.engine import Store
 from monitor.store.outcomes import labelled_versions
@@ -39,10 +40,12 @@ _TRIES = 10
 _PAGE = 1_000
 
 
-def set_stored_reference(store: Store, *, version_id: int, from_us: int, to_us: int, now_us: int) -> Published:
+def set_stored_reference(
+    store: Store, *, version_id: int, from_us: int, to_us: int, now_us: int, max_segments: int = MAX_SEGMENTS
+) -> Published:
     """The reference made of the stored rows with timestamps in ``[from, to)``, repeats of an id dropped; active."""
     _fold_waiting(store, version_id=version_id, now_us=now_us)
-    known = read_known(store, version_id=version_id)
+    known = read_known(store, version_id=version_id, max_segments=max_segments)
     schema = known.schema
     if schema is None:
         raise InvalidInput("no schema yet: log at least 1,000 records, or set a reference from a file", code="empty")
@@ -67,7 +70,9 @@ def set_stored_reference(store: Store, *, version_id: int, from_us: int, to_us: 
             )  # fmt: skip
     with store.write() as conn:
         discard_reference(conn, reference_id=reference.id)
-    return activate(store, version_id=version_id, number=earlier.number, now_us=now_us)
+    return activate(
+        store, version_id=version_id, number=earlier.number, now_us=now_us, max_segments=max_segments
+    )  # fmt: skip
 
 
 def _fold_waiting(store: Store, *, version_id: int, now_us: int) -> None:

@@ -27,13 +27,15 @@ class QueueWork:
     """Runs queued jobs; the job's name says which."""
 
     def __init__(
-        self, store: Store, *, attempts: Attempts, contexts: Contexts, evaluator: Evaluator, learner: Learner
-    ) -> None:
+        self, store: Store, *, attempts: Attempts, contexts: Contexts, evaluator: Evaluator, learner: Learner,
+        max_segments: int,
+    ) -> None:  # fmt: skip
         self._store = store
         self._attempts = attempts
         self._contexts = contexts
         self._evaluator = evaluator
         self._learner = learner
+        self._max_segments = max_segments
         self._known: dict[str, Callable[[Claim, int], int]] = {
             RECOMPUTE: self._recompute, RELAYOUT: self._relayout, RELEARN: self._relearn,
             RESEGMENT: self._resegment,
@@ -81,12 +83,14 @@ class QueueWork:
         return relayout(
             self._store, contexts=self._contexts, version_id=int(claim.subject), now_us=now_us,
             number=claim.params.get("reference"), progressing=partial(_progressing, claim),
+            max_segments=self._max_segments,
         )  # fmt: skip
 
     def _resegment(self, claim: Claim, now_us: int) -> int:
         return resegment(
-            self._store, version_id=int(claim.subject), now_us=now_us, progressing=partial(_progressing, claim)
-        )
+            self._store, version_id=int(claim.subject), now_us=now_us, progressing=partial(_progressing, claim),
+            max_segments=self._max_segments,
+        )  # fmt: skip
 
     def _relearn(self, claim: Claim, now_us: int) -> int:
         self._learner.relearn(version_id=int(claim.subject), now_us=now_us)

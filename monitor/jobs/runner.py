@@ -70,7 +70,10 @@ class JobRunner:
         self._labels = LabelWork(store, attempts=attempts, joiner=joiner, settings=self._settings)
         steps = Steps(folder=self.folder, evaluator=self.evaluator, learner=learner, labels=self._labels)
         self._work = VersionWork(store, telemetry=telemetry, attempts=attempts, steps=steps)
-        self._queue = QueueWork(store, attempts=attempts, contexts=contexts, evaluator=self.evaluator, learner=learner)
+        self._queue = QueueWork(
+            store, attempts=attempts, contexts=contexts, evaluator=self.evaluator, learner=learner,
+            max_segments=self._settings.max_segments,
+        )  # fmt: skip
         self._upkeep = Upkeep(store, telemetry=telemetry, settings=self._settings)
         self._rule = FoldRule(rows=self._settings.fold_rows, infer_rows=self._settings.infer_rows)
         self._lanes: Lanes | None = None

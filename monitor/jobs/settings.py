@@ -1,9 +1,10 @@
-"""How often jobs look, how long a claim lasts, how many run at once."""
+"""How often jobs look, how long a claim lasts, how much they do at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from monitor.model.segments import MAX_SEGMENTS
 from monitor.model.time import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
 
@@ -34,3 +35,4 @@ class JobSettings:
     tidy_every_us: int = HOUR_US
     keep_runs_us: int = 7 * DAY_US
     keep_folds_us: int = HOUR_US
+    max_segments: int = MAX_SEGMENTS

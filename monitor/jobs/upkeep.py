@@ -70,7 +70,7 @@ class Upkeep:
     def tidy(self, *, now_us: int) -> None:
         """Lets versions follow, has references cut anew, compacts, removes what is past its time, gives back memory."""
         if self._time_for("succession", every_us=self._settings.succession_every_us, now_us=now_us):
-            succeed(self._store, now_us=now_us)
+            succeed(self._store, now_us=now_us, max_segments=self._settings.max_segments)
         if self._time_for("segments", every_us=self._settings.segments_every_us, now_us=now_us):
             self._segments.look(now_us=now_us)
         if self._time_for("compact", every_us=self._settings.compact_every_us, now_us=now_us):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from monitor.evaluate.copied_reference import copy_reference
 from monitor.model.entities import Model, Version
 from monitor.model.errors import DriftlineError
+from monitor.model.segments import MAX_SEGMENTS
 from monitor.model.succession import retiring, succession, went_live_us
 from monitor.store.engine import Store
 from monitor.store.models import all_versions, get_model, list_versions
@@ -17,13 +18,13 @@ _log = logging.getLogger(__name__)
 _MOST = 10_000
 
 
-def succeed(store: Store, *, now_us: int, model: str | None = None) -> int:
+def succeed(store: Store, *, now_us: int, model: str | None = None, max_segments: int = MAX_SEGMENTS) -> int:
     """How many versions were given a reference or retired now, of one model or of all.
 
     Safe to run anywhere, at once and again: each change looks at the version once more, under its lock.
     """
     return sum(
-        _hand_on(store, owner=owner, versions=versions, now_us=now_us)
+        _hand_on(store, owner=owner, versions=versions, now_us=now_us, max_segments=max_segments)
         + _retire(store, owner=owner, versions=versions, now_us=now_us)
         for owner, versions in _fleet(store, model=model)
     )
@@ -42,7 +43,7 @@ def _fleet(store: Store, *, model: str | None) -> list[tuple[Model, list[Version
     return list(fleet.values())
 
 
-def _hand_on(store: Store, *, owner: Model, versions: list[Version], now_us: int) -> int:
+def _hand_on(store: Store, *, owner: Model, versions: list[Version], now_us: int, max_segments: int) -> int:
     """References of the newest live version that has one, for those that have none and are not retired."""
     if succession(owner).reference != "inherit":
         return 0
@@ -55,7 +56,9 @@ def _hand_on(store: Store, *, owner: Model, versions: list[Version], now_us: int
         if version.reference_id is not None or version.state == "retired":
             continue
         try:
-            copy_reference(store, from_version_id=giver.id, to_version_id=version.id, now_us=now_us)
+            copy_reference(
+                store, from_version_id=giver.id, to_version_id=version.id, now_us=now_us, max_segments=max_segments
+            )
         except DriftlineError as error:  # deleted meanwhile, or its columns do not fit: it goes on without
             _log.warning("version %s of %s gets no reference of %s: %s", version.name, owner.name, giver.name, error)
         else:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from monitor.app import create_app
 from monitor.model.time import HOUR_US
 from monitor.store.models import get_version
 from monitor.store.reference_segments import reference_segments
 from monitor.store.runs import list_open
 from tests.api.conftest import VERSION
+from tests.api.running import client_of
 from tests.api.tables import PARQUET, hour, parquet_of
 
 MODEL = "/api/v1/models/churn"
@@ -82,3 +86,15 @@ def test_segments_that_are_taken_away_go_and_what_changes_nothing_asks_for_nothi
     assert asked() == 1
     tick()
     assert (segments(), asked()) == ([], 0)
+
+
+def test_a_reference_has_no_more_segments_than_the_server_allows(settings, clock):
+    with client_of(create_app(replace(settings, max_segments=2), jobs=False, now_us=clock)) as client:
+        client.put(MODEL, json={})
+        client.put(VERSION, json={})
+        rng = np.random.default_rng(5)
+        rows = parquet_of(hour(rng, start_us=clock.now_us - HOUR_US, rows=500))
+        client.put(MODEL, json={"segments": BY_PLAN})
+        roles = {"timestamp": "at"}
+        made = client.put(VERSION + "/reference", content=rows, headers=PARQUET, params=roles).json()
+    assert "too_many_segments" in {warning["code"] for warning in made["warnings"]}

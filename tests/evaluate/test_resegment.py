@@ -15,6 +15,7 @@ from monitor.model.errors import FenceLost
 from monitor.model.results import CheckState, Transition
 from monitor.model.time import HOUR_US
 from monitor.store import tables, verdicts
+from monitor.store.baselines import usable_windows
 from monitor.store.calibrations import calibration_made_us
 from monitor.store.models import get_version_by_id
 from monitor.store.reference_segments import reference_segment, reference_segments
@@ -212,3 +213,20 @@ def test_windows_from_before_the_change_are_cut_again_when_they_are_judged_again
             mark_dirty(conn, version_id=world.version.id)
     world.runner.tick()
     check_windows(world, posts(1, rows=200), picked=OTHERS_PICKED)
+
+
+def test_a_name_that_stands_for_other_rows_begins_without_windows_and_what_stays_the_same_keeps_them(store):
+    world = segmented(store)
+    post_all(world, posts(1, rows=200))
+    want(world, OTHERS)
+    look(world)
+
+    def windows(segment):
+        with store.read() as conn:
+            layout_id = get_version_by_id(conn, id=world.version.id)[1].layout_id
+            of = {"version_id": world.version.id, "layout_id": layout_id, "least_rows": 1, "to_us": 2**62}
+            return len(usable_windows(conn, **of, segment=segment))
+
+    assert {name: windows(name) for name in ("old", "region=(other)", "region=south", "region=north", "")} == {
+        "old": 0, "region=(other)": 0, "region=south": 0, "region=north": 3, "": 3,
+    }  # fmt: skip

@@ -214,3 +214,15 @@ def test_a_fold_that_was_cutting_as_segments_changed_begins_again(store):
         other.commit(prepared)
     fold_all(world)
     check_windows(world, [*posts(2), posts(1)[0]], picked=SOUTHERN)
+
+
+def test_a_reference_is_cut_into_as_many_segments_as_the_server_allows(store):
+    world = make_world(store, model={"settings": {"segments": SEGMENTS}}, name=next(names))
+    made = set_reference(
+        store, version_id=world.version.id, source=lambda: iter(reference_rows()), roles=Roles(),
+        now_us=world.clock(), max_segments=3,
+    )  # fmt: skip
+    with store.read() as conn:
+        kept = [one.segment for one in reference_segments(conn, reference_id=made.reference.id)]
+    assert kept == list(PICKED)[:3]
+    assert "too_many_segments" in {warning["code"] for warning in made.reference.warnings}
