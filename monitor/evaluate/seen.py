@@ -61,11 +61,13 @@ def see(
     """
     id, start_us = window.version_id, window.start_us
     again = window.revision > 0 and context.performance is not None
-    profiles = profiles_of_window(conn, version_id=id, start_us=start_us, whole=not (sliced and context.slices))
+    contexts = (context, *(context.slices if sliced else ()))
+    profiles = profiles_of_window(
+        conn, version_id=id, start_us=start_us, segments=[one.segment for one in contexts]
+    )  # fmt: skip
     last = results_of_window(conn, version_id=id, start_us=start_us) if again else {}
     seen = [
-        _seen(conn, context=one, window=window, profiles=profiles, last=last, least_rows=least_rows)
-        for one in (context, *(context.slices if sliced else ()))
+        _seen(conn, context=one, window=window, profiles=profiles, last=last, least_rows=least_rows) for one in contexts
     ]
     whole = replace(
         seen[0], slices=tuple(seen[1:]), labelled=bool(context.performance) and has_labels(conn, context=context),

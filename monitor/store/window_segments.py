@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, bindparam, delete, select
 
@@ -15,9 +15,9 @@ _p, _r = tables.profile.c, tables.result.c
 
 # Asked for every window: built once.
 _PROFILES = select(tables.profile).where(
-    _p.version_id == bindparam("version_id"), _p.window_start_us == bindparam("start_us")
-)
-_WHOLE = _PROFILES.where(_p.segment == "")
+    _p.version_id == bindparam("version_id"), _p.window_start_us == bindparam("start_us"),
+    _p.segment.in_(bindparam("segments", expanding=True)),
+)  # fmt: skip
 _RESULTS = select(tables.result).where(
     _r.version_id == bindparam("version_id"), _r.window_start_us == bindparam("start_us")
 )
@@ -27,10 +27,11 @@ _STATUSES = select(_r.segment, _r.status).where(
 
 
 def profiles_of_window(
-    conn: Connection, *, version_id: int, start_us: int, whole: bool = False
+    conn: Connection, *, version_id: int, start_us: int, segments: Sequence[str]
 ) -> dict[str, StoredProfile]:
-    """Segment → the window's profile there; ``whole`` asks for that of all traffic alone."""
-    found = conn.execute(_WHOLE if whole else _PROFILES, {"version_id": version_id, "start_us": start_us})
+    """Segment → the window's profile there, of those segments that have one; all traffic is ``""``."""
+    asked = {"version_id": version_id, "start_us": start_us, "segments": list(segments)}
+    found = conn.execute(_PROFILES, asked)
     return {row.segment: StoredProfile(**{**row._mapping, "payload": bytes(row.payload)}) for row in found}
 
 

@@ -97,6 +97,17 @@ def test_a_segments_numbers_are_those_of_a_version_that_is_sent_its_rows_alone(s
     ]
 
 
+def test_a_segment_with_few_rows_is_judged_with_its_own_windows_before(store):
+    world = sliced_world(store)
+    slice = slice_world(world, "EU")
+    together(world, slice, range(4), region="EU", rows=60)
+    for hour in range(4):
+        ours, alone = numbers_of(world, hour, segment=EU), numbers_of(slice, hour, segment="")
+        assert {key: pytest.approx(each, abs=1e-9) for key, each in alone.items()} == ours
+    merged = [merged_windows(world, hour, segment=EU) for hour in range(4)]
+    assert merged == [1, 2, 2, 2]  # 30 rows an hour, of the 50 that its checks ask for
+
+
 def test_a_segments_number_of_alarms_and_its_marks_are_those_of_its_own_history(store):
     world = sliced_world(store)
     slice = slice_world(world, "EU")
@@ -250,6 +261,11 @@ def test_a_window_judged_again_says_nothing_of_a_segment_that_is_gone(store):
     world.runner.tick()
     assert [result_of(world, 0, segment=segment) is not None for segment in ("", EU, US)] == [True, True, False]
     assert result_of(world, 0, segment=EU).revision == 2
+
+
+def merged_windows(world, hour, *, segment):
+    rows = unpack_rows(result_of(world, hour, segment=segment).payload)
+    return max(row.method.get("merged_windows", 1) for row in rows)
 
 
 def baseline_rows(world, hour, *, segment):
