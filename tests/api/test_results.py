@@ -178,7 +178,8 @@ def test_status_names_the_checks_the_open_window_and_what_comes_next(judged):
     assert {c["name"] for c in shown["checks"]} == {"drift", "missing", "invalid", "unseen", "volume", "schema"}
     assert set(shown["open"]) == {"window_start", "rows", "ends_in"}
     assert shown["calibration"]["state"] in ("learning", "extrapolated", "calibrated")
-    assert set(shown) == {"status", "checks", "open", "next", "calibration", "alarms"}
+    assert set(shown) == {"status", "checks", "segments", "open", "next", "calibration", "alarms"}
+    assert shown["segments"] == []
 
 
 def test_alerts_are_transitions_in_pages(judged):
