@@ -155,6 +155,27 @@ def test_the_status_shows_each_segment_and_is_alert_when_one_is(sliced):
     assert (model["status"], model["worst"]["segment"], model["worst"]["column"]) == ("alert", PRO, "age")
 
 
+def test_the_series_of_a_segment_say_what_fails_there(sliced, application):
+    application.state.services.exporter.refresh()
+    lines = sliced.get("/metrics").text.splitlines()
+    found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("driftline_") and 'model="churn"' in line)
+    known = 'model="churn",version="42"'
+    failing = {
+        s: found[f'driftline_check_failing{{{known},segment="{s}",check="drift",severity="warning"}}']
+        for s in ("", FREE, PRO)
+    }
+    status = {
+        s: found[f'driftline_column_status{{{known},segment="{s}",column="age",check="drift"}}']
+        for s in ("", FREE, PRO)
+    }
+    rows = {s: found[f'driftline_window_rows{{{known},segment="{s}"}}'] for s in ("", PRO, REST)}
+    assert failing == {"": "0", FREE: "0", PRO: "1"}
+    assert status == {"": "0", FREE: "0", PRO: "2"}
+    assert rows == {"": "120", PRO: str(rows_sent(sliced, "pro")), REST: "0"}
+    assert float(found[f'driftline_drift_score{{{known},segment="{PRO}",column="age",metric="psi"}}']) > 0.5
+    assert found[f'driftline_check_unknown{{{known},segment="{REST}",check="drift",reason="few_rows"}}'] == "1"
+
+
 def test_a_silence_of_a_segment_holds_back_that_one(sliced):
     body = {"reason": "the price change", "end": "4h", "segments": ["plan=p*"]}
     assert sliced.post(M + "/silences", json=body).status_code == 201
