@@ -38,7 +38,8 @@ _UNDECLARED = (
     ("reference", "schema_id", "schema"), ("reference", "layout_id", "layout"), ("log_batch", "schema_id", "schema"),
     ("profile", "layout_id", "layout"), ("calibration", "reference_id", "reference"),
     ("baseline_calibration", "reference_id", "reference"), ("performance", "reference_id", "reference"),
-    ("judged_counts", "layout_id", "layout"), ("judged_counts", "reference_id", "reference"),
+    ("judged_counts", "layout_id", "layout"),
+    ("reference_segment", "layout_id", "layout"), ("judged_counts", "reference_id", "reference"),
     ("outcome", "schema_id", "schema"),
 )  # fmt: skip
 _BY_WINDOW = ("profile", "id_run", "outcome", "result", "judged_counts", "scorecard", "window_label")

@@ -18,6 +18,7 @@ from monitor.evaluate.label_codec import Labels, decode_labels, read_batch
 from monitor.evaluate.performance_side import decode_side
 from monitor.model.errors import NotFound
 from monitor.model.schema import Schema
+from monitor.model.segments import Segment
 from monitor.performance import codec as scorecard_codec
 from monitor.performance.outline import Outline
 from monitor.profile import codec
@@ -89,6 +90,8 @@ def _profile(row: Row, beside: Beside) -> None:
     profile = codec.decode(row["payload"], beside.layout(row["layout_id"]))
     _adds_up(profile, layout=beside.layout(row["layout_id"]))
     window = beside.row("window", row["version_id"], row["window_start_us"])
+    if row["rows"] is not None:
+        _rows(row["rows"], profile.rows)
     if row["segment"] == "":
         _rows(window["rows"], profile.rows)
     elif profile.rows > window["rows"]:
@@ -104,6 +107,18 @@ def _reference(row: Row, beside: Beside) -> None:
     _rows(row["rows"], profile.rows)
     if row["history"] is not None:
         decode_history(row["history"])
+
+
+def _segment(row: Row, beside: Beside) -> None:
+    layout = beside.layout(row["layout_id"])
+    profile = codec.decode(row["profile"], layout)
+    _adds_up(profile, layout=layout)
+    whole = beside.row("reference", row["reference_id"])["rows"]
+    if profile.rows > whole:
+        raise Wrong(f"{profile.rows} rows of a segment, the reference has {whole}")
+    decode_history(row["history"])
+    if not Segment(name=row["segment"], shape=jsontext.load(row["shape"])).columns:
+        raise Wrong("a segment that no column says")
 
 
 def _layout(row: Row, beside: Beside) -> None:
@@ -186,6 +201,7 @@ def _schema(row: Row, beside: Beside) -> None:
 # (table, the column that is large, how its rows are read), in the data's order
 READERS: tuple[tuple[str, str, Callable[[Row, Beside], None]], ...] = (
     ("schema", "body", _schema), ("layout", "body", _layout), ("reference", "profile", _reference),
+    ("reference_segment", "profile", _segment),
     ("reference_chunk", "payload", _chunk), ("log_payload", "payload", _log), ("id_run", "payload", _run),
     ("profile", "payload", _profile), ("calibration", "payload", _calibration),
     ("baseline_calibration", "payload", _calibration), ("judged_counts", "payload", _counts),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,16 +13,21 @@ from monitor.columns.batch import ID, decode_batch
 from monitor.columns.conform import conform
 from monitor.columns.keyed_ids import Hashes, decode_run, hash_ids, hash_key
 from monitor.evaluate.context import Contexts, VersionContext
+from monitor.evaluate.cutting import CutProfiles
 from monitor.evaluate.reprofile import KeepFirst, folded_batches
 from monitor.evaluate.slices import BatchesMoved, between, within_budget
 from monitor.model.errors import NotFound
+from monitor.model.schema import Schema
+from monitor.model.segments import Segment
 from monitor.model.time import rfc3339
 from monitor.profile import codec
+from monitor.profile.layout import Layout
 from monitor.profile.profile import ProfileAccumulator
 from monitor.store.batches import BatchInfo, payloads
 from monitor.store.engine import Store
 from monitor.store.ids import id_runs, run_payload
-from monitor.store.profiles import get_profile
+from monitor.store.profiles import StoredProfile
+from monitor.store.window_segments import profiles_of_window
 from monitor.store.windows import WindowRow, get_window
 from monitor.verify.alike import difference
 from monitor.verify.fault import EVALUATE, RESTORE, Fault, standing
@@ -39,7 +44,7 @@ class Seen:
     context: VersionContext
     window: WindowRow
     infos: list[BatchInfo]
-    stored: tuple[int, bytes] | None
+    stored: dict[str, StoredProfile]
     ids: tuple[int, int]
 
 
@@ -73,12 +78,12 @@ class Recount:
         if seen is None:
             return []
         where = f"{name}, window {rfc3339(start_us)}"
-        keep, made, ids, rows = KeepFirst(self._store.secret), _accumulator(seen), (0, 0), 0
+        keep, made, ids, rows = KeepFirst(self._store.secret), _counting(seen), (0, 0), 0
         for batch in self._batches(seen):
             kept = keep(batch)
             ids, rows = _with(ids, hash_ids(kept.column(ID), key=self._key)), rows + kept.num_rows
-            if made is not None and seen.context.schema is not None and kept.num_rows:
-                made.add(conform(kept, seen.context.schema))
+            if made is not None and kept.num_rows:
+                made.add(kept)
         counted, said = (rows, keep.dropped), (seen.window.rows, seen.window.deduplicated)
         if counted != said:
             found = f"its rows are {rows} and {keep.dropped} repeats, it counts {said[0]} and {said[1]}"
@@ -86,11 +91,7 @@ class Recount:
         if ids != seen.ids:
             found = "the ids of its rows are others than those that were folded: a record is not what it was"
             return [Fault(code="window_ids", where=where, found=found, remedy=RESTORE)]
-        if made is None or seen.stored is None:
-            return []
-        differs = difference(made.profile(), codec.decode(seen.stored[1], made.layout), layout=made.layout)
-        found = f"its rows and its profile differ: {differs}"
-        return [] if differs is None else [Fault(code="window_profile", where=where, found=found, remedy=EVALUATE)]
+        return [] if made is None else list(made.differences(seen.stored, where=where))
 
     def _read(self, *, version_id: int, start_us: int) -> Seen | None:
         with self._store.read() as conn:
@@ -103,7 +104,7 @@ class Recount:
             return Seen(
                 context=self._contexts.load(conn, version_id=version_id, judging=False), window=window,
                 infos=folded_batches(conn, version_id=version_id, start_us=start_us, end_us=window.end_us),
-                stored=get_profile(conn, version_id=version_id, window_start_us=start_us), ids=ids,
+                stored=profiles_of_window(conn, version_id=version_id, start_us=start_us), ids=ids,
             )  # fmt: skip
 
     def _batches(self, seen: Seen) -> Iterator[pa.RecordBatch]:
@@ -134,13 +135,46 @@ class Recount:
         return found
 
 
-def _accumulator(seen: Seen) -> ProfileAccumulator | None:
+class Counting:
+    """Counts rows as they were folded: all of them, and those of each segment."""
+
+    def __init__(self, *, schema: Schema, layout: Layout, segments: Sequence[Segment]) -> None:
+        self._schema = schema
+        self._layout = layout
+        self._whole = ProfileAccumulator(layout)
+        self._parts = CutProfiles(segments, schema=schema, layout=layout)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Rows as they are stored."""
+        rows = conform(batch, self._schema)
+        self._whole.add(rows)
+        self._parts.add(rows)
+
+    def differences(self, stored: Mapping[str, StoredProfile], *, where: str) -> Iterator[Fault]:
+        """A fault for each profile that is not what was counted; a segment without rows needs none."""
+        for segment in ("", *self._parts):
+            made = self._parts[segment] if segment else self._whole.profile()
+            kept = stored.get(segment)
+            if kept is None:
+                differs = f"{made.rows} rows, and no profile" if segment and made.rows else None
+            else:
+                differs = difference(made, codec.decode(kept.payload, self._layout), layout=self._layout)
+            if differs is not None:
+                place = f"{where}, segment {segment}" if segment else where
+                found = f"its rows and its profile differ: {differs}"
+                yield Fault(code="window_profile", where=place, found=found, remedy=EVALUATE)
+
+
+def _counting(seen: Seen) -> Counting | None:
     """What counts the rows as they were folded; None where that is not known: the schema was another one then."""
-    context = seen.context
+    context, whole = seen.context, seen.stored.get("")
     same = all(info.schema_id == context.version.schema_id for info in seen.infos)
-    if context.layout is None or context.schema is None or not same or seen.stored is None:
+    if context.layout is None or context.schema is None or not same or whole is None:
         return None
-    return ProfileAccumulator(context.layout) if seen.stored[0] == context.version.layout_id else None
+    if any(profile.layout_id != context.version.layout_id for profile in seen.stored.values()):
+        return None
+    cut = seen.window.segmentation is not None and seen.window.segmentation == context.segmentation
+    return Counting(schema=context.schema, layout=context.layout, segments=context.segments if cut else ())
 
 
 def _with(ids: tuple[int, int], hashes: Hashes) -> tuple[int, int]:
