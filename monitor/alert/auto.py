@@ -39,7 +39,12 @@ class Held:
 
     def alarms_alone(self, check: Check, *, columns: Iterable[str]) -> bool:
         """Whether the window alerts by itself, without the ones before, in as many columns as the check asks."""
-        log_p = self.evidence.judged_alone(TESTS_OF[check.metric], columns=columns, least_effect=self.min_effect)
+        tests = TESTS_OF[check.metric]
+        first = self.evidence.by_scale[0][0, list(tests)]
+        # As of most windows: less than the least that any number of them asks.
+        if not (first > self.alert - np.log(max(first.size, 1))).any():
+            return False
+        log_p = self.evidence.judged_alone(tests, columns=columns, least_effect=self.min_effect)
         limit = step_up(log_p, limit=self.alert) if by_number(check) else self.alert
         return int((log_p > limit).any(axis=0).sum()) >= enough(
             check, decided=int((~np.isnan(log_p)).any(axis=0).sum())

@@ -106,7 +106,7 @@ def _asked(checks: Iterable[Check]) -> list[Check]:
 def _by_metric(measurements: Iterable[Measurement]) -> dict[str, dict[str, Measurement]]:
     found: dict[str, dict[str, Measurement]] = {}
     for metric, those in groupby(measurements, key=attrgetter("metric")):
-        found.setdefault(metric, {}).update((each.column, each) for each in those)
+        found.setdefault(metric, {}).update({each.column: each for each in those})
     return found
 
 
@@ -115,7 +115,7 @@ def _shown(checks: Sequence[Check], *, deciding: Mapping[str, tuple[Column, ...]
     found: dict[str, set[str]] = {}
     for check in checks:
         if check.kind == "quality" or (check.kind == "drift" and check.threshold is not None):
-            found.setdefault(check.metric, set()).update(column.name for column in deciding[check.name])
+            found.setdefault(check.metric, set()).update([column.name for column in deciding[check.name]])
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
+
 from monitor.alert.findings import Finding, undecided, verdict_of
 from monitor.model.checks import Check
 from monitor.model.results import CheckVerdict, ResultRow, Status
@@ -36,12 +38,8 @@ def judge_schema(
     broken = [c.name for c in columns if c.name in absent]
     judged = current.rows >= check.min_rows and reference is not None
     if reference is not None and judged:
-        known = layout.positions
-        broken += [
-            c.name for c in columns
-            if c.name not in absent and c.name in known
-            and _is_broken(known[c.name], reference=reference, current=current)
-        ]  # fmt: skip
+        those = _broken_columns(layout, reference=reference, current=current)
+        broken += [c.name for c in columns if c.name in those and c.name not in absent]
     if not broken and not judged:
         reason = "no_reference" if reference is None else "few_rows"
         needs = None if reference is None else check.min_rows
@@ -78,12 +76,12 @@ def judge_volume(
     return [row], verdict
 
 
-def _is_broken(position: int, *, reference: Profile, current: Profile) -> bool:
-    gone = int(current.missing[position]) == current.rows
-    was_missing = int(reference.missing[position]) / max(reference.rows, 1)
-    was_invalid = int(reference.invalid[position]) / max(reference.rows, 1)
-    unreadable = int(current.invalid[position]) / current.rows >= share_limit(was_invalid)
-    return (gone and was_missing < 1.0 - HALF) or unreadable
+def _broken_columns(layout: Layout, *, reference: Profile, current: Profile) -> frozenset[str]:
+    """The names of the columns that are missing in every row and were not, or as good as unreadable."""
+    was_missing, was_invalid = (hits / max(reference.rows, 1) for hits in (reference.missing, reference.invalid))
+    gone = (current.missing == current.rows) & (was_missing < 1.0 - HALF)
+    unreadable = current.invalid / max(current.rows, 1) >= was_invalid + HALF
+    return frozenset(layout.columns[position].name for position in np.flatnonzero(gone | unreadable).tolist())
 
 
 def _broken(name: str, *, rows: int) -> Finding:

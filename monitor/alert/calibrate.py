@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,9 +14,9 @@ from monitor.alert.history import History
 from monitor.alert.memory import FEW
 from monitor.alert.replay import Replayed, replay
 from monitor.alert.scales import far_scales, own_scales, replay_at, stretched, stride_of, until_next_look
-from monitor.alert.scoring import Usual
+from monitor.alert.scoring import Usual, by_scale
 from monitor.alert.season import seasons, windows_to_a_week
-from monitor.alert.tail import Tails, fit_tails
+from monitor.alert.tail import Tails, fit_tails, stacked_tails
 from monitor.alert.threshold import Peaks, find_peaks, model_score
 from monitor.model.time import DAY_US
 
@@ -44,6 +45,29 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """Several scales as one, the first axis of what differs between them: −ln p of all in one pass."""
+
+    usual: Usual
+    tails: Tails
+    credit: Floats
+
+    @classmethod
+    def of(cls, scales: Sequence[Scale]) -> Together:
+        """These scales, of one calibration."""
+        return cls(
+            usual=by_scale([scale.usual for scale in scales]),
+            tails=stacked_tails([scale.tails for scale in scales]),
+            credit=np.array([scale.credited(np.zeros(1)) for scale in scales])[:, :, None],
+        )
+
+    def log_p(self, x: Floats) -> Floats:
+        """−ln p of surprises float64[S, 5, D], one of each scale, with what fewer looks are worth."""
+        log_p: Floats = self.tails.surprise(x) + self.credit
+        return log_p
+
+
+@dataclass(frozen=True, kw_only=True)
 class Calibration:
     """What healthy history taught: each column's usual movement and tail, and the peaks of the model score.
 
@@ -73,6 +97,11 @@ class Calibration:
     weekly: float = 1.0
     memory: float = 1.0
     slowest: str = ""
+
+    @cached_property
+    def together(self) -> Together:
+        """All its scales as one."""
+        return Together.of(self.scales)
 
     @property
     def tests(self) -> int:

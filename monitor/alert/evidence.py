@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.alert.calibrate import Calibration, Scale
+from monitor.alert.calibrate import Calibration, Scale, Together
 from monitor.alert.cells import Counts, Flags, Floats, Integers, reduce_profile
 from monitor.alert.pooling import Pooling
-from monitor.alert.roots import noise, share_root
-from monitor.alert.scoring import by_scale, roots_at, surprises
+from monitor.alert.scoring import distances, surprises
 from monitor.alert.threshold import column_threshold
 from monitor.profile.profile import Profile
 
@@ -73,16 +72,15 @@ class Evidence:
     def most_surprising(self, tests: Sequence[int], *, least_effect: float = -np.inf) -> list[TestEvidence]:
         """By position, the most surprising of the tests of each column (the first of equals), of those that have so
         much effect where there are any."""
-        among = self.log_p[list(tests)]
-        pick = _most(among, effect=self.effect[list(tests)], least=least_effect)
-        which = np.array(tests)[pick]
+        among, effect = self.log_p[list(tests)], self.effect[list(tests)]
+        which = np.array(tests)[_most(among, effect=effect, least=least_effect)]
         every = np.arange(among.shape[1])
-        judged = ~np.isnan(among).all(axis=0)
         parts = (
-            np.where(judged, which, -1), self.log_p[which, every], self.sizes[list(tests)].max(axis=0).astype(np.int64),
-            self.effect[which, every], self.windows[which, every], self.scale[which, every],
+            np.where(np.isnan(among).all(axis=0), -1, which), self.log_p[which, every],
+            self.sizes[list(tests)].max(axis=0).astype(np.int64), self.effect[which, every],
+            self.windows[which, every], self.scale[which, every],
         )  # fmt: skip
-        return [TestEvidence._make(one) for one in zip(*(part.tolist() for part in parts), strict=True)]
+        return list(map(TestEvidence, *(part.tolist() for part in parts)))
 
 
 def gather(
@@ -97,9 +95,10 @@ def gather(
     baseline, now = reduce_profile(cells, profile=reference), reduce_profile(cells, profile=current)
     looked = {1: now, **(sums or {})}
     scales = [scale for scale in calibration.scales if scale.windows in looked]
+    together = calibration.together if len(scales) == len(calibration.scales) else Together.of(scales)
     counts = [looked[scale.windows] for scale in scales]
-    log_p = np.where(calibration.able, _log_p(scales, counts, baseline=baseline, ordered=cells.numeric), np.nan)
-    effect = effect_sizes(counts, baseline=baseline, pooling=scales[0].usual.pooling)
+    log_p, effect = _at_each(together, counts, baseline=baseline, ordered=cells.numeric)
+    log_p = np.where(calibration.able, log_p, np.nan)
     every = log_p, effect, np.array([scale.windows for scale in scales])
     most = np.where(np.isnan(log_p), -np.inf, log_p).argmax(axis=0)  # the first of equals, so the shortest
     surprise, moved, scale = _at(every, most=most)
@@ -130,14 +129,21 @@ def _most(log_p: Floats, *, effect: Floats, least: float) -> Integers:
     return most
 
 
-def _log_p(scales: Sequence[Scale], counts: Sequence[Counts], *, baseline: Counts, ordered: Flags) -> Floats:
-    """−ln p float64[S, 5, D] of the counts of each scale, credited for how seldom it is looked at."""
-    x = surprises(
-        cells=np.stack([each.cells for each in counts]), hits=np.stack([each.hits for each in counts]),
-        sizes=np.stack([each.sizes for each in counts]), baseline=baseline,
-        usual=by_scale([scale.usual for scale in scales]), ordered=ordered,
-    )  # fmt: skip
-    return np.stack([scale.credited(scale.tails.surprise(one)) for scale, one in zip(scales, x, strict=True)])
+def _at_each(
+    together: Together, counts: Sequence[Counts], *, baseline: Counts, ordered: Flags
+) -> tuple[Floats, Floats]:
+    """−ln p and effect, float64[S, 5, D], of the counts of each scale."""
+    cells, hits, sizes = _stacked(counts)
+    usual = together.usual
+    far = distances(cells=cells, hits=hits, sizes=sizes, baseline=baseline, pooling=usual.pooling)
+    x = surprises(cells=cells, hits=hits, sizes=sizes, baseline=baseline, usual=usual, ordered=ordered, finest=far)
+    return together.log_p(x), far.effects
+
+
+def _stacked(counts: Sequence[Counts]) -> tuple[Floats, Floats, Floats]:
+    """Cells float64[S, D, GROUPS], hits [S, 4, D] and sizes [S, 5, D] of several counts."""
+    cells, hits = np.stack([each.cells for each in counts]), np.stack([each.hits for each in counts])
+    return cells, hits, np.stack([each.sizes for each in counts])
 
 
 def looks(calibration: Calibration, scale: Scale) -> float:
@@ -164,11 +170,5 @@ def thresholds(calibration: Calibration, *, per_month: float) -> tuple[float, fl
 
 def effect_sizes(counts: Sequence[Counts], *, baseline: Counts, pooling: Pooling) -> Floats:
     """PSI less what sampling alone brings, ν (B − 1), of every test of each counts: float64[S, 5, D]."""
-    cells = np.stack([each.cells for each in counts], axis=1)
-    roots, spread, _ = roots_at(0, cells=cells, baseline=baseline.cells, pooling=pooling)
-    brought = np.where(np.isfinite(spread), spread, 0.0) * (pooling.width[0] - 1)[:, None]
-    by_cells = ((roots**2).sum(axis=2) - brought).T
-    n, m = np.stack([each.sizes[1:] for each in counts]), baseline.sizes[1:]
-    hits = np.stack([each.hits for each in counts])
-    root = share_root(hits, n, reference_hits=baseline.hits, reference_sizes=m)
-    return np.concatenate([by_cells[:, None], root**2 - noise(n, m)], axis=1)
+    cells, hits, sizes = _stacked(counts)
+    return distances(cells=cells, hits=hits, sizes=sizes, baseline=baseline, pooling=pooling).effects

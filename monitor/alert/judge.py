@@ -92,13 +92,17 @@ def _holder(
     def evidence() -> Evidence:
         return gather(taught, reference=baseline, current=current, sums=sums)
 
+    @cache  # most checks ask for the same
+    def evidence_of(least: float) -> Evidence:
+        return evidence().of_effect(least)
+
     @cache
     def held(check: Check) -> Held:
         per_month = allowed[check.name]
         alert, warning = thresholds(taught, per_month=per_month)
         least = min_effect if check.min_effect is None else check.min_effect
         return Held(
-            evidence=evidence().of_effect(least),
+            evidence=evidence_of(least),
             alert=alert,
             warning=warning,
             tests=taught.tests,

@@ -12,6 +12,7 @@ from monitor.alert.scales import SCALES, stride_of
 
 LONGEST = SCALES[-1] + stride_of(SCALES[-1])  # windows, in time, that a look may reach back
 _WIDTHS = ("<u2", "<u4", "<u8")
+_SUMS = ("<u4", "<u8", "<f8")  # what so many of each add up in: exact, and of the narrow ones, which most are, quickly
 
 
 def last_look(ordinal: int, *, scale: int) -> int:
@@ -30,16 +31,17 @@ def recent_sums(
 
     A scale of which fewer than half the windows are known is left out: their sum would not be of that scale.
     """
-    known = [*((at, payload) for at, payload in before if at < ordinal), (ordinal, encode_counts(own))]
+    known = sorted([*((at, payload) for at, payload in before if at < ordinal), (ordinal, encode_counts(own))])
     groups = [_stacked(known, width=width) for width in range(len(_WIDTHS))]
     found: dict[int, Counts] = {}
     for scale in scales:
         end = last_look(ordinal, scale=scale)
-        inside = [(end - scale < at) & (at <= end) for at, _ in groups]
-        if scale > 1 and 2 * sum(int(those.sum()) for those in inside) >= scale:
-            sums = [values[those].sum(axis=0, dtype=np.float64)
-                    for (_, values), those in zip(groups, inside, strict=True) if those.any()]  # fmt: skip
-            found[scale] = _counts(np.sum(sums, axis=0))
+        spans = [np.searchsorted(at, (end - scale, end), side="right").tolist() for at, _ in groups]
+        if scale > 1 and 2 * sum(last - first for first, last in spans) >= scale:
+            sums = [values[first:last].sum(axis=0, dtype=dtype)
+                    for (_, values), (first, last), dtype in zip(groups, spans, _SUMS, strict=True)
+                    if first < last]  # fmt: skip
+            found[scale] = _counts(np.sum(sums, axis=0, dtype=np.float64))
     return found
 
 
@@ -59,7 +61,7 @@ def decode_counts(payload: bytes) -> Counts:
 def _stacked(known: Sequence[tuple[int, bytes]], *, width: int) -> tuple[Integers, NDArray[np.unsignedinteger]]:
     """(int64[n] ordinals, integers[n, …]) of those windows whose counts have that width, decoded at once."""
     those = [(at, payload) for at, payload in known if payload[0] == width]
-    body = np.frombuffer(b"".join([payload[1:] for _, payload in those]), dtype=_WIDTHS[width])
+    body = np.frombuffer(b"".join([memoryview(payload)[1:] for _, payload in those]), dtype=_WIDTHS[width])
     return np.array([at for at, _ in those], dtype=np.int64), body.reshape(len(those), -1 if those else 0)
 
 

@@ -48,13 +48,50 @@ def by_scale(usuals: Sequence[Usual]) -> Usual:
     return replace(usuals[0], movement=movement, share_variance=np.stack([usual.share_variance for usual in usuals]))
 
 
-def surprises(*, cells: Floats, hits: Floats, sizes: Floats, baseline: Counts, usual: Usual, ordered: Flags) -> Floats:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distances:
+    """How far W windows are from a baseline: by cells at the finest pooling as ``roots_at`` has it, ``roots``
+    float64[D, W, B], ``noise`` [D, W] and ``shares`` [D, B] of ``width`` int64[D]; of the two-cell tests
+    ``share_roots`` and ``share_noise`` float64[W, 4, D]."""
+
+    roots: Floats
+    noise: Floats
+    shares: Floats
+    width: Integers
+    share_roots: Floats
+    share_noise: Floats
+
+    @property
+    def effects(self) -> Floats:
+        """PSI less what sampling alone brings, ν (B − 1), of every test: float64[W, 5, D]."""
+        brought = np.where(np.isfinite(self.noise), self.noise, 0.0) * (self.width - 1)[:, None]
+        by_cells = ((self.roots**2).sum(axis=2) - brought).T
+        return np.concatenate([by_cells[:, None], self.share_roots**2 - self.share_noise], axis=1)
+
+
+def distances(*, cells: Floats, hits: Floats, sizes: Floats, baseline: Counts, pooling: Pooling) -> Distances:
+    """How far windows with ``cells`` float64[W, D, GROUPS], ``hits`` [W, 4, D], ``sizes`` [W, 5, D] are from it."""
+    roots, spread, shares = roots_at(0, cells=cells.transpose(1, 0, 2), baseline=baseline.cells, pooling=pooling)
+    n, m = sizes[:, 1:], baseline.sizes[1:]
+    return Distances(
+        roots=roots, noise=spread, shares=shares, width=pooling.width[0],
+        share_roots=share_root(hits, n, reference_hits=baseline.hits, reference_sizes=m), share_noise=noise(n, m),
+    )  # fmt: skip
+
+
+def surprises(
+    *, cells: Floats, hits: Floats, sizes: Floats, baseline: Counts, usual: Usual, ordered: Flags,
+    finest: Distances | None = None,
+) -> Floats:  # fmt: skip
     """x float64[W, 5, D] of windows with ``cells`` float64[W, D, GROUPS], ``hits`` [W, 4, D], ``sizes`` [W, 5, D].
 
-    nan where a column has fewer than 50 rows to judge, or nothing to be judged on.
+    nan where a column has fewer than 50 rows to judge, or nothing to be judged on. ``finest`` are their ``distances``.
     """
-    by_cells = _cell_surprises(cells.transpose(1, 0, 2), baseline=baseline.cells, usual=usual, ordered=ordered)
-    by_share = _share_surprises(hits, sizes[:, 1:], baseline=baseline, variance=usual.share_variance)
+    far = finest or distances(cells=cells, hits=hits, sizes=sizes, baseline=baseline, pooling=usual.pooling)
+    by_cells = _cell_surprises(
+        cells.transpose(1, 0, 2), baseline=baseline.cells, usual=usual, ordered=ordered, finest=far
+    )
+    by_share = _share_surprises(hits, sizes[:, 1:], baseline=baseline, variance=usual.share_variance, finest=far)
     x = np.concatenate([by_cells.T[:, None, :], by_share], axis=1)
     return np.where(sizes >= LEAST_ROWS, x, np.nan)
 
@@ -68,9 +105,11 @@ def roots_at(level: int, *, cells: Floats, baseline: Floats, pooling: Pooling) -
     return roots, noise(cells.sum(axis=2), baseline.sum(axis=1)[:, None]), shares[:, 0]
 
 
-def _cell_surprises(cells: Floats, *, baseline: Floats, usual: Usual, ordered: Flags) -> Floats:
+def _cell_surprises(cells: Floats, *, baseline: Floats, usual: Usual, ordered: Flags, finest: Distances) -> Floats:
     """x float64[D, W] by cells float64[D, W, GROUPS], each column and window at the pooling its rows allow."""
     level = usual.pooling.level(cells.sum(axis=2))
+    if not level.any():
+        return _at_finest(finest, cells=cells, baseline=baseline, usual=usual, ordered=ordered)
     x = np.full(level.shape, np.nan)
     own = usual.movement.variance.ndim == 3
     for each in np.unique(level).tolist():
@@ -89,6 +128,15 @@ def _cell_surprises(cells: Floats, *, baseline: Floats, usual: Usual, ordered: F
     return x
 
 
+def _at_finest(finest: Distances, *, cells: Floats, baseline: Floats, usual: Usual, ordered: Flags) -> Floats:
+    """x float64[D, W] where no column of any window has too few rows for the finest pooling."""
+    x = column_surprise(
+        finest.roots, noise=finest.noise, movement=usual.movement, shares=finest.shares, width=finest.width,
+        ordered=ordered,
+    )  # fmt: skip
+    return _with_narrow(x, level=0, cells=cells, baseline=baseline, pooling=usual.pooling)
+
+
 def _at_level(
     level: int, *, columns: Integers, cells: Floats, baseline: Floats, usual: Usual, ordered: Flags
 ) -> Floats:
@@ -96,8 +144,15 @@ def _at_level(
     roots, spread, shares, movement = looked_at(level, columns=columns, cells=cells, baseline=baseline, usual=usual)
     width = pooling.width[level]
     x = column_surprise(roots, noise=spread, movement=movement, shares=shares, width=width, ordered=ordered[columns])
+    return _with_narrow(x, level=level, cells=cells, baseline=baseline, pooling=pooling)
+
+
+def _with_narrow(x: Floats, *, level: int, cells: Floats, baseline: Floats, pooling: Pooling) -> Floats:
+    """x float64[C, W] with that of columns of two cells as counts where they are rare, nan for those of fewer."""
+    width = pooling.width[level]
     two = np.flatnonzero(width == 2)
-    x[two] = _two_cells(x[two], cells=cells[two], baseline=baseline[two], member=pooling.member[level, two])
+    if len(two):
+        x[two] = _two_cells(x[two], cells=cells[two], baseline=baseline[two], member=pooling.member[level, two])
     x[width < 2] = np.nan
     return x
 
@@ -134,16 +189,20 @@ def _two_cells(x: Floats, *, cells: Floats, baseline: Floats, member: NDArray[np
     return np.where(rare, surprise, x)
 
 
-def _share_surprises(hits: Floats, sizes: Floats, *, baseline: Counts, variance: Floats) -> Floats:
+def _share_surprises(hits: Floats, sizes: Floats, *, baseline: Counts, variance: Floats, finest: Distances) -> Floats:
     """x float64[W, 4, D] of the two-cell tests: by signed roots, or as a rare count on the rarer side."""
     m = baseline.sizes[1:]
     rest = baseline.hits > m / 2
     k, r = np.where(rest, sizes - hits, hits), np.where(rest, m - baseline.hits, baseline.hits)
     rare = is_rare(sizes, reference_hits=r, reference_sizes=m)
-    by_root = share_surprise(
-        share_root(k, sizes, reference_hits=r, reference_sizes=m), noise=noise(sizes, m), variance=variance
-    )
-    return np.where(rare, rare_surprise(np.where(rare, k, 0.0), sizes, reference_hits=r, reference_sizes=m), by_root)
+    # The root is as long on the rarer side as on the other.
+    x = share_surprise(finest.share_roots, noise=finest.share_noise, variance=variance)
+    x[rare] = 0.0
+    some = rare & (k > 0)
+    if some.any():
+        r, m = np.broadcast_to(r, k.shape), np.broadcast_to(m, k.shape)
+        x[some] = rare_surprise(k[some], sizes[some], reference_hits=r[some], reference_sizes=m[some])
+    return x
 
 
 def is_rare(sizes: Floats, *, reference_hits: Floats, reference_sizes: Floats) -> Flags:

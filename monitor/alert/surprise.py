@@ -67,14 +67,16 @@ def focused_directions(shares: Floats, *, width: Integers, ordered: Flags) -> Fl
     cells = shares.shape[1]
     filled = np.arange(cells) < width[:, None]
     root_q = np.sqrt(np.where(filled, np.maximum(shares, 1e-12), 1.0))
-    single = np.where(filled[:, :, None] & filled[:, None, :], np.eye(cells) - shares[:, None, :], 0.0)
-    single /= root_q[:, None, :]
+    along = np.zeros((len(shares), cells + 2, cells))
+    along[:, :cells] = np.where(filled, -shares / root_q, 0.0)[:, None, :] * filled[:, :, None]
+    each = np.arange(cells)
+    along[:, each, each] += np.where(filled, 1.0 / root_q, 0.0)
     middle = np.clip(np.cumsum(shares, axis=1) - 0.5 * shares, 1e-9, 1.0 - 1e-9)
     scores = np.where(filled & ordered[:, None], ndtri(middle), 0.0)
     squares = scores**2 - (shares * scores**2).sum(axis=1, keepdims=True)
-    location = root_q * scores
-    wide = np.where(filled & ordered[:, None], root_q * squares, 0.0)
-    return np.concatenate([single, location[:, None, :], wide[:, None, :]], axis=1)
+    along[:, -2] = root_q * scores
+    along[:, -1] = np.where(filled & ordered[:, None], root_q * squares, 0.0)
+    return along
 
 
 def share_surprise(roots: Floats, *, noise: Floats, variance: Floats) -> Floats:

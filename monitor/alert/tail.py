@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,21 @@ class Tails:
         """−ln p of surprises float64[…, 5, D]: by the column's own tail, of calm ones the likelier of the two."""
         own = self.own.surprise(x)
         return np.where(self.calm, np.fmin(own, self.kind.surprise(x)), own)
+
+
+def stacked_tails(tails: Sequence[Tails]) -> Tails:
+    """Those of several scales as one, the scales first."""
+    return Tails(
+        own=_stacked([each.own for each in tails]), kind=_stacked([each.kind for each in tails]),
+        calm=np.stack([each.calm for each in tails]),
+    )  # fmt: skip
+
+
+def _stacked(tails: Sequence[Tail]) -> Tail:
+    return Tail(
+        start=np.stack([each.start for each in tails]), log_share=np.stack([each.log_share for each in tails]),
+        shape=np.stack([each.shape for each in tails]), scale=np.stack([each.scale for each in tails]),
+    )  # fmt: skip
 
 
 def fit_tails(x: Floats, *, fold: Integers) -> Tails:

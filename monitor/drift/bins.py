@@ -79,9 +79,9 @@ def column_sums(values: NDArray[np.generic], *, offsets: Integers) -> Floats:
     return np.add.reduceat(values, offsets[:-1]).astype(np.float64) if len(offsets) > 1 else np.empty(0)
 
 
-def column_maxima(values: Floats, *, offsets: Integers) -> Floats:
+def column_maxima(values: NDArray[np.generic], *, offsets: Integers) -> Floats:
     """float64[C]: the largest of each column's run of flat values."""
-    return np.maximum.reduceat(values, offsets[:-1]) if len(offsets) > 1 else np.empty(0)
+    return np.maximum.reduceat(values, offsets[:-1]).astype(np.float64) if len(offsets) > 1 else np.empty(0)
 
 
 def shares(counts: Integers, *, offsets: Integers) -> Floats:

@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from monitor.drift.bins import Bins, Floats, Integers, column_sums, decile_groups
+from monitor.drift.bins import Bins, Floats, Integers, column_maxima, column_sums, decile_groups
 from monitor.drift.chi2 import chi2
 from monitor.drift.hellinger import hellinger
 from monitor.drift.js import js
@@ -52,30 +51,25 @@ class Comparison:
     @cached_property
     def bin_reasons(self) -> list[str | None]:
         """Why a column cannot be compared on its bins, or None; a constant reference has one bin only."""
-        filled = self.bins.reference + self.binned > 0
-        return self._reasons(np.add.reduceat(filled, self.bins.offsets[:-1], dtype=np.int64))
+        return self._reasons(self.binned, self.bins.reference, offsets=self.bins.offsets)
 
     @cached_property
     def cell_reasons(self) -> list[str | None]:
         """Why a column cannot be compared on its layout cells, or None: constant is the same value on both sides."""
-        filled = self.reference.counts + self.current.counts > 0
-        return self._reasons(np.add.reduceat(filled, self.layout.offsets[:-1], dtype=np.int64))
+        return self._reasons(self.current.counts, self.reference.counts, offsets=self.layout.offsets)
 
-    def _reasons(self, filled: Integers) -> list[str | None]:
+    def _reasons(self, current: Integers, reference: Integers, *, offsets: Integers) -> list[str | None]:
+        """By the counts of both sides: constant where one cell has all of either."""
         n, m = self.sizes
-        return [
-            "all_missing" if a == 0 or b == 0 else "constant" if cells < 2 else None
-            for a, b, cells in zip(n.tolist(), m.tolist(), filled.tolist(), strict=True)
-        ]
-
-    @cached_property
-    def atoms(self) -> NDArray[np.bool_]:
-        """bool[cells]: the cells of the layout that hold one value only (every cell of a category)."""
-        whole = np.ones(int(self.layout.offsets[-1]), bool)
-        for column, begin in zip(self.layout.columns, self.layout.offsets.tolist(), strict=False):
-            if column.atoms is not None:
-                whole[begin : begin + column.cells] = column.atoms
-        return whole
+        found: list[str | None] = [None] * len(n)
+        single = (column_maxima(current, offsets=offsets) == n) & (column_maxima(reference, offsets=offsets) == m)
+        for d in np.flatnonzero(single | (n == 0) | (m == 0)).tolist():
+            part = slice(int(offsets[d]), int(offsets[d + 1]))
+            if n[d] == 0 or m[d] == 0:
+                found[d] = "all_missing"
+            elif current[part].argmax() == reference[part].argmax():
+                found[d] = "constant"
+        return found
 
     def reference_sd(self, column: int) -> float:
         """The reference's standard deviation of a number column (population), 0 for a constant."""
@@ -105,7 +99,7 @@ def _on_bins(metric: Callable[..., Floats], *, smoothing: float | None) -> Metri
 
 
 def _measure_ks(c: Comparison, chosen: Sequence[int]) -> Measured:
-    found = ks(c.current.counts, c.reference.counts, offsets=c.layout.offsets, atoms=c.atoms)
+    found = ks(c.current.counts, c.reference.counts, offsets=c.layout.offsets, atoms=c.layout.atoms)
     distance, upper, p = found.distance.tolist(), found.upper.tolist(), found.p_value.tolist()
     method = {"cells": "layout edges", "p_value": "asymptotic two-sample"}
     return {
@@ -181,12 +175,13 @@ def compare(
         defined = [d for d, column in enumerate(layout.columns) if column.kind in _kinds(metric)]
         measured = METRICS[metric](comparison, [d for d in defined if reasons[d] is None])
         found += [
-            Measurement(
-                column=names[d], metric=metric, rows=n[d], reference_rows=m[d],
-                **(measured.get(d) or {"value": None, "reason": reasons[d]}),
+            Measurement(column=names[d], metric=metric, rows=n[d], reference_rows=m[d], **measured[d])
+            if d in measured
+            else Measurement(
+                column=names[d], metric=metric, rows=n[d], reference_rows=m[d], value=None, reason=reasons[d]
             )
             for d in defined
-        ]  # fmt: skip
+        ]
     return tuple(found)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import kolmogorov
 
 from monitor.drift.bins import Floats, Integers, column_maxima, column_sums
+
+_EXACT = 2.0**62  # what fits integers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,20 +44,20 @@ def ks(
     """
     n, m = column_sums(current, offsets=offsets), column_sums(reference, offsets=offsets)
     both, widths = (n > 0) & (m > 0), np.diff(offsets)
-    # Two arrays as long as the cells, worked on in place: fresh ones for each step would not stay in the cache.
-    p, q = (np.repeat(np.where(both, 1.0 / np.maximum(size, 1.0), 0.0), widths) for size in (n, m))
-    p *= current
-    q *= reference
-    p -= q
-    # Within each column p − q sums to 0, so one running sum over all columns begins each of them at 0 (error 1e-12).
-    np.cumsum(p, out=p)
-    np.abs(p, out=p)
-    distance = column_maxima(p, offsets=offsets)
-    if atoms is not None:
-        np.copyto(q, 0.0, where=atoms)
-    effective = np.sqrt(n * m / np.maximum(n + m, 1.0))
+    factors: tuple[NDArray[Any], NDArray[Any]] = both / np.maximum(n, 1.0), both / np.maximum(m, 1.0)
+    whole = np.ones_like(n)
+    if (n * m < _EXACT).all():  # n m (F − G) in integers: they add up ten times as fast as floats, and to 0 exactly
+        factors, whole = ((both * m).astype(np.int64), (both * n).astype(np.int64)), np.maximum(n * m, 1.0)
+    of_n, of_m = (np.repeat(each, widths) for each in factors)
+    apart = of_n * current
+    apart -= of_m * reference
+    # Within each column it sums to 0, so one running sum over all columns begins each of them at 0 (error 1e-12).
+    np.cumsum(apart, out=apart)
+    np.abs(apart, out=apart)
+    distance = np.where(both, column_maxima(apart, offsets=offsets) / whole, 0.0)
+    mass = column_maxima(reference if atoms is None else reference * ~atoms, offsets=offsets)
     return KolmogorovSmirnov(
         distance=distance,
-        upper=np.minimum(distance + column_maxima(q, offsets=offsets), 1.0),
-        p_value=kolmogorov(effective * distance),
+        upper=np.where(both, np.minimum(distance + mass / np.maximum(m, 1.0), 1.0), distance),
+        p_value=kolmogorov(np.sqrt(n * m / np.maximum(n + m, 1.0)) * distance),
     )

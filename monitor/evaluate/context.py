@@ -41,7 +41,7 @@ KEPT_SCHEMA_BYTES = 96 * 2**20  # apart from the rest: small, slow to decode, an
 _COLUMN_BYTES = 400  # of a decoded schema
 _CELL_BYTES = 32  # of a layout: its edges and atoms, and what is worked out of them
 _SEGMENT_BYTES = 400  # beside what is said of its rows
-_INFLATED = 6  # how many times a calibration's payload it is when decoded
+_INFLATED = 10  # how many times a calibration's payload it is when decoded, its scales put together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

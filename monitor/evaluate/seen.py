@@ -16,6 +16,7 @@ from monitor.model.baseline import Baseline
 from monitor.store.judged_counts import is_stale
 from monitor.store.profiles import StoredProfile
 from monitor.store.results import StoredResult
+from monitor.store.transitions import has_transitions
 from monitor.store.window_segments import profiles_of_window, results_of_window
 from monitor.store.windows import WindowRow
 
@@ -26,7 +27,8 @@ ByBaseline = Mapping[Baseline, Chosen]
 class Seen:
     """A window as one snapshot saw it, with what it is judged by and how it was judged last.
 
-    Of a segment ``window`` has the segment's rows, as far as they are known. ``slices`` are the segments judged.
+    Of a segment ``window`` has the segment's rows, as far as they are known. ``slices`` are the segments judged;
+    ``told`` is whether it brought an alert before, which has words.
     """
 
     context: VersionContext
@@ -36,6 +38,7 @@ class Seen:
     before: list[tuple[int, bytes]] = field(default_factory=list)
     judged_before: int | None = None
     stale: bool = False
+    told: bool = False
     labelled: bool = False
     last: StoredResult | None = None
     held: Mapping[Baseline, Held] = field(default_factory=dict)
@@ -72,6 +75,7 @@ def see(
     whole = replace(
         seen[0], slices=tuple(seen[1:]), labelled=bool(context.performance) and has_labels(conn, context=context),
         judged_before=judged_before(conn, contexts=[one.context for one in seen], window=window),
+        told=window.revision > 0 and has_transitions(conn, version_id=id, window_start_us=start_us),
     )  # fmt: skip
     return whole, {one.context.segment: chosen_of(conn, context=one.context, start_us=start_us) for one in seen}
 

@@ -70,7 +70,7 @@ class Evaluator:
             transitions = write_window(conn, rulings, cut=cut, card=card, now_us=now_us)
             if guard is not None:
                 guard(conn)
-        if transitions or seen.window.revision:
+        if transitions or seen.told:
             self._tell(version_id=version_id, start_us=start_us)
         return Evaluated(
             start_us=start_us, status=rulings[0].judged.status, revision=seen.window.revision + 1,

@@ -17,7 +17,7 @@ UNKNOWN_REASONS = (
 )  # fmt: skip
 
 
-class ResultRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ResultRow(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One number of one window: value, threshold, status and the convention (``method``) behind it.
 
     ``column`` is ``""`` for the whole model, ``segment`` ``""`` for all traffic. ``needs`` is the n an

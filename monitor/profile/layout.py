@@ -135,6 +135,15 @@ class Layout:
         return np.array([c.edges is not None for c in self.columns], dtype=np.bool_)
 
     @cached_property
+    def atoms(self) -> NDArray[np.bool_]:
+        """bool[cells]: the flat cells that hold one value only (every cell of a category)."""
+        whole = np.ones(int(self.offsets[-1]), bool)
+        for column, begin in zip(self.columns, self.offsets.tolist(), strict=False):
+            if column.atoms is not None:
+                whole[begin : begin + column.cells] = column.atoms
+        return whole
+
+    @cached_property
     def column_of_cell(self) -> NDArray[np.int64]:
         """int64[cells]: the column of each flat cell."""
         return np.repeat(np.arange(len(self.columns)), np.diff(self.offsets))

@@ -12,6 +12,7 @@ from monitor.profile.profile import Profile
 METRICS = ("missing", "invalid", "unseen", "out_of_range", "off_support")
 _OF_ROWS = ("missing", "invalid")
 _OF_CATEGORIES = ("unseen",)
+Counted = tuple[NDArray[np.int64], NDArray[np.int64]]  # hits and the n they are a share of
 
 
 def measure(layout: Layout, reference: Profile, current: Profile) -> tuple[Measurement, ...]:
@@ -26,19 +27,28 @@ def measure(layout: Layout, reference: Profile, current: Profile) -> tuple[Measu
     names = [column.name for column in layout.columns]
     found: list[Measurement] = []
     for metric in METRICS:
-        hits, sizes, before, totals = (a.tolist() for a in (*now[metric], *then[metric]))
-        usual = [hit / n if n else None for hit, n in zip(before, totals, strict=True)]
+        values, usual = _shares(now[metric]), _shares(then[metric])
+        sizes, totals = now[metric][1].tolist(), then[metric][1].tolist()
         of = "rows" if metric in _OF_ROWS else "valid values"
         methods = {share: {"of": of, "reference": share} for share in set(usual)}  # columns that say the same share it
         reasons = _reasons(metric, layout=layout, sizes=sizes)
         found += [
             Measurement(
-                column=names[d], metric=metric, value=None if reasons[d] else hits[d] / sizes[d], reason=reasons[d],
+                column=names[d], metric=metric, value=None if reasons[d] else values[d], reason=reasons[d],
                 rows=sizes[d], reference_rows=totals[d], method=methods[usual[d]],
             )
             for d in _defined(metric, layout=layout)
         ]  # fmt: skip
     return tuple(found)
+
+
+def _shares(counted: Counted) -> list[float | None]:
+    """Hits over n; None where that is 0."""
+    hits, sizes = counted
+    found: list[float | None] = (hits / np.maximum(sizes, 1)).tolist()
+    for position in np.flatnonzero(sizes == 0).tolist():
+        found[position] = None
+    return found
 
 
 def _reasons(metric: str, *, layout: Layout, sizes: list[int]) -> list[str | None]:
@@ -59,9 +69,6 @@ def _defined(metric: str, *, layout: Layout) -> list[int]:
     return [d for d, column in enumerate(layout.columns) if column.kind == kind]
 
 
-Counted = tuple[NDArray[np.int64], NDArray[np.int64]]
-
-
 def _counts(layout: Layout, reference: Profile, profile: Profile) -> dict[str, Counted]:
     """Hits int64[C] and the n they are a share of int64[C], by metric."""
     offsets, counts = layout.offsets, profile.counts
@@ -71,8 +78,11 @@ def _counts(layout: Layout, reference: Profile, profile: Profile) -> dict[str, C
     first, last = offsets[:-1], offsets[1:] - 1
     valid = np.add.reduceat(counts, first)
     beyond = np.where(layout.numeric & (last > first), counts[first] + counts[last], 0)
-    own = profile is reference  # none of its values is where it has none
-    off = np.zeros_like(rows) if own else np.add.reduceat(counts * (reference.counts == 0), first)
+    off = np.zeros_like(rows)
+    if profile is not reference:  # none of its own values is where it has none
+        never = np.flatnonzero(reference.counts == 0)
+        running = np.concatenate([[0], np.cumsum(counts[never])])
+        off = np.diff(running[np.searchsorted(never, offsets)])
     return {
         "missing": (profile.missing, rows),
         "invalid": (profile.invalid, rows),

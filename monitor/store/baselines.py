@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, bindparam, delete, func, or_, select, update
 
 from monitor.model.entities import Version
 from monitor.store import dialect, rows, tables
@@ -13,6 +13,11 @@ from monitor.store.windows import JUDGED
 
 _w, _p, _r, _c = tables.window.c, tables.profile.c, tables.result.c, tables.baseline_calibration.c
 _v = tables.version.c
+# Asked for every window: built once.
+_JUDGED_ROWS = select(_r.rows).where(
+    _r.version_id == bindparam("version_id"), _r.window_start_us == bindparam("start_us", type_=BigInteger),
+    _r.segment == bindparam("segment"),
+)  # fmt: skip
 
 
 class Usable(NamedTuple):
@@ -107,8 +112,8 @@ def versions_with_baselines(conn: Connection, *, model_id: int, all_of_them: boo
 
 def judged_rows(conn: Connection, *, version_id: int, start_us: int, segment: str = "") -> int | None:
     """The rows of the window and segment when it was judged last, if it was."""
-    here = (_r.version_id == version_id, _r.window_start_us == start_us, _r.segment == segment)
-    found: int | None = conn.execute(select(_r.rows).where(*here)).scalar()
+    here = {"version_id": version_id, "start_us": start_us, "segment": segment}
+    found: int | None = conn.execute(_JUDGED_ROWS, here).scalar()
     return found
 
 

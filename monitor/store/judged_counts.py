@@ -39,6 +39,10 @@ _AT = select(_j.version_id, _j.window_start_us, _j.segment, _j.layout_id, _j.ref
     _j.version_id == bindparam("version_id"), _j.segment == bindparam("segment"),
     _j.window_start_us == bindparam("start_us", type_=BigInteger),
 )  # fmt: skip
+_REVISIONS = select(func.coalesce(func.sum(_w.revision), 0)).where(
+    _w.version_id == bindparam("version_id"), _w.start_us >= bindparam("from_us", type_=BigInteger),
+    _w.start_us < bindparam("to_us", type_=BigInteger),
+)  # fmt: skip
 
 
 def put_judged_counts(conn: Connection, counts: JudgedCounts) -> bool:
@@ -63,8 +67,7 @@ def judged_counts(
 
 def revisions_between(conn: Connection, *, version_id: int, from_us: int, to_us: int) -> int:
     """How often the windows that start in [from_us, to_us) were judged, all together: what their counts changed by."""
-    here = (_w.version_id == version_id, _w.start_us >= from_us, _w.start_us < to_us)
-    return int(conn.execute(select(func.coalesce(func.sum(_w.revision), 0)).where(*here)).scalar_one())
+    return int(conn.execute(_REVISIONS, {"version_id": version_id, "from_us": from_us, "to_us": to_us}).scalar_one())
 
 
 def forget_judged_counts(conn: Connection, *, version_id: int, start_us: int, segment: str = "") -> None:

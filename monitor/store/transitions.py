@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import BigInteger, Connection, Row, Select, bindparam, select, update
 
 from monitor.model.errors import NotFound
 from monitor.model.results import Transition
@@ -18,6 +18,11 @@ _PLAIN = (
     "kind", "segment", "severity", "from_status", "status", "at_us", "window_start_us", "window_end_us", "value",
     "threshold", "rows", "explanation",
 )  # fmt: skip
+_ANY = (  # asked for every window that is judged again: built once
+    select(_t.id)
+    .where(_t.version_id == bindparam("of"), _t.window_start_us == bindparam("start_us", type_=BigInteger))
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +91,11 @@ def transitions_of_window(conn: Connection, *, version_id: int, window_start_us:
     """The transitions that the version's window brought, oldest first."""
     here = (_t.version_id == version_id, _t.window_start_us == window_start_us)
     return [_stored(row) for row in conn.execute(_select().where(*here).order_by(_t.id))]
+
+
+def has_transitions(conn: Connection, *, version_id: int, window_start_us: int) -> bool:
+    """Whether the version's window brought any."""
+    return conn.execute(_ANY, {"of": version_id, "start_us": window_start_us}).first() is not None
 
 
 def set_explanation(conn: Connection, *, id: int, explanation: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from fractions import Fraction
+from itertools import accumulate, pairwise
 
 import numpy as np
 import pytest
@@ -76,6 +78,25 @@ def test_ks_is_exact_where_every_value_of_the_reference_is_an_atom_and_the_curre
     found = ks(c, r, offsets=_offsets(len(c)), atoms=alone)
     assert found.distance[0] == pytest.approx(_scipys_distance(current, reference), abs=1e-12)
     assert found.upper[0] == found.distance[0]
+
+
+@pytest.mark.parametrize("times", [1, 10**6, 10**10])
+def test_ks_is_the_largest_gap_of_running_shares_however_many_rows_there_are(times):
+    """By exact fractions; beyond 2**62 pairs of rows the products no longer fit integers."""
+    rng = np.random.default_rng(3)
+    offsets = np.concatenate([[0], np.cumsum(rng.integers(1, 30, 40))])
+    now, then = (rng.integers(0, 9, offsets[-1]) * times for _ in range(2))
+    now[offsets[5] : offsets[6]] = 0
+    found = ks(now, then, offsets=offsets)
+    for d, (begin, end) in enumerate(pairwise(offsets.tolist())):
+        f, g = (list(accumulate(int(c) for c in side[begin:end])) for side in (now, then))
+        if f[-1] and g[-1]:
+            gaps = [abs(Fraction(a, f[-1]) - Fraction(b, g[-1])) for a, b in zip(f, g, strict=True)]
+            assert found.distance[d] == pytest.approx(float(max(gaps)), abs=1e-12)
+            mass = float(Fraction(int(then[begin:end].max()), g[-1]))
+            assert found.upper[d] == pytest.approx(min(float(max(gaps)) + mass, 1.0), abs=1e-12)
+        else:
+            assert (found.distance[d], found.upper[d]) == (0.0, 0.0)
 
 
 @given(reference=VALUES, current=VALUES)
