@@ -101,10 +101,12 @@ class Recount:
             ids = (0, 0)
             for run in id_runs(conn, version_id=version_id, window_start_us=start_us):
                 ids = _with(ids, decode_run(run_payload(conn, id=run.id)))
+            context = self._contexts.load(conn, version_id=version_id, judging=False)
+            segments = ["", *(segment.name for segment in context.segments)]
             return Seen(
-                context=self._contexts.load(conn, version_id=version_id, judging=False), window=window,
+                context=context, window=window,
                 infos=folded_batches(conn, version_id=version_id, start_us=start_us, end_us=window.end_us),
-                stored=profiles_of_window(conn, version_id=version_id, start_us=start_us), ids=ids,
+                stored=profiles_of_window(conn, version_id=version_id, start_us=start_us, segments=segments), ids=ids,
             )  # fmt: skip
 
     def _batches(self, seen: Seen) -> Iterator[pa.RecordBatch]:
