@@ -30,6 +30,7 @@ from monitor.server_file import ServerFile, read_server_file
 from monitor.settings import Settings
 from monitor.store import Store, open_store
 from monitor.store.backup import Backups
+from monitor.store.clock import SharedClock
 from monitor.store.run_cache import RunCache
 from monitor.telemetry import Telemetry
 from monitor.tokens_file import TokensFile
@@ -40,7 +41,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def wall_clock_us() -> int:
-    """Microseconds since the epoch, now: the only clock that anything in the service reads."""
+    """Microseconds since the epoch, now, by this host's clock: what the service goes by is ``SharedClock``."""
     return time.time_ns() // 1_000
 
 
@@ -48,19 +49,20 @@ def create_app(
     settings: Settings,
     *,
     jobs: bool = True,
-    now_us: Clock = wall_clock_us,
+    now_us: Clock | None = None,
     rhythm: JobSettings | None = None,
     refresh_seconds: float = 10.0,
 ) -> FastAPI:
     """The server: the whole HTTP interface, with the scheduled jobs unless another process runs them.
 
-    ``rhythm`` is how often the jobs look, ``refresh_seconds`` how often ``/metrics`` reads the fleet.
+    ``now_us`` is the clock (the database's unless told), ``rhythm`` how often the jobs look, ``refresh_seconds`` how
+    often ``/metrics`` reads the fleet.
     """
     services = _services(settings, jobs=jobs, now_us=now_us, rhythm=rhythm, refresh_seconds=refresh_seconds)
     return build_application(services, lifespan=_lifespan(services, exporting=True))
 
 
-def create_worker(settings: Settings, *, now_us: Clock = wall_clock_us, rhythm: JobSettings | None = None) -> FastAPI:
+def create_worker(settings: Settings, *, now_us: Clock | None = None, rhythm: JobSettings | None = None) -> FastAPI:
     """The jobs alone, with ``/livez``, ``/readyz`` and the process's own ``/metrics``."""
     services = _services(settings, jobs=True, now_us=now_us, rhythm=rhythm, refresh_seconds=10.0)
     return build_worker(services, lifespan=_lifespan(services, exporting=False))
@@ -71,6 +73,8 @@ def _lifespan(services: Services, *, exporting: bool) -> Lifespan:
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
+        if isinstance(services.now_us, SharedClock):
+            services.now_us.start()
         services.keyring.start()
         if exporting:
             services.exporter.start()
@@ -86,12 +90,13 @@ def _lifespan(services: Services, *, exporting: bool) -> Lifespan:
 
 
 def _services(
-    settings: Settings, *, jobs: bool, now_us: Clock, rhythm: JobSettings | None, refresh_seconds: float
+    settings: Settings, *, jobs: bool, now_us: Clock | None, rhythm: JobSettings | None, refresh_seconds: float
 ) -> Services:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     server_file = read_server_file(settings.config)
     store = open_store(settings.store_url, data_dir=settings.data_dir, migrate=True)
     store.mark_running()
+    now_us = now_us or _shared_clock(store)
     remove_leftovers(settings.upload_dir, before_us=now_us() - DAY_US)
     backups = Backups(store, directory=settings.backup_dir, release=monitor.__version__)
     backups.remove_leftovers()
@@ -115,6 +120,12 @@ def _services(
         backups=backups,
         keyring=make_keyring(store, server_file=server_file, now_us=now_us),
     )  # fmt: skip
+
+
+def _shared_clock(store: Store) -> SharedClock:
+    clock = SharedClock(store, wall_us=wall_clock_us)
+    clock.agree()
+    return clock
 
 
 def make_keyring(store: Store, *, server_file: ServerFile, now_us: Clock) -> Keyring:
@@ -163,4 +174,6 @@ def _close(services: Services) -> None:
     services.backups.close()
     services.exporter.close()
     services.keyring.close()
+    if isinstance(services.now_us, SharedClock):
+        services.now_us.close()
     services.store.close()
