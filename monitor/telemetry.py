@@ -48,6 +48,9 @@ class Telemetry:
             "driftline_step_last_success_timestamp_seconds", "When a step last succeeded here", ["step"],
             registry=registry,
         )  # fmt: skip
+        self.hanging = Gauge(
+            "driftline_work_hanging", "Versions, models and jobs whose work hangs in this process", registry=registry
+        )
         self.step_seconds = Histogram(
             "driftline_step_duration_seconds", "How long a step took", ["step"], buckets=_LATENCY_BUCKETS,
             registry=registry,

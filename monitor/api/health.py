@@ -27,7 +27,7 @@ def get_readyz(services: Parts) -> Response:
     """Whether this process can do its work now, and if not why."""
     reasons = unready_reasons(services)
     if not reasons:
-        return answer({"ready": True, "reasons": []})
+        return answer({"ready": True, "reasons": [], "notes": [] if services.jobs is None else services.jobs.notes()})
     return problem(503, code="not_ready", title="Not ready", detail="; ".join(reasons), headers={"Retry-After": "5"})
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from threading import Lock
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from monitor.evaluate.guard import Guard
+from monitor.evaluate.guard import Guard, Moved
 from monitor.jobs.leases import Leases
 from monitor.jobs.settings import JobSettings
 from monitor.jobs.steps import watched
@@ -19,7 +21,11 @@ from monitor.store.runs import Claim, claim, fail, finish, release
 from monitor.telemetry import Telemetry
 
 _T = TypeVar("_T")
+# Told, in the transaction that ends a run for good, why: shows what was not done.
+Lost = Callable[[Connection, str], None]
 _log = logging.getLogger(__name__)
+_MOVED_FREELY = 3
+_MOST_MOVED = 1_000
 
 
 class Attempts:
@@ -29,6 +35,8 @@ class Attempts:
         self._store = store
         self._telemetry = telemetry
         self._settings = settings
+        self._moved: Counter[int] = Counter()
+        self._lock = Lock()
         self.leases = leases
 
     def claim(self, conn: Connection, *, job: str, subject: str, scheduled_us: int) -> Claim | None:
@@ -44,11 +52,12 @@ class Attempts:
         *,
         step: str,
         work: Callable[[Guard], _T | None],
-        lost: Callable[[Connection, str], None] | None = None,
+        lost: Lost | None = None,
     ) -> _T | None:
         """What the work brought; None where it did not come to that.
 
         The work's last transaction calls the guard it is given, which finishes the claim there or rolls both back.
+        Work that shows no progress for long may be taken over by somebody else meanwhile.
         ``Unavailable`` and ``NotFound`` go on to the caller: the database is away, or the version is deleted.
         """
         with self.leases.working(held):
@@ -57,7 +66,10 @@ class Attempts:
                     done = work(partial(_finish, held))
             except FenceLost as taken:
                 _log.info("%s of %s: %s", held.job, held.subject, taken)
-                self.give_back(held)
+                if isinstance(taken, Moved) and self._moved_often(held):
+                    self._failed(held, reason=str(taken)[:500], lost=lost)
+                else:
+                    self.give_back(held)
                 return None
             except (NotFound, Unavailable):
                 self.give_back(held)
@@ -70,7 +82,20 @@ class Attempts:
                 self.give_back(held)
             return done
 
-    def _failed(self, held: Claim, *, reason: str, lost: Callable[[Connection, str], None] | None) -> None:
+    def _moved_often(self, held: Claim) -> bool:
+        """Whether the same work found what it had read changed again and again: once is chance, always is a fault."""
+        with self._lock:
+            if len(self._moved) > _MOST_MOVED:
+                self._moved.clear()
+            self._moved[held.id] += 1
+            return self._moved[held.id] > _MOVED_FREELY
+
+    def give_up(self, held: Claim, *, reason: str, lost: Lost | None) -> None:
+        """The claim is over: tried again later, or after the fifth time told to ``lost``."""
+        self.leases.drop(held)
+        self._failed(held, reason=reason, lost=lost)
+
+    def _failed(self, held: Claim, *, reason: str, lost: Lost | None) -> None:
         try:
             with self._store.write() as conn:
                 state = fail(conn, held, error=reason, retry_in_us=self._settings.retry_us)

@@ -39,10 +39,9 @@ class LabelWork:
         self._last: dict[int, tuple[int, int]] = {}  # model id → when its last pass was, how long it rests
         self._lock = Lock()
 
-    def due(self, *, now_us: int) -> list[int]:
+    def due(self, conn: Connection, *, now_us: int) -> list[int]:
         """The models to join now, by id."""
-        with self._store.read() as conn:
-            waiting, behind = waiting_models(conn), models_behind(conn)
+        waiting, behind = waiting_models(conn), models_behind(conn)
         gathered = {one.model_id for one in waiting if self._gathered(one, now_us=now_us)}
         return [id for id in sorted(gathered | behind) if self._rested(id, now_us=now_us)]
 

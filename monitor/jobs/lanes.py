@@ -2,7 +2,8 @@
 
 A subject has at most one piece of work at a time. One that took long or failed last time waits in the slow lane,
 so that a poison model costs the others one thread once, for as long as its first slow run lasts; and a thread that
-is held for longer than that is replaced meanwhile.
+is held for longer than that is replaced meanwhile, eight of them at most. What is held for longer than the patience
+hangs: a thread cannot be ended from outside, so its subject gets no other one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from dataclasses import dataclass, field
 
 Task = Callable[[], bool]
 _log = logging.getLogger(__name__)
+_MOST_REPLACED = 8  # threads in place of held ones: of a thousand slow versions not each gets one
+
+
+def _nothing() -> None:
+    """What an idle lane does of itself."""
 
 
 @dataclass(slots=True)
@@ -23,16 +29,26 @@ class _Lane:
     waiting: deque[tuple[Hashable, Task]] = field(default_factory=deque)
     running: dict[Hashable, float] = field(default_factory=dict)  # subject → when it began
     threads: int = 0
+    usual: int = 1
     wanted: int = 1
+    held_seconds: float = 0.0  # held for longer than this, a thread is replaced
 
 
 class Lanes:
-    """Runs tasks, keyed by their subject; a task says whether it went well. ``slow_seconds`` is what counts as long."""
+    """Runs tasks, keyed by their subject; a task says whether it went well. ``slow_seconds`` is what counts as long.
 
-    def __init__(self, *, workers: int, slow_seconds: float) -> None:
-        self._lanes = {"usual": _Lane(wanted=workers), "slow": _Lane()}
-        self._workers = workers
+    ``idle`` is called by a thread of the usual lane that is about to find nothing more to do.
+    """
+
+    def __init__(
+        self, *, workers: int, slow_seconds: float, patience_seconds: float = 300.0,
+        idle: Callable[[], None] = _nothing,
+    ) -> None:  # fmt: skip
+        self._usual = _Lane(usual=workers, wanted=workers, held_seconds=slow_seconds)
+        self._lanes = {"usual": self._usual, "slow": _Lane(held_seconds=patience_seconds)}
         self._slow_seconds = slow_seconds
+        self._patience_seconds = patience_seconds
+        self._idle = idle
         self._slow: set[Hashable] = set()
         self._busy: set[Hashable] = set()
         self._changed = threading.Condition()
@@ -44,7 +60,7 @@ class Lanes:
             if self._closed or subject in self._busy:
                 return False
             self._busy.add(subject)
-            lane = self._lanes["slow" if subject in self._slow else "usual"]
+            lane = self._lanes["slow"] if subject in self._slow else self._usual
             lane.waiting.append((subject, task))
             self._staff()
             self._changed.notify_all()
@@ -55,12 +71,25 @@ class Lanes:
         with self._changed:
             return subject in self._busy
 
-    def replace_held_threads(self) -> None:
-        """Adds a thread for each one that has been held for longer than ``slow_seconds``."""
+    def hungry(self) -> bool:
+        """Whether the usual lane has fewer tasks waiting than threads."""
         with self._changed:
-            usual = self._lanes["usual"]
-            held = sum(time.monotonic() - began > self._slow_seconds for began in usual.running.values())
-            usual.wanted = self._workers + held
+            return not self._closed and len(self._usual.waiting) < self._usual.usual
+
+    def hanging(self) -> dict[Hashable, float]:
+        """Subject → seconds, of what has run for longer than the patience."""
+        now = time.monotonic()
+        with self._changed:
+            began = {subject: at for lane in self._lanes.values() for subject, at in lane.running.items()}
+        return {subject: now - at for subject, at in began.items() if now - at > self._patience_seconds}
+
+    def replace_held_threads(self) -> None:
+        """Adds a thread for each one that has been held for long."""
+        now = time.monotonic()
+        with self._changed:
+            for lane in self._lanes.values():
+                held = sum(now - began > lane.held_seconds for began in lane.running.values())
+                lane.wanted = lane.usual + min(held, _MOST_REPLACED)
             self._staff()
 
     def close(self, *, grace_seconds: float) -> bool:
@@ -95,6 +124,8 @@ class Lanes:
                 _log.exception("the work of %s failed", subject)
             finally:
                 self._done(lane, subject, well=went_well and time.monotonic() - began <= self._slow_seconds)
+            if lane is self._usual and self.hungry():
+                self._idle()
 
     def _take(self, lane: _Lane) -> tuple[Hashable, Task] | None:
         with self._changed:

@@ -15,6 +15,7 @@ JOIN = "join"
 EVALUATE = "evaluate"
 SILENCE = "silence"
 CALIBRATE = "calibrate"
+CLAIMED = (FOLD, JOIN, EVALUATE, SILENCE, CALIBRATE)
 
 
 def fold_occurrence(*, fold_seq: int, now_us: int) -> int:

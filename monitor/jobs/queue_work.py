@@ -41,10 +41,9 @@ class QueueWork:
             RESEGMENT: self._resegment,
         }  # fmt: skip
 
-    def waiting(self) -> list[JobRun]:
+    def waiting(self, conn: Connection) -> list[JobRun]:
         """The queued jobs that may be claimed now, oldest first."""
-        with self._store.read() as conn:
-            return list_open(conn, jobs=list(self._known), limit=100)
+        return list_open(conn, jobs=list(self._known), limit=100)
 
     def task(self, run: JobRun, now_us: Callable[[], int]) -> bool:
         """Whether the job was done; for a lane."""
@@ -76,19 +75,19 @@ class QueueWork:
         return recompute(
             self._store, evaluator=self._evaluator, version_id=int(claim.subject), now_us=now_us,
             from_us=claim.params.get("from_us"), to_us=claim.params.get("to_us"),
-            progressing=partial(_progressing, claim),
+            progressing=partial(self._progressing, claim),
         )  # fmt: skip
 
     def _relayout(self, claim: Claim, now_us: int) -> int:
         return relayout(
             self._store, contexts=self._contexts, version_id=int(claim.subject), now_us=now_us,
-            number=claim.params.get("reference"), progressing=partial(_progressing, claim),
+            number=claim.params.get("reference"), progressing=partial(self._progressing, claim),
             max_segments=self._max_segments,
         )  # fmt: skip
 
     def _resegment(self, claim: Claim, now_us: int) -> int:
         return resegment(
-            self._store, version_id=int(claim.subject), now_us=now_us, progressing=partial(_progressing, claim),
+            self._store, version_id=int(claim.subject), now_us=now_us, progressing=partial(self._progressing, claim),
             max_segments=self._max_segments,
         )  # fmt: skip
 
@@ -96,11 +95,11 @@ class QueueWork:
         self._learner.relearn(version_id=int(claim.subject), now_us=now_us)
         return 1
 
+    def _progressing(self, claim: Claim, ratio: float) -> Guard:
+        """A guard that notes the progress, which fails where the claim is lost."""
+        self._attempts.leases.progressed(claim)
 
-def _progressing(claim: Claim, ratio: float) -> Guard:
-    """A guard that notes the progress, which fails where the claim is lost."""
+        def note(conn: Connection) -> None:
+            progress(conn, claim, ratio=ratio)
 
-    def note(conn: Connection) -> None:
-        progress(conn, claim, ratio=ratio)
-
-    return note
+        return note

@@ -14,7 +14,7 @@ class JobSettings:
 
     ``fold_rows`` waiting rows start a fold at once, but a version is folded at most every ``fold_interval_us``
     unless one of its windows closes. Labels wait ``gather_us`` for others before they are joined (0: not at all).
-    ``slow_us`` sends a version to the lane of its own, see ``lanes``.
+    ``slow_us`` sends a version to the lane of its own, see ``lanes``; work without progress for ``patience_us`` hangs.
     """
 
     tick_us: int = SECOND_US
@@ -26,6 +26,7 @@ class JobSettings:
     lease_us: int = 30 * SECOND_US
     retry_us: int = 10 * SECOND_US
     slow_us: int = 10 * SECOND_US
+    patience_us: int = 5 * MINUTE_US
     claims_together: int = 32
     sweep_every_us: int = 10 * SECOND_US
     succession_every_us: int = MINUTE_US

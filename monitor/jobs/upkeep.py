@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from sqlalchemy import Connection
+
 from monitor.evaluate.compact import compact_version
 from monitor.evaluate.gaps import gap_waiting, gap_window
-from monitor.jobs.occurrences import EVALUATE, FOLD, window_occurrence
+from monitor.jobs.occurrences import CLAIMED, EVALUATE, FOLD, window_occurrence
 from monitor.jobs.release import release_memory
 from monitor.jobs.segment_look import SegmentLook
 from monitor.jobs.settings import JobSettings
 from monitor.jobs.steps import watched
-from monitor.model.errors import DriftlineError, FenceLost, NotFound
+from monitor.model.errors import DriftlineError, FenceLost, NotFound, Unavailable
 from monitor.model.time import DAY_US
 from monitor.rollout.succession import succeed
 from monitor.store.compaction import compactable_versions
+from monitor.store.dialect import wait_briefly
 from monitor.store.drills import purge_drills
 from monitor.store.engine import Store
 from monitor.store.keys import purge_keys
@@ -23,7 +26,7 @@ from monitor.store.models import get_version_by_id
 from monitor.store.notifications import purge_notifications
 from monitor.store.purge import purge_deleted
 from monitor.store.references import discard_reference, unfinished_references
-from monitor.store.runs import JobRun, purge_runs, sweep_failed
+from monitor.store.runs import JobRun, left_behind, purge_runs, sweep
 from monitor.store.windows import dirty_closed
 from monitor.telemetry import Telemetry
 
@@ -58,14 +61,27 @@ class Upkeep:
         """Makes gaps of the windows whose fifth attempt was left behind."""
         if not self._time_for("sweep", every_us=self._settings.sweep_every_us, now_us=now_us):
             return
-        with self._store.write() as conn:
-            failed = sweep_failed(conn)
-        for run in failed:
-            _log.error("%s of %s was left behind in its last attempt", run.job, run.subject)
+        with self._store.read() as conn:
+            left = left_behind(conn)
+        for id in left:
             try:
-                self._give_up(run, now_us=now_us)
+                self._sweep_one(id, now_us=now_us)
+            except Unavailable:
+                raise
+            except Exception:  # of one run; the others and the next sweep do not wait for it
+                _log.exception("run %d, left behind in its last attempt, could not be ended", id)
+
+    def _sweep_one(self, id: int, *, now_us: int) -> None:
+        with self._store.write() as conn:
+            wait_briefly(conn)
+            run = sweep(conn, id=id)
+            if run is None:
+                return
+            try:
+                self._give_up(conn, run, now_us=now_us)
             except (NotFound, FenceLost):
-                continue  # the version is deleted
+                _log.info("%s of %s: the version is deleted", run.job, run.subject)
+        _log.error("%s of %s was left behind in its last attempt", run.job, run.subject)
 
     def tidy(self, *, now_us: int) -> None:
         """Lets versions follow, has references cut anew, compacts, removes what is past its time, gives back memory."""
@@ -88,24 +104,23 @@ class Upkeep:
             versions = compactable_versions(conn)[:_MOST_VERSIONS]
         return sum(compact_version(self._store, version_id=version_id) for version_id in versions)
 
-    def _give_up(self, run: JobRun, *, now_us: int) -> None:
+    def _give_up(self, conn: Connection, run: JobRun, *, now_us: int) -> None:
         reason = run.error or "the process that computed it stopped"
-        with self._store.write() as conn:
-            if run.job == FOLD:
-                gap_waiting(conn, version_id=int(run.subject), reason=reason, now_us=now_us)
-                return
-            if run.job != EVALUATE:
-                return
-            model, version = get_version_by_id(conn, id=int(run.subject))
-            windows = dirty_closed(conn, version_id=version.id, closed_before_us=now_us, limit=_MOST_WINDOWS)
-            for window in windows:
-                closes_us = window.end_us + model.lateness_us
-                if window_occurrence(closes_us=closes_us, revision=window.revision) == run.scheduled_us:
-                    gap_window(conn, window=window, reason=reason, now_us=now_us)
+        if run.job == FOLD:
+            gap_waiting(conn, version_id=int(run.subject), reason=reason, now_us=now_us)
+            return
+        if run.job != EVALUATE:
+            return
+        model, version = get_version_by_id(conn, id=int(run.subject))
+        windows = dirty_closed(conn, version_id=version.id, closed_before_us=now_us, limit=_MOST_WINDOWS)
+        for window in windows:
+            closes_us = window.end_us + model.lateness_us
+            if window_occurrence(closes_us=closes_us, revision=window.revision) == run.scheduled_us:
+                gap_window(conn, window=window, reason=reason, now_us=now_us)
 
     def _purge(self, *, now_us: int) -> None:
         with self._store.write() as conn:
-            purge_runs(conn, before_us=now_us - self._settings.keep_runs_us)
+            purge_runs(conn, before_us=now_us - self._settings.keep_runs_us, unneeded=CLAIMED)
             purge_keys(conn, before_us=now_us - KEYS_KEPT_US)
             purge_notifications(conn, before_us=now_us - NOTIFICATIONS_KEPT_US)
             purge_drills(conn, before_us=now_us - NOTIFICATIONS_KEPT_US)

@@ -84,3 +84,12 @@ def slices(values: Sequence[_T], *, size: int = IN_LIMIT) -> Iterator[Sequence[_
     """
     for start in range(0, len(values), size):
         yield values[start : start + size]
+
+
+def wait_briefly(conn: Connection) -> None:
+    """From now on this transaction waits for a lock for a second at most, then it is ``Unavailable``.
+
+    SQLite has one lock, which a transaction that writes holds already.
+    """
+    if conn.dialect.name == "postgresql":
+        conn.exec_driver_sql("SET LOCAL lock_timeout = '1s'")

@@ -14,15 +14,21 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Row,
     Update,
     and_,
     bindparam,
+    cast,
     delete,
+    exists,
     func,
     literal,
+    not_,
+    or_,
     select,
+    tuple_,
     update,
 )
 
@@ -112,18 +118,40 @@ def _claiming(dialect_name: str) -> Any:
         "state": "running", "owner": bindparam("owner"), "fence": _r.fence + 1, "attempt": _r.attempt + 1,
         "lease_us": until,
     }  # fmt: skip
-    put = dialect.insert_into(dialect_name, _t).values(first)
-    put = put.on_conflict_do_update(
-        index_elements=["job", "subject", "scheduled_us"],
-        set_=again,
-        where=and_(_r.state.in_(("queued", "running")), _r.lease_us < now, _r.attempt < ATTEMPTS),
-    )
+    free = and_(_r.state.in_(("queued", "running")), _r.lease_us < now, _r.attempt < ATTEMPTS)
+    o = _t.alias().c
+    # Whoever ends or fails a run holds its row meanwhile, and an upsert would wait for that. A plain look need not.
+    taken = exists().where(
+        o.job == bindparam("job"), o.subject == bindparam("subject"), o.scheduled_us == bindparam("scheduled_us"),
+        not_(and_(o.state.in_(("queued", "running")), o.lease_us < now, o.attempt < ATTEMPTS)),
+    )  # fmt: skip
+    row = select(*(_typed(value, column=_r[name]) for name, value in first.items())).where(~taken)
+    put = dialect.insert_into(dialect_name, _t).from_select(list(first), row)
+    put = put.on_conflict_do_update(index_elements=["job", "subject", "scheduled_us"], set_=again, where=free)
     return put.returning(_r.id, _r.fence, _r.attempt, _r.params)
 
 
-def heartbeat(conn: Connection, claim: Claim, *, lease_us: int) -> None:
-    """Renews the lease to ``lease_us`` from now, or raises ``FenceLost``."""
-    _change(conn, claim, lease_us=dialect.now_us(conn) + lease_us)
+def _typed(value: Any, *, column: Any) -> Any:
+    """The value as a column of a SELECT: PostgreSQL does not guess what a bare parameter is there."""
+    return cast(value, column.type)
+
+
+def heartbeat(conn: Connection, claims: Sequence[Claim], *, lease_us: int) -> set[int]:
+    """Renews the leases to ``lease_us`` from now; the ids of those claims that are still ours."""
+    kept: set[int] = set()
+    for some in dialect.slices([(claim.id, claim.fence) for claim in claims]):
+        ours = and_(tuple_(_r.id, _r.fence).in_(some), _r.owner == claims[0].owner, _r.state == "running")
+        change = update(_t).where(ours).values(lease_us=dialect.now_us(conn) + lease_us)
+        kept.update(conn.execute(change.returning(_r.id)).scalars())
+    return kept
+
+
+def lapse(conn: Connection, claim: Claim, *, error: str, retry_in_us: int) -> None:
+    """Ends the lease of an attempt that does not come to an end: from ``retry_in_us`` on somebody else may try.
+
+    Until somebody does, the attempt may still finish. ``FenceLost`` where it is no longer ours.
+    """
+    _change(conn, claim, error=error[:4000], lease_us=dialect.now_us(conn) + retry_in_us - 1)
 
 
 def progress(conn: Connection, claim: Claim, *, ratio: float) -> None:
@@ -236,13 +264,34 @@ def failed_runs(conn: Connection, *, since_us: int, limit: int = 100) -> list[Jo
     return [_run(row) for row in conn.execute(query.order_by(_r.finished_us.desc()).limit(limit))]
 
 
-def sweep_failed(conn: Connection) -> list[JobRun]:
-    """Runs that were left behind in their fifth attempt, set to ``failed`` now: their windows become gaps."""
-    now = dialect.now_us(conn)
-    abandoned = and_(_r.state.in_(("queued", "running")), _r.lease_us < now, _r.attempt >= ATTEMPTS)
+def is_open(conn: Connection, *, job: str, subject: str, scheduled_us: int) -> bool:
+    """Whether that occurrence is still to be done, by whoever has it or may have it later."""
+    run = get_run(conn, job=job, subject=subject, scheduled_us=scheduled_us)
+    return run is not None and run.state in ("queued", "running")
+
+
+def left_behind(conn: Connection) -> list[int]:
+    """The ids of runs that were left behind in their fifth attempt, oldest first."""
+    return list(conn.execute(select(_r.id).where(_left_behind(conn)).order_by(_r.id)).scalars())
+
+
+def sweep(conn: Connection, *, id: int) -> JobRun | None:
+    """The run left behind, set to ``failed`` now; None where somebody else has done so.
+
+    In the transaction that shows what it did not do: else a crash between the two would leave a window nobody tries
+    and nobody sees.
+    """
     reason = func.coalesce(_r.error, literal("the process that ran it stopped"))
-    change = update(_t).where(abandoned).values(state="failed", finished_us=now, fence=_r.fence + 1, error=reason)
-    return [_run(row) for row in conn.execute(change.returning(_t))]
+    change = update(_t).where(_r.id == id, _left_behind(conn))
+    change = change.values(state="failed", finished_us=dialect.now_us(conn), fence=_r.fence + 1, error=reason)
+    row = conn.execute(change.returning(_t)).first()
+    return None if row is None else _run(row)
+
+
+def _left_behind(conn: Connection) -> ColumnElement[bool]:
+    return and_(
+        _r.state.in_(("queued", "running")), _r.lease_us < dialect.now_us(conn), _r.attempt >= ATTEMPTS
+    )  # fmt: skip
 
 
 def cancel_subjects(conn: Connection, *, subjects: Sequence[str]) -> None:
@@ -255,9 +304,13 @@ def cancel_subjects(conn: Connection, *, subjects: Sequence[str]) -> None:
         )
 
 
-def purge_runs(conn: Connection, *, before_us: int, limit: int = 10_000) -> int:
-    """How many runs that ended before ``before_us`` were removed, at most ``limit``."""
-    old = select(_r.id).where(_r.finished_us < before_us).limit(limit)
+def purge_runs(conn: Connection, *, before_us: int, unneeded: Sequence[str] = (), limit: int = 10_000) -> int:
+    """How many runs that ended before ``before_us`` were removed, at most ``limit``.
+
+    Of the jobs ``unneeded`` also those that were given back untried by then, and that nobody came back to.
+    """
+    untried = and_(_r.state == "queued", _r.attempt == 0, _r.job.in_(unneeded), _r.created_us < before_us)
+    old = select(_r.id).where(or_(_r.finished_us < before_us, untried)).limit(limit)
     return conn.execute(delete(_t).where(_r.id.in_(old))).rowcount
 
 

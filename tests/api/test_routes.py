@@ -147,7 +147,7 @@ def test_the_docs_page_shows_every_route_and_loads_nothing_from_elsewhere(embedd
 
 def test_health_answers_without_a_model(embedded):
     assert embedded.get("/livez").text == "ok\n"
-    assert embedded.get("/readyz").json() == {"ready": True, "reasons": []}
+    assert embedded.get("/readyz").json() == {"ready": True, "reasons": [], "notes": []}
 
 
 def test_requests_are_counted_by_route_and_code(embedded):

@@ -5,7 +5,9 @@ import time
 
 import pytest
 
+from monitor.evaluate.guard import Moved
 from monitor.evaluate.window import Evaluator
+from monitor.jobs import upkeep
 from monitor.jobs.runner import JobRunner
 from monitor.jobs.settings import JobSettings
 from monitor.model.errors import FenceLost
@@ -123,6 +125,64 @@ def test_a_run_left_behind_in_its_last_attempt_is_swept_into_a_gap(store):
     world.tick_after(0)
     assert world.windows()[0].state == "gap"
     assert world.windows()[0].reason == "the process that ran it stopped"
+
+
+def test_a_window_is_given_up_and_shown_as_a_gap_together_or_not_at_all(store, monkeypatch):
+    world = make_world(store, settings=RETRYING)
+    set_usual_reference(world)
+    world.post(hour_of_rows(0))
+    world.runner.folder.fold_slice(version_id=world.version.id, now_us=world.clock())
+    named = {"job": "evaluate", "subject": str(world.version.id), "scheduled_us": world.close_of(0)}
+    for attempt in range(5):
+        with store.write() as conn:
+            claim(conn, **named, owner=f"crashed-{attempt}", lease_us=-1)
+    time.sleep(0.002)
+
+    def crash(*_, **more):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upkeep, "gap_window", crash)
+        with pytest.raises(KeyboardInterrupt):
+            world.tick_after(0)
+    with store.read() as conn:
+        assert get_run(conn, **named).state == "running"
+    world.clock.now_us += RETRYING.sweep_every_us
+    world.runner.tick()
+    assert world.windows()[0].state == "gap"
+    with store.read() as conn:
+        assert get_run(conn, **named).state == "failed"
+
+
+def test_a_window_that_always_changes_while_it_is_judged_becomes_a_gap(store, monkeypatch):
+    world = make_world(store, settings=RETRYING)
+    set_usual_reference(world)
+    world.post(hour_of_rows(0))
+
+    def moved(self, **more):
+        raise Moved("window 0 changed while it was read")
+
+    monkeypatch.setattr(Evaluator, "evaluate", moved)
+    for _ in range(12):
+        world.tick_after(0)
+        time.sleep(0.002)
+    gap = world.windows()[0]
+    assert (gap.state, gap.reason) == ("gap", "window 0 changed while it was read")
+
+
+def test_windows_behind_one_that_somebody_else_has_wait_for_it(store):
+    world = make_world(store)
+    set_usual_reference(world)
+    for hour in range(3):
+        world.post(hour_of_rows(hour))
+    with store.write() as conn:
+        held = claim(conn, job="evaluate", subject=str(world.version.id), scheduled_us=world.close_of(1), owner="other",
+                     lease_us=60 * SECOND_US)  # fmt: skip
+    assert world.tick_after(2).windows == 1
+    assert [world.result(hour) is None for hour in range(3)] == [False, True, True]
+    with store.write() as conn:
+        runs.release(conn, held)
+    assert world.runner.tick().windows == 2
 
 
 def test_another_process_that_has_the_window_is_left_to_it(store):

@@ -82,7 +82,7 @@ def test_an_owner_that_was_paused_loses_its_fence_to_the_next(store):
         assert following is not None
         assert (following.fence, following.attempt) == (2, 2)
     for step in (
-        lambda conn: runs.finish(conn, paused), lambda conn: runs.heartbeat(conn, paused, lease_us=1),
+        lambda conn: runs.finish(conn, paused), lambda conn: runs.lapse(conn, paused, error="x", retry_in_us=1),
         lambda conn: runs.progress(conn, paused, ratio=0.5), lambda conn: runs.release(conn, paused),
         lambda conn: runs.fail(conn, paused, error="x"), lambda conn: runs.check_fence(conn, paused),
     ):  # fmt: skip
@@ -119,8 +119,39 @@ def test_results_and_completion_commit_together_or_not_at_all(store):
 def test_a_heartbeat_keeps_the_claim(store):
     held = lapsed(store)
     with store.write() as conn:
-        runs.heartbeat(conn, held, lease_us=HOUR_US)
+        assert runs.heartbeat(conn, [held], lease_us=HOUR_US) == {held.id}
         assert claim(conn, owner="b") is None
+
+
+def test_a_heartbeat_renews_what_is_still_ours_and_names_it(store):
+    lost, kept = lapsed(store), lapsed(store, scheduled_us=1)
+    with store.write() as conn:
+        claim(conn, owner="b")
+        assert runs.heartbeat(conn, [lost, kept], lease_us=HOUR_US) == {kept.id}
+        assert claim(conn, owner="b", scheduled_us=1) is None
+
+
+def test_an_attempt_that_was_let_go_may_finish_until_somebody_else_begins(store):
+    with store.write() as conn:
+        ours, theirs = claim(conn), claim(conn, scheduled_us=1)
+        for held in (ours, theirs):
+            runs.lapse(conn, held, error="no end", retry_in_us=0)
+    time.sleep(0.002)
+    with store.write() as conn:
+        runs.finish(conn, ours)
+        assert claim(conn, owner="b", scheduled_us=1).attempt == 2
+        with pytest.raises(FenceLost):
+            runs.finish(conn, theirs)
+
+
+def test_what_was_given_back_untried_is_removed_by_age_where_nobody_needs_it(store):
+    with store.write() as conn:
+        runs.release(conn, claim(conn))
+        runs.enqueue(conn, job="recompute", subject="1", scheduled_us=0)
+        future = dialect.read_clock_us(conn) + HOUR_US
+        assert runs.purge_runs(conn, before_us=future) == 0
+        assert runs.purge_runs(conn, before_us=future, unneeded=["evaluate"]) == 1
+        assert [run.job for run in runs.list_open(conn)] == ["recompute"]
 
 
 def test_what_is_done_is_never_done_again(store):
@@ -156,14 +187,15 @@ def test_a_retry_waits_as_long_as_it_was_told(store):
 def test_the_fifth_owner_that_dies_is_swept_to_failed(store):
     for attempt in range(1, 6):
         with store.write() as conn:
-            assert runs.sweep_failed(conn) == []
+            assert runs.left_behind(conn) == []
         assert lapsed(store).attempt == attempt
     with store.write() as conn:
         assert claim(conn) is None
-        [swept] = runs.sweep_failed(conn)
+        [id] = runs.left_behind(conn)
+        swept = runs.sweep(conn, id=id)
         assert (swept.job, swept.subject, swept.scheduled_us, swept.state) == ("evaluate", "1", 0, "failed")
         assert swept.error == "the process that ran it stopped"
-        assert runs.sweep_failed(conn) == []
+        assert (runs.left_behind(conn), runs.sweep(conn, id=id)) == ([], None)
 
 
 def test_a_released_run_is_free_at_once_and_costs_no_attempt(store):
