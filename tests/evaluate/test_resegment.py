@@ -165,8 +165,8 @@ def test_a_reference_that_changed_while_it_was_cut_is_cut_again(store, monkeypat
     want(world, OTHERS)
     original, happened = resegment_module._sides, []
 
-    def and_then(store, asked):
-        made = original(store, asked)
+    def and_then(store, asked, **named):
+        made = original(store, asked, **named)
         if not happened:
             happened.append(want(world, [{"by": "region", "top": 1}]))
         return made
