@@ -94,7 +94,7 @@ def _sentence(case: Case, *, found: Explanation, failing: Sequence[Decided]) -> 
         *columns_text(found.columns, names=names if case.column is None else ()),
         *sure_text(
             rarity=found.rarity, budget=found.budget, calibration=taught, factor=factor,
-            broken=any(one.broken for one in failing),
+            broken=any(one.broken for one in failing), segment=case.segment,
         ),
     ]  # fmt: skip
     return " ".join(f"{sentence}." for sentence in told)

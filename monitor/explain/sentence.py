@@ -132,15 +132,16 @@ def _closest(story: ColumnStory) -> str:
 
 
 def sure_text(
-    *, rarity: Rarity | None, budget: str | None, calibration: Calibration | None, factor: float, broken: bool
-) -> list[str]:
+    *, rarity: Rarity | None, budget: str | None, calibration: Calibration | None, factor: float, broken: bool,
+    segment: str = "",
+) -> list[str]:  # fmt: skip
     """How unusual that is, and how often the check may be wrong; ``broken``: it needed no statistics.
 
     ``factor`` is how far the threshold reaches beyond its history.
     """
     told = ["That is half of the rows more than in the reference: it broke, whatever is usual"] if broken else []
     if rarity is not None:
-        told.append(f"Healthy traffic of this model goes this far {rarity.words}")
+        told.append(f"Healthy traffic of this {'segment' if segment else 'model'} goes this far {rarity.words}")
     if budget is not None and calibration is not None and calibration.state != "learning":
         told.append(f"False alarms are budgeted at {budget}{_beyond(factor)}{_slow(calibration)}")
     return told

@@ -185,6 +185,8 @@ def test_a_segment_is_explained_by_its_own_rows(store):
     median = next(fact for fact in age.facts if fact.measure == "median")
     assert (age.direction.change, found.result.rows) == ("higher", 100)
     assert median.current == pytest.approx(np.median(ages), abs=0.5)
+    assert "in segment region=EU" in found.explanation.sentence
+    assert "Healthy traffic of this segment goes this far" in found.explanation.sentence
     whole = explainer.explain(version_id=world.version.id, start_us=START_US + 2 * HOUR_US, check="drift")
     assert (whole.explanation.status, whole.result.rows) == ("ok", 200)
 
