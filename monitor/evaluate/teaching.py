@@ -28,8 +28,12 @@ from monitor.store.baselines import save_baseline_calibration
 
 
 def untaught(context: VersionContext) -> bool:
-    """Whether checks are held against a baseline that no calibration was made for yet."""
-    return any(group.baseline not in one.taught for one in (context, *context.slices) for group in one.groups[1:])
+    """Whether checks are held against a baseline that no calibration was made for yet.
+
+    A segment without a healthy window of its own has nothing to make one of.
+    """
+    known = [one for one in context.slices if one.calibration is not None and one.calibration.windows]
+    return any(group.baseline not in one.taught for one in (context, *known) for group in one.groups[1:])
 
 
 def outgrown(context: VersionContext, *, since: Sequence[tuple[int, int]]) -> bool:

@@ -47,11 +47,13 @@ def of_region(table: pa.RecordBatch, region: str) -> pa.RecordBatch:
     return table.filter(pa.array([one == region for one in table.column("region").to_pylist()]))
 
 
-def sliced_world(store, *, checks=(DRIFT, MISSING), hours: int = 40, **settings) -> World:
+def sliced_world(
+    store, *, checks=(DRIFT, MISSING), hours: int = 40, name: str = "churn", timed: bool = True, **settings
+) -> World:
     """A model cut by region, with a reference of so many hours."""
     told = {"false_alarms": "1 per day", "segments": BY_REGION, "checks": list(checks)} | settings
-    world = make_world(store, model={"settings": told})
-    refer(world, hours=hours)
+    world = make_world(store, model={"settings": told}, name=name)
+    refer(world, hours=hours, timed=timed)
     return world
 
 
@@ -69,10 +71,12 @@ def slice_world(world: World, region: str, *, hours: int = 40) -> World:
     return other
 
 
-def refer(world: World, *, hours: int, region: str | None = None) -> None:
+def refer(world: World, *, hours: int, region: str | None = None, timed: bool = True) -> None:
     """Sets a reference of the hours before the start, of all records or of those of a region."""
     tables = [hour_of_regions(hour, name="ref") for hour in range(-hours, 0)]
     tables = tables if region is None else [of_region(table, region) for table in tables]
+    if not timed:
+        tables = [table.drop_columns(["timestamp", "id"]) for table in tables]
     made = set_reference(
         world.store, version_id=world.version.id, source=lambda: iter(tables), roles=Roles(), now_us=world.clock()
     )

@@ -11,8 +11,10 @@ from monitor.alert.codec import decode_calibration
 from monitor.evaluate.context import Contexts
 from monitor.evaluate.explaining import Explainer
 from monitor.evaluate.gaps import gap_window
+from monitor.evaluate.guard import Moved
 from monitor.evaluate.learning import Learner
 from monitor.evaluate.recompute import request_recompute
+from monitor.evaluate.resegment import resegment
 from monitor.model.time import HOUR_US
 from monitor.store.calibrations import get_calibration
 from monitor.store.models import get_model, get_version_by_id, update_model
@@ -128,6 +130,24 @@ def test_a_window_in_alarm_in_all_traffic_teaches_no_segment_and_one_of_a_segmen
     assert result_of(world, 4, segment="").status != "alert"
     Learner(store, contexts=Contexts()).learn(version_id=world.version.id, now_us=world.clock())
     assert [calibration(world, segment=name).windows for name in ("", EU, US)] == [45, 44, 44]
+
+
+def test_a_segment_that_never_has_a_row_does_not_have_the_version_learn_again_and_again(store):
+    world = sliced_world(store, baseline=ROLLING, hours=72)
+    run(world, range(2))
+    assert result_of(world, 1, segment="region=(other)").rows == 0
+    learner = Learner(store, contexts=Contexts())
+    assert learner.due(version_id=world.version.id, judged=2, now_us=world.clock()) is None
+
+
+def test_a_segment_learns_as_soon_as_it_has_windows_enough_though_all_traffic_has_learned_before(store):
+    world = sliced_world(store, timed=False)
+    run(world, range(6), rows=60)  # 30 of each region: too few to learn from
+    run(world, range(6, 31))
+    assert [calibration(world, segment=name).state for name in ("", EU)] == ["calibrated", "learning"]
+    run(world, range(31, 36))  # before all traffic learns again, with a quarter more windows
+    assert [calibration(world, segment=name).windows for name in ("", EU)] == [36, 30]
+    assert calibration(world, segment=EU).state != "learning"
 
 
 def test_a_check_that_is_taken_out_of_a_segment_resolves_its_alert_there(store):
@@ -263,6 +283,41 @@ def test_a_window_judged_again_says_nothing_of_a_segment_that_is_gone(store):
     world.runner.tick()
     assert [result_of(world, 0, segment=segment) is not None for segment in ("", EU, US)] == [True, True, False]
     assert result_of(world, 0, segment=EU).revision == 2
+
+
+def test_a_window_that_is_judged_while_its_segments_change_is_read_again(store, monkeypatch):
+    world = sliced_world(store)
+    world.post(hour_of_regions(0))
+    world.runner.folder.fold_slice(version_id=world.version.id, now_us=world.close_of(0))
+    evaluator = world.runner.evaluator
+    original = evaluator.profiles_of
+
+    def overtaken(seen, **more):
+        change_model(world, segments=[{"name": "young", "where": {"age": {"lt": 50}}}])
+        resegment(store, version_id=world.version.id, now_us=world.clock(), progressing=lambda share: lambda conn: None)
+        return original(seen, **more)
+
+    monkeypatch.setattr(evaluator, "profiles_of", overtaken)
+    with pytest.raises(Moved):
+        evaluator.evaluate(version_id=world.version.id, start_us=START_US, now_us=world.close_of(0))
+    monkeypatch.undo()
+    world.tick_after(0)
+    young = sum(np.asarray(hour_of_regions(0)["age"]) < 50)
+    assert [result_of(world, 0, segment=segment) for segment in (EU, US)] == [None, None]
+    assert result_of(world, 0, segment="young").rows == young
+
+
+def test_the_order_in_which_records_arrive_changes_nothing_in_any_segment(store):
+    """Ever the same rows and the same calibration, as for all traffic."""
+    found = []
+    for name, order in (("forth", [0, 1, 2, 3]), ("back", [3, 1, 2, 0])):
+        world = sliced_world(store, baseline=ROLLING, name=name, hours=72)
+        for hour in order:
+            world.post(hour_of_regions(hour, swapped=hour == 2))
+            world.tick_after(3)
+        world.tick_after(3)
+        found.append({(h, s): numbers_of(world, h, segment=s) for h in range(4) for s in ("", EU, US)})
+    assert found[0] == found[1]
 
 
 def merged_windows(world, hour, *, segment):
