@@ -76,7 +76,8 @@ class Calibration:
     week where a shorter history shows a daily cycle (``season.py``). Of the ``windows`` the first ``own`` are the
     reference's own, the last of which starts at ``own_until_us``, the last of all at ``until_us`` (−1: none);
     ``volume`` is the median of the rows in the newest day of windows, ``daily`` and ``weekly`` the p-values of no such
-    season. Of the ``slowest`` of the judged columns ``memory`` windows say what one would.
+    season. Of the ``slowest`` of the judged columns ``memory`` windows say what one would. ``own_rows`` are those of
+    the reference's own windows, 0 where that was not kept.
     """
 
     layout_cells: Cells
@@ -97,6 +98,7 @@ class Calibration:
     weekly: float = 1.0
     memory: float = 1.0
     slowest: str = ""
+    own_rows: float = 0.0
 
     @cached_property
     def together(self) -> Together:
@@ -136,6 +138,13 @@ class Calibration:
     def few(self) -> bool:
         """Whether those are so few that false alarms may come more often than promised."""
         return self.memory > 1.0 and self.independent < FEW
+
+    def usual_rows(self, *, reference_rows: int) -> float | None:
+        """The rows of the reference's own windows on average, None where it has none.
+
+        Of all the ``reference_rows`` in calibrations from before those of the windows were kept.
+        """
+        return (self.own_rows or reference_rows) / self.own if self.own else None
 
     @property
     def state(self) -> State:
@@ -215,6 +224,7 @@ def calibrate(
         weekly=cycles[1],
         memory=1.0 if slowest is None else float(replayed.memory[slowest]),
         slowest="" if slowest is None else history.layout_cells.columns[slowest],
+        own_rows=float(history.rows[: history.own].sum()),
     )
 
 

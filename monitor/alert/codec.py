@@ -23,7 +23,7 @@ _CODEC = pa.Codec("zstd", compression_level=3)
 _CELLS = ("offsets", "group", "width", "numeric", "known", "listed")
 _ADDED = {  # not in the first calibrations
     "to_a_week": 0, "own": 0, "own_until_us": -1, "until_us": -1, "volume": 0.0, "daily": 1.0, "weekly": 1.0,
-    "memory": 1.0, "slowest": "",
+    "memory": 1.0, "slowest": "", "own_rows": 0.0,
 }  # fmt: skip
 _TAIL = ("start", "log_share", "shape", "scale")
 
@@ -91,6 +91,7 @@ def encode_calibration(calibration: Calibration) -> bytes:
         "weekly": calibration.weekly,
         "memory": calibration.memory,
         "slowest": calibration.slowest,
+        "own_rows": calibration.own_rows,
     }
     return _pack("calibration", head=head, arrays=arrays)
 

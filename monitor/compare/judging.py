@@ -205,12 +205,12 @@ def _courts(
         calibration = None if spec is None else _calibration(
             reference.layout, side, schema=reference.schema, checks=own[name], false_alarms=false_alarms, spec=spec
         )  # fmt: skip
-        windows = 0 if calibration is None else calibration.windows
+        usual = None if calibration is None else calibration.usual_rows(reference_rows=side.profile.rows)
         courts.append(Court(
             segment=name, reference=reference, profile=side.profile, checks=own[name], tests=total,
             spending=replace(spending, share=tests[name] / total), bins=decile_groups(reference.layout, side.profile),
             calibration=calibration, false_alarms=false_alarms, absent=current.absent, asked=asked, spec=spec,
-            expected_rows=float(round(side.profile.rows / windows)) if windows else None,
+            expected_rows=None if usual is None else float(round(usual)),
         ))  # fmt: skip
     return courts
 

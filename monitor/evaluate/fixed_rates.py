@@ -235,7 +235,7 @@ def _of_reference(
     }
     metrics = frozenset(tally.check.metric for tally in tallies.values())
     schema, spec = context.schema or Schema(columns=()), context.model.window
-    expected = float(round(history.reference.rows / history.own))
+    expected = float(round(history.rows[: history.own].mean()))
     for window in own_windows(history, metrics=metrics, most=most):
         for verdict, rows in judge_own(window, checks=asked, schema=schema, expected_rows=expected):
             if verdict.check in tallies:

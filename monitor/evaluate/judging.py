@@ -127,6 +127,7 @@ def _judge(
 def _expected_rows(context: VersionContext) -> float | None:
     """The rows of a usual window: the reference's own windows on average, where it has some."""
     side, calibration = context.reference, context.calibration
-    if side is None or calibration is None or not calibration.own:
+    if side is None or calibration is None:
         return None
-    return float(np.round(side.profile.rows / calibration.own))
+    usual = calibration.usual_rows(reference_rows=side.profile.rows)
+    return None if usual is None else float(np.round(usual))

@@ -1,0 +1,36 @@
+"""What a bound of ``drop`` is held against: the rows of a usual window of the reference."""
+
+from __future__ import annotations
+
+from monitor.columns.roles import Roles
+from monitor.evaluate import reference_profile
+from monitor.evaluate.reference import set_reference
+from monitor.store.results import unpack_rows
+from tests.evaluate.sliced import BY_REGION, hour_of_regions, result_of
+from tests.evaluate.traffic import make_world
+
+VOLUME = {"name": "volume", "kind": "volume", "threshold": {"alert": {"drop": 30}}}
+
+
+def volume_of(world, hour, *, segment=""):
+    (row,) = [row for row in unpack_rows(result_of(world, hour, segment=segment).payload) if row.kind == "volume"]
+    return row.value, row.threshold, row.status
+
+
+def referred(store, tables, *, segments):
+    shape = {"false_alarms": "1 per day", "segments": BY_REGION, "checks": [VOLUME | {"segments": segments}]}
+    world = make_world(store, model={"settings": shape})
+    made = set_reference(
+        store, version_id=world.version.id, source=lambda: iter(tables), roles=Roles(), now_us=world.clock()
+    )
+    world.schema, world.schema_id = made.schema, made.reference.schema_id
+    return world
+
+
+def test_the_usual_rows_are_those_of_the_windows_that_are_kept_of_a_long_reference(store, monkeypatch):
+    monkeypatch.setattr(reference_profile, "MOST_WINDOWS", 10)
+    tables = [hour_of_regions(hour, rows=400 if hour < -10 else 100, name="ref") for hour in range(-20, 0)]
+    world = referred(store, tables, segments=[""])
+    world.post(hour_of_regions(0, rows=100))
+    world.tick_after(0)
+    assert volume_of(world, 0) == (100.0, 70.0, "ok")
