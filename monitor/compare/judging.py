@@ -200,17 +200,20 @@ def _courts(
     }
     total = sum(tests.values()) or 1
     spending = spread(checks, places=[own[name] for name in sides])
-    courts = []
+    courts: list[Court] = []
+    usual: float | None = None
     for name, side in sides.items():
         calibration = None if spec is None else _calibration(
             reference.layout, side, schema=reference.schema, checks=own[name], false_alarms=false_alarms, spec=spec
         )  # fmt: skip
-        usual = None if calibration is None else calibration.usual_rows(reference_rows=side.profile.rows)
+        if name == ALL_TRAFFIC and calibration is not None:
+            usual = calibration.usual_rows(reference_rows=side.profile.rows)
+        part = side.profile.rows / max(reference.profile.rows, 1)
         courts.append(Court(
             segment=name, reference=reference, profile=side.profile, checks=own[name], tests=total,
             spending=replace(spending, share=tests[name] / total), bins=decile_groups(reference.layout, side.profile),
             calibration=calibration, false_alarms=false_alarms, absent=current.absent, asked=asked, spec=spec,
-            expected_rows=None if usual is None else float(round(usual)),
+            expected_rows=None if usual is None else float(round(usual * part)),
         ))  # fmt: skip
     return courts
 

@@ -61,6 +61,7 @@ class VersionContext:
     reference, as far as there are any. ``segments`` are those that rows are cut by, ``segmentation`` is their digest
     (None: there are none); ``slices`` are the contexts of those that a check is judged in, each with its own side of
     the reference. In a slice ``segment`` is its name; ``checks`` are those that are judged in it, or in all traffic.
+    ``usual_rows`` are those of the reference's own windows on average, None where it has none.
     """
 
     model: Model
@@ -78,6 +79,7 @@ class VersionContext:
     segmentation: str | None = None
     segment: str = ""
     slices: tuple[VersionContext, ...] = ()
+    usual_rows: float | None = None
 
     @property
     def min_rows(self) -> int:
@@ -107,6 +109,7 @@ class Contexts:
         if reference is not None and schema is not None:
             names = [one.name for one in segments]
             groups = groups_of(checks, model=model, version=version, schema=schema, segments=names)
+        calibration = self._calibration(conn, version=version, layout=layout) if judging else None
         whole = VersionContext(
             model=model,
             version=version,
@@ -114,13 +117,14 @@ class Contexts:
             exact_schema_id=version.schema_id if exact else None,
             layout=layout,
             reference=reference,
-            calibration=self._calibration(conn, version=version, layout=layout) if judging else None,
+            calibration=calibration,
             performance=self._performance(conn, model=model, version=version),
             checks=checks_in(checks, segment=""),
             groups=groups[""],
             taught=self._taught(conn, version=version, layout=layout, groups=groups[""]),
             segments=segments,
             segmentation=segmentation,
+            usual_rows=_usual_rows(reference, calibration=calibration),
         )
         slices = [self._slice(conn, whole, segment=name, groups=groups[name]) for name in groups if name]
         return replace(whole, slices=tuple(slices))
@@ -130,12 +134,14 @@ class Contexts:
     ) -> VersionContext:
         """The version in one segment: its side of the reference, what was learned of it, the checks judged there."""
         version, layout = whole.version, whole.layout
+        reference = self._reference(
+            conn, version=version, layout=layout, segment=segment, segmentation=whole.segmentation
+        )
         return replace(
             whole,
             segment=segment,
-            reference=self._reference(
-                conn, version=version, layout=layout, segment=segment, segmentation=whole.segmentation
-            ),
+            reference=reference,
+            usual_rows=_part_of(whole, reference=reference),
             calibration=self._calibration(conn, version=version, layout=layout, segment=segment),
             performance=None,
             checks=checks_in(checks_of(whole.model), segment=segment),
@@ -266,6 +272,22 @@ class Contexts:
             weigh=lambda kept: 0 if kept is None else _INFLATED * kept[1],
         )
         return None if found is None else found[0]
+
+
+def _usual_rows(reference: ReferenceSide | None, *, calibration: Calibration | None) -> float | None:
+    if reference is None or calibration is None:
+        return None
+    return calibration.usual_rows(reference_rows=reference.profile.rows)
+
+
+def _part_of(whole: VersionContext, *, reference: ReferenceSide | None) -> float | None:
+    """The usual rows of a slice: of all traffic's the part that its rows are of the reference's.
+
+    Its own windows do not say: those that teach have rows enough, which are the larger ones, or there are none.
+    """
+    if whole.usual_rows is None or whole.reference is None or reference is None:
+        return None
+    return whole.usual_rows * reference.profile.rows / max(whole.reference.profile.rows, 1)
 
 
 def _weigh_layout(layout: Layout) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
-import numpy as np
 
 from monitor.alert.cells import Counts
 from monitor.alert.judge import Judgement
@@ -120,14 +119,5 @@ def _judge(
     return judge_group(
         context, group=group, layout=layout, current=current, baseline=None if side is None else side.profile,
         bins=None if side is None else side.bins, calibration=context.calibration,
-        expected_rows=_expected_rows(context), sums=sums,
+        expected_rows=None if context.usual_rows is None else float(round(context.usual_rows)), sums=sums,
     )  # fmt: skip
-
-
-def _expected_rows(context: VersionContext) -> float | None:
-    """The rows of a usual window: the reference's own windows on average, where it has some."""
-    side, calibration = context.reference, context.calibration
-    if side is None or calibration is None:
-        return None
-    usual = calibration.usual_rows(reference_rows=side.profile.rows)
-    return None if usual is None else float(np.round(usual))

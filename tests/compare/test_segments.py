@@ -289,3 +289,23 @@ def test_a_profile_has_no_rows_to_cut():
     like = profile(side(500, seed=2), roles=Roles(), like=profile(side(500, seed=1), roles=Roles()))
     with pytest.raises(InvalidInput, match="the current side is a profile"):
         monitor.check(reference=side(500, seed=1), current=like, segments=["region"])
+
+
+def test_a_slice_of_few_rows_is_expected_to_have_its_part_of_a_windows_rows():
+    """In most hours it has fewer than the 50 rows that a window is judged from."""
+    hours, start = 40, pd.Timestamp("2026-03-02T00:00Z")
+    rows = [110 if hour % 4 == 0 else 90 for hour in range(hours)]
+    at = [start + pd.Timedelta(hours=hour, seconds=n) for hour in range(hours) for n in range(rows[hour])]
+    frame = pd.DataFrame({"at": at, "region": np.where(np.arange(len(at)) % 2, "EU", "US"), "amount": 1.0})
+    frame["amount"] = np.random.default_rng(1).normal(size=len(frame))
+    current = frame[frame["at"] < start + pd.Timedelta(hours=4)].assign(
+        at=lambda rows: rows["at"] + pd.Timedelta(days=3)
+    )
+    found = monitor.check(
+        reference=frame, current=current, timestamp="at", window="1h", segments=["region"],
+        checks=[{"name": "volume", "kind": "volume", "segments": ["*"], "threshold": {"alert": {"drop": 30}}}],
+    )  # fmt: skip
+    assert {(row["segment"], row["value"]): (row["threshold"], row["status"]) for row in found.to_rows()} == {
+        ("", 110.0): (65.0, "ok"), ("", 90.0): (65.0, "ok"),
+        **{(f"region={name}", n): (18.0, "ok") for name in ("EU", "US") for n in (45.0, 55.0)},
+    }  # fmt: skip

@@ -1,12 +1,14 @@
-"""What a bound of ``drop`` is held against: the rows of a usual window of the reference."""
+"""What a bound of ``drop`` is held against: the rows of a usual window, of all traffic and of slices."""
 
 from __future__ import annotations
+
+import pytest
 
 from monitor.columns.roles import Roles
 from monitor.evaluate import reference_profile
 from monitor.evaluate.reference import set_reference
 from monitor.store.results import unpack_rows
-from tests.evaluate.sliced import BY_REGION, hour_of_regions, result_of
+from tests.evaluate.sliced import BY_REGION, US, hour_of_regions, result_of
 from tests.evaluate.traffic import make_world
 
 VOLUME = {"name": "volume", "kind": "volume", "threshold": {"alert": {"drop": 30}}}
@@ -34,3 +36,15 @@ def test_the_usual_rows_are_those_of_the_windows_that_are_kept_of_a_long_referen
     world.post(hour_of_regions(0, rows=100))
     world.tick_after(0)
     assert volume_of(world, 0) == (100.0, 70.0, "ok")
+
+
+@pytest.mark.parametrize(("often", "seldom"), [(90, 110), (80, 80)], ids=["few windows are judged", "none is"])
+def test_a_slice_is_usually_as_large_as_its_part_of_the_reference_however_few_its_rows(store, often, seldom):
+    """Half of the rows are from each; a window of fewer than 50 rows teaches nothing and has rows all the same."""
+    tables = [hour_of_regions(hour, rows=seldom if hour % 4 == 0 else often, name="ref") for hour in range(-40, 0)]
+    world = referred(store, tables, segments=["", US])
+    world.post(hour_of_regions(0, rows=often))
+    world.tick_after(0)
+    usual = (10 * seldom + 30 * often) / 40
+    assert volume_of(world, 0) == (float(often), usual - 30, "ok")
+    assert volume_of(world, 0, segment=US) == (often / 2, round(usual / 2) - 30.0, "ok")
