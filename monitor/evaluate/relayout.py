@@ -15,6 +15,7 @@ from monitor.evaluate.guard import Guard
 from monitor.evaluate.reference_profile import ReferenceProfile, calibration_of, layout_of
 from monitor.evaluate.reference_rows import stored_rows
 from monitor.evaluate.reprofile import Reprofiled, reprofile
+from monitor.evaluate.resegment import is_outdated, request_resegment
 from monitor.evaluate.segment_sides import replace_sides
 from monitor.evaluate.teaching import save_taught, taught_by_reference
 from monitor.model.entities import Model, Reference, Version
@@ -111,6 +112,8 @@ def _take_up(
         save_calibration(
             conn, version_id=version.id, reference_id=reference.id, made_us=now_us, payload=calibration
         )  # fmt: skip
+        if is_outdated(conn, version_id=version.id):  # other segments were configured while these were counted
+            request_resegment(conn, version_id=version.id, now_us=now_us)
         guard(conn)
 
 

@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.evaluate import relayout as relayout_module
 from monitor.evaluate import resegment as resegment_module
+from monitor.evaluate.context import Contexts
 from monitor.evaluate.recompute import request_recompute
 from monitor.model.errors import FenceLost
 from monitor.model.results import CheckState, Transition
@@ -175,6 +177,29 @@ def test_a_reference_that_changed_while_it_was_cut_is_cut_again(store, monkeypat
     look(world)
     look(world)
     assert list(sides(world)) == ["region=north", "region=(other)"]
+
+
+def test_segments_that_changed_while_a_relayout_counted_the_old_ones_are_in_force_after_it(store, monkeypatch):
+    """The service has seen by then that they are cut as they are configured, and looks no more."""
+    world = segmented(store)
+    original = relayout_module.profile_again
+
+    def and_then(*given, **named):
+        made = original(*given, **named)
+        want(world, OTHERS)
+        for _ in range(3):
+            look(world)
+        assert set(sides(world)) == set(OTHERS_PICKED)
+        return made
+
+    monkeypatch.setattr(relayout_module, "profile_again", and_then)
+    relayout_module.relayout(
+        store, contexts=Contexts(), version_id=world.version.id, number=1, now_us=world.clock(),
+        progressing=lambda _: lambda _: None,
+    )  # fmt: skip
+    for _ in range(3):
+        look(world)
+    assert set(sides(world)) == set(OTHERS_PICKED)
 
 
 def test_a_job_killed_between_its_steps_is_finished_by_the_next(store, monkeypatch):
