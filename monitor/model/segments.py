@@ -218,8 +218,12 @@ def _segments(spec: Spec, *, counts: Mapping[str, Sequence[tuple[str, int]]], ro
         yield Segment(name=spec.name, shape={"where": spec.where.to_json()})
         return
     often = sorted(counts[spec.column], key=lambda one: (-one[1], one[0]))
-    # A value written like the rest's own name is of the rest: no two segments are called the same.
-    listed = [text for text, n in often if n >= spec.min_share * rows and n > 0 and text != OTHER][: spec.top]
+    # A value written like the rest, or as another one is written, is of the rest: no two segments are called the same.
+    named = {_by_name(spec.column, OTHER): OTHER}
+    for text, n in often:
+        if n >= spec.min_share * rows and n > 0 and len(named) <= spec.top:
+            named.setdefault(_by_name(spec.column, text), text)
+    listed = [*named.values()][1:]
     for text in listed:
         yield Segment(name=_by_name(spec.column, text), shape={"by": spec.column, "value": text})
     yield Segment(name=_by_name(spec.column, OTHER), shape={"by": spec.column, "other": sorted(listed)})

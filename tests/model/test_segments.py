@@ -171,6 +171,13 @@ def test_a_value_written_like_the_rest_is_of_the_rest():
     assert found[-1].shape == {"by": "region", "other": ["EU"]}
 
 
+def test_a_value_that_is_written_as_a_more_frequent_one_is_of_the_rest():
+    """No store keeps the character NUL in a name, so that it is written out."""
+    found, _ = resolved({"by": "region"}, counts={"region": [("a\0", 60), ("a\\u0000", 30), ("EU", 10)]})
+    assert [segment.name for segment in found] == ["region=a\\u0000", "region=EU", "region=(other)"]
+    assert [found[0].shape["value"], found[-1].shape["other"]] == ["a\0", ["EU", "a\0"]]
+
+
 def test_long_values_have_short_names_that_differ():
     texts = ["x" * 5_000, "x" * 5_001]
     found, _ = resolved({"by": "region"}, counts={"region": [(text, 50) for text in texts]})
