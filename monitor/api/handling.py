@@ -149,7 +149,7 @@ _GONE = {204: "it is as if nobody had said so"}
 
 OPERATIONS = (
     Operation(method="POST", path=f"{_A}/acknowledge", endpoint=acknowledge, tag="alerts",
-              summary="Say that the alert is yours", body=json_body(_ACKNOWLEDGE),
+              summary="Say that the alert is yours", body=json_body(_ACKNOWLEDGE), bodyless=True,
               answers={200: "yours now", 409: "somebody else's, or over"}),
     Operation(method="DELETE", path=f"{_A}/acknowledge", endpoint=unacknowledge, tag="alerts",
               summary="Say that the alert is nobody's", answers=_GONE),

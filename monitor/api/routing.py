@@ -29,7 +29,8 @@ _PROBLEM = {
 class Operation:
     """One method of one path: who serves it, and what the docs say.
 
-    ``answers`` are descriptions by status; ``body`` is the JSON Schema of the request body; ``parameters`` are
+    ``answers`` are descriptions by status; ``body`` is the JSON Schema of the request body, without which the request
+    may come where ``bodyless`` says so; ``parameters`` are
     OpenAPI parameter objects of what the endpoint reads from the query by itself.
     """
 
@@ -40,6 +41,7 @@ class Operation:
     tag: str
     answers: dict[int, str] = field(default_factory=lambda: {200: "as asked"})
     body: dict[str, Any] | None = None
+    bodyless: bool = False
     parameters: tuple[dict[str, Any], ...] = ()
 
 
@@ -50,7 +52,7 @@ def register(router: APIRouter, *, operations: Sequence[Operation]) -> None:
         first, *others = operation.answers.items()
         extra: dict[str, Any] = {}
         if operation.body is not None:
-            extra["requestBody"] = {"required": True, "content": operation.body}
+            extra["requestBody"] = {"required": not operation.bodyless, "content": operation.body}
         if operation.parameters:
             extra["parameters"] = list(operation.parameters)
         router.add_api_route(
