@@ -18,12 +18,13 @@ from monitor.api.routing import M, Operation, json_body
 from monitor.api.seeing import seen_models
 from monitor.api.services import Calling, Parts, Services
 from monitor.api.summary import VersionState, fleet_states, model_states, model_summary
-from monitor.configuration.bodies import merged_model
+from monitor.configuration.bodies import fit_versions, merged_model
 from monitor.model.entities import TASKS, Model
 from monitor.model.errors import Conflict, InvalidInput, NotFound
 from monitor.rollout.following import follow_model, follow_model_segments
 from monitor.store import models, versions, windows
 
+_ALL = 2**31  # versions
 _FEW = 20
 
 
@@ -44,6 +45,7 @@ def put_model(model: ModelName, body: JsonObject, request: Request, services: Pa
         else:
             if after.window != stored.window:
                 _refuse_with_windows(conn, model=stored)
+                fit_versions(versions.list_versions(conn, model_id=stored.id, limit=_ALL), spec=after.window)
             saved = models.update_model(conn, after, if_revision=stored.revision)
             follow_model(conn, model=saved)
             if "segments" in {**stored.settings, **saved.settings}:
@@ -64,7 +66,7 @@ def _refuse_too_many_segments(model: Model, *, most: int) -> None:
 
 def _refuse_with_windows(conn: Connection, *, model: Model) -> None:
     """Windows of two lengths in one model could not be compared."""
-    for version in versions.list_versions(conn, model_id=model.id):
+    for version in versions.list_versions(conn, model_id=model.id, limit=_ALL):
         if windows.newest_window(conn, version_id=version.id) is not None:
             raise Conflict(
                 f"model {model.name!r} has windows of {model.window.length} in {model.window.timezone}: window and "

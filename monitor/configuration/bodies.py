@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -86,6 +86,13 @@ def merged_version(version: Version, *, model: Model, body: Mapping[str, Any]) -
     if schema is not None:  # said here, and no longer by a file
         merged = replace(merged, settings={k: v for k, v in merged.settings.items() if k != FILE_COLUMNS})
     return with_own(merged, model=model, own=own), schema
+
+
+def fit_versions(versions: Iterable[Version], *, spec: WindowSpec) -> None:
+    """``InvalidInput`` where the baseline of one of a model's versions makes no sense for windows of that length."""
+    for version in versions:
+        if version.settings.get("baseline") is not None:
+            fit(parse_baseline(version.settings["baseline"]), spec=spec, name=f"version {version.name!r}: baseline")
 
 
 def model_shape(model: Model) -> dict[str, Any]:

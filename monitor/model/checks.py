@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -38,6 +39,7 @@ DEFAULT_MIN_ROWS = 50
 ROLE_GROUPS = {"@feature": "feature", "@prediction": "prediction", "@score": "score", "@label": "label"}
 MOST_SEGMENT_PATTERNS = 100
 _MOST_PATTERN_CHARS = 256
+MOST_CHECKS = 1_000  # of a model: each is judged, stored and shown for every window
 _MOST_REMEMBERED = 16  # lists of checks that one schema has answers for
 FIELDS = (
     "name", "kind", "metric", "columns", "exclude", "segments", "threshold", "false_alarms", "min_effect",
@@ -85,9 +87,13 @@ def parse_checks(shapes: Iterable[Any]) -> tuple[Check, ...]:
     """The checks of a model's ``checks`` list, in order; names unique, unknown keys refused."""
     if not isinstance(shapes, list | tuple):
         raise InvalidInput(f"checks: expected a list of objects, found {str(shapes)[:80]}")
+    if len(shapes) > MOST_CHECKS:
+        raise InvalidInput(
+            f"checks: {len(shapes):,} checks, expected at most {MOST_CHECKS:,}: a check takes several columns by their "
+            "names or by patterns such as addr_*"
+        )
     checks = tuple(parse_check(shape, position=position) for position, shape in enumerate(shapes))
-    names = [check.name for check in checks]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = next((name for name, n in Counter(check.name for check in checks).items() if n > 1), None)
     if twice is not None:
         raise InvalidInput(f"checks: the name {twice!r} is given twice; names are unique in a model")
     return checks

@@ -6,17 +6,19 @@ again says it again until they are set.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from monitor.configuration.bodies import fit_versions
 from monitor.configuration.difference import Change
 from monitor.configuration.plan import ModelWrite, Plan, Rules, plan
 from monitor.configuration.problems import InvalidConfiguration, Problem
 from monitor.configuration.reference_plan import Outstanding
 from monitor.configuration.resolved import Configuration
 from monitor.configuration.stored import StoredModel, StoredVersion
+from monitor.model.errors import InvalidInput
 from monitor.rollout.following import follow_model_segments
 from monitor.store import models, schemas, versions
 from monitor.store.declaration import (
@@ -62,7 +64,7 @@ def _planned(conn: Connection, *, configuration: Configuration, rules: Rules, no
         conn, names=[model.model.name for model in configuration.models], origin=configuration.name, lock=lock
     )
     made = plan(configuration, stored=stored, rules=rules, now_us=now_us)
-    made.problems += _rewindowed(conn, made.writes)
+    made.problems += [*_rewindowed(conn, made.writes), *_unfit(made)]
     if made.problems:
         raise InvalidConfiguration(made.problems)
     return made
@@ -104,6 +106,20 @@ def _may_cut_otherwise(write: ModelWrite) -> bool:
     """Whether versions that are there may be to have other segments than before."""
     before = {} if write.before is None else write.before.model.settings
     return "segments" in {**before, **write.after.model.settings} or any(v.schema for v in write.versions)
+
+
+def _unfit(made: Plan) -> Iterator[Problem]:
+    """Versions that stay as they are, whose baseline makes no sense for the model's new windows."""
+    for write in made.writes:
+        if write.before is None or not write.rewindowed:
+            continue
+        written = {version.after.name for version in write.versions}
+        gone = {version for name, version in made.removed if name == write.after.model.name}
+        kept = [stored.version for name, stored in write.before.versions.items() if name not in written | gone]
+        try:
+            fit_versions(kept, spec=write.after.model.window)
+        except InvalidInput as error:
+            yield Problem(place=write.after.place.at("window"), message=error.detail, code="baseline")
 
 
 def _write(conn: Connection, made: Plan, *, now_us: int) -> None:

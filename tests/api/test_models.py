@@ -144,6 +144,25 @@ def test_baselines_are_shown_as_they_were_said_and_refused_with_what_is_expected
         assert (refused.status_code, part in refused.json()["detail"]) == (422, True)
 
 
+def test_a_new_window_is_refused_while_a_versions_baseline_makes_no_sense_for_it(client):
+    client.put(M, json={"window": "1h"})
+    client.put(V, json={"baseline": {"kind": "same_hour"}})
+    refused = client.put(M, json={"window": "1d"})
+    assert refused.status_code == 422
+    assert "version '42': baseline: 'same_hour' needs windows shorter than a day" in refused.json()["detail"]
+    assert client.get(M).json()["window"] == "1h"
+    client.put(V, json={"baseline": {"kind": "rolling"}})
+    assert client.put(M, json={"window": "1d"}).status_code == 200
+
+
+def test_a_model_of_more_checks_than_are_taken_is_refused(client):
+    checks = [{"name": f"c{i}", "kind": "quality", "metric": "missing"} for i in range(1_001)]
+    refused = client.put(M, json={"checks": checks})
+    assert refused.status_code == 422
+    assert "checks: 1,001 checks, expected at most 1,000" in refused.json()["detail"]
+    assert client.put(M, json={"checks": checks[:1_000]}).status_code == 201
+
+
 def test_the_rules_of_labels_are_kept_and_a_default_class_is_written_as_categories_are(client):
     rules = {"delay": "30d", "min_coverage": 0.8, "default": {"value": 0, "after": "60d"}}
     worth = {"1": {"1": 50, "0": -200}, "0": {"1": -5}}

@@ -116,6 +116,19 @@ def test_one_problem_of_one_model_changes_nothing_of_any(store):
     assert names(store) == ["m"]
 
 
+def test_a_new_window_is_refused_while_the_baseline_of_a_version_that_stays_makes_no_sense_for_it(store):
+    """One that the files name is held against the new window itself."""
+    hourly, daily = {"baseline": {"kind": "same_hour"}}, {"baseline": {"kind": "same_day_of_week"}}
+    applied(store, {"models": {"m": {"window": "1h", "versions": {"1": hourly, "2": hourly}}}})
+    found = refusal(store, {"models": {"m": {"window": "1d", "versions": {"2": daily}}}})
+    assert found == [
+        "a.yaml: models.m.window: version '1': baseline: 'same_hour' needs windows shorter than a day, found window "
+        "'1d': use 'same_day_of_week', or a shorter window"
+    ]
+    applied(store, {"models": {"m": {"window": "1d", "versions": {"1": daily, "2": daily}}}})
+    assert stored(store, "m").window.length == "1d"
+
+
 def test_versions_take_what_the_model_says_unless_they_say_it_themselves(store):
     def values(version):
         found = stored(store, "m", version)
