@@ -29,6 +29,19 @@ def held_back(
     return max(found, key=lambda held: (held.until_us, held.by, held.id), default=None)
 
 
+def undecided_is_held_back(state: CheckState, *, version: str, silences: Iterable[Silence], now_us: int) -> bool:
+    """Whether nobody is told that the check cannot be decided, should it be so.
+
+    What silences a check silences that. A silence of columns and a snooze are about what was found: who holds that
+    back has not said that nobody need watch.
+    """
+    return any(
+        silence.in_force(now_us) and not silence.columns
+        and silence.covers(version=version, check=state.check, segment=state.segment)
+        for silence in silences
+    )  # fmt: skip
+
+
 def _silenced(state: CheckState, *, version: str, silence: Silence) -> bool:
     if not silence.covers(version=version, check=state.check, segment=state.segment):
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monitor.alert.holding import held_back
+from monitor.alert.holding import held_back, undecided_is_held_back
 from monitor.export.columns import Column
 from monitor.export.facts import VersionFacts, Window
 from monitor.export.families import labels, number
@@ -109,6 +109,8 @@ def silenced_series(facts: VersionFacts, *, now_us: int) -> list[Line]:
             state, version=facts.version.name, silences=silences, snoozes=facts.snoozes, now_us=now_us
         )  # fmt: skip
         lines.append(line("driftline_check_silenced", _check(facts, state), held is not None))
+        unknown_too = undecided_is_held_back(state, version=facts.version.name, silences=silences, now_us=now_us)
+        lines.append(line("driftline_check_unknown_silenced", _check(facts, state), unknown_too))
     return lines
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alert.holding import held_back
+from monitor.alert.holding import held_back, undecided_is_held_back
 from monitor.model.errors import InvalidInput
 from monitor.model.results import SEVERITY_ORDER, CheckState, ColumnEvidence
 from monitor.model.silences import MOST_SILENCE_US, Silence, Snooze
@@ -53,6 +53,18 @@ def test_a_silence_holds_from_its_start_to_its_end_and_ends_by_itself():
 )  # fmt: skip
 def test_every_matcher_that_is_given_must_match(matchers, holds):
     assert (held(silences=[silence(**matchers)]) is not None) == holds
+
+
+@pytest.mark.parametrize(
+    ("matchers", "holds"),
+    [({}, True), ({"checks": ("dr*",)}, True), ({"checks": ("missing",)}, False), ({"versions": ("2",)}, False),
+     ({"segments": ("region=*",)}, False), ({"columns": ("*",)}, False), ({"end_us": 15}, False)],
+)  # fmt: skip
+def test_that_a_check_is_undecided_is_held_back_by_what_silences_checks_and_not_by_what_silences_columns(
+    matchers, holds
+):
+    quiet = [silence(**matchers)]
+    assert undecided_is_held_back(state(columns=("age",)), version="1", silences=quiet, now_us=15) == holds
 
 
 @given(st.lists(st.sampled_from(NAMES), unique=True), st.sampled_from(["price_*", "age", "*", "x"]), st.integers(0, 5))

@@ -62,6 +62,18 @@ def test_a_silence_holds_back_what_is_told_and_not_the_verdict_and_ends_by_itsel
     assert exported() == ("1", None, None)  # an end of a day ago needs no series any more
 
 
+def test_a_snooze_does_not_hide_that_a_check_cannot_be_decided_and_a_silence_of_the_check_does(alarmed, application):
+    def unknown_too():
+        application.state.services.exporter.refresh()
+        prefix = CHECK.format("unknown_silenced")
+        return [line[-1] for line in alarmed.get("/metrics").text.splitlines() if line.startswith(prefix)]
+
+    ok(alarmed.post(AL + "/snooze", json={"until": "1h"}))
+    assert (held(alarmed)["by"], unknown_too()) == ("snooze", ["0"])
+    silence(alarmed, checks=["drift"])
+    assert unknown_too() == ["1"]
+
+
 def test_during_a_silence_windows_are_judged_and_alerts_kept(alarmed, more_hours, clock):
     silence(alarmed, end="1d")
     for drifted in (False, True):
