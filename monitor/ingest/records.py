@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from monitor.columns.infer import SchemaInference
 from monitor.columns.instants import LATEST_US
 from monitor.columns.roles import Roles
 from monitor.ingest.unified import unified, unified_schema
-from monitor.model.errors import InvalidInput
+from monitor.model.errors import InvalidInput, Unavailable
 from monitor.model.schema import Schema
 from monitor.store import Store, batches, models, schemas
 from monitor.store.batches import BatchInfo
@@ -26,6 +27,8 @@ _PAGE_BYTES = 16 << 20
 _READ_BYTES = 4 << 20  # payloads of one read transaction: well under 50 ms
 _CURSOR = re.compile(r"(\d{1,18}):(\d{1,9})")
 _UNFOLDED = 1 << 62
+_TRIES = 10
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,20 @@ class Wanted:
     id: str | None = None
 
 
+class _Moved(Exception):
+    """A batch was compacted away, or purged, since it was listed."""
+
+
+def _unmoved(read: Callable[[], _T]) -> _T:
+    """What ``read`` makes of batches that stay where they are while it reads them."""
+    for _ in range(_TRIES):
+        try:
+            return read()
+        except _Moved:
+            continue
+    raise Unavailable("the records were compacted again and again while they were read: try again")
+
+
 def wanted_records(
     store: Store, *, model: str, version: str, from_us: int = 0, to_us: int = LATEST_US, id: str | None = None
 ) -> Wanted:  # fmt: skip
@@ -72,10 +89,14 @@ def wanted_records(
     wanted = Wanted(version_id=found.id, schema=schema or Schema(columns=()), from_us=from_us, to_us=to_us, id=id)
     if schema is not None:
         return wanted
+    return replace(wanted, schema=_unmoved(lambda: _inferred(store, wanted)))
+
+
+def _inferred(store: Store, wanted: Wanted) -> Schema:
     inference = SchemaInference(roles=Roles())
-    for _, batch in _stored(store, wanted, Place(us=from_us)):
+    for _, batch in _stored(store, wanted, Place(us=wanted.from_us)):
         inference.add(batch)
-    return replace(wanted, schema=inference.finish())
+    return inference.finish()
 
 
 def page(store: Store, wanted: Wanted, *, after: Place | None, limit: int) -> tuple[pa.Table, Place | None]:
@@ -84,6 +105,10 @@ def page(store: Store, wanted: Wanted, *, after: Place | None, limit: int) -> tu
     A record that was sent twice over (same id and timestamp) is shown once, as first committed. Of large records
     a page holds fewer, about ``_PAGE_BYTES``: 10,000 of a megabyte each would be more memory than a server has.
     """
+    return _unmoved(lambda: _page(store, wanted, after=after, limit=limit))
+
+
+def _page(store: Store, wanted: Wanted, *, after: Place | None, limit: int) -> tuple[pa.Table, Place | None]:
     begin = after if after is not None else Place(us=wanted.from_us)
     need = limit + begin.skip + 1
     held: list[pa.Table] = []
@@ -120,10 +145,17 @@ def pages(store: Store, wanted: Wanted, *, limit: int = STREAM_ROWS) -> Iterator
 
 
 def _stored(store: Store, wanted: Wanted, begin: Place) -> Iterator[tuple[BatchInfo, pa.RecordBatch]]:
-    """The batches of the range by their first instant; each group of payloads in a read of its own."""
+    """The batches of the range by their first instant; each group of payloads in a read of its own.
+
+    Raises ``_Moved`` where one that was listed is there no more: the segment that took its place holds others too, and
+    may begin before what is listed next.
+    """
     after: BatchInfo | None = None
+    listed: list[int] = []
     while True:
         with store.read() as conn:
+            if not batches.all_there(conn, ids=listed):
+                raise _Moved
             infos = batches.by_time(
                 conn, version_id=wanted.version_id, start_us=max(begin.us, wanted.from_us), end_us=wanted.to_us,
                 after=after, limit=_LISTED,
@@ -131,11 +163,13 @@ def _stored(store: Store, wanted: Wanted, begin: Place) -> Iterator[tuple[BatchI
         for group in _groups(infos):
             with store.read() as conn:
                 payloads = batches.payloads(conn, ids=[info.id for info in group])
+            if len(payloads) != len(group):
+                raise _Moved
             for info in group:
-                if info.id in payloads:  # else compacted or purged since it was listed
-                    yield info, decode_batch(*payloads[info.id])
+                yield info, decode_batch(*payloads[info.id])
         if len(infos) < _LISTED:
             return
+        listed += [info.id for info in infos]
         after = infos[-1]
 
 

@@ -24,7 +24,7 @@ from monitor.store.batch_rows import (
 from monitor.store.compaction import compactable, compactable_versions, replace_batches
 
 __all__ = [
-    "BatchInfo", "NewBatch", "Waiting", "by_time", "compactable", "compactable_versions", "count_rows",
+    "BatchInfo", "NewBatch", "Waiting", "all_there", "by_time", "compactable", "compactable_versions", "count_rows",
     "insert_batches", "mark_folded", "overlapping", "payload", "payloads", "replace_batches", "time_range", "unfolded",
     "unfolded_versions", "waiting_versions",
 ]  # fmt: skip
@@ -163,6 +163,13 @@ def by_time(
     if after is not None:
         query = query.where(tuple_(_b.t_min_us, _b.id) > tuple_(after.t_min_us, after.id))
     return [batch_info(row) for row in conn.execute(query.order_by(_b.t_min_us, _b.id).limit(limit))]
+
+
+def all_there(conn: Connection, *, ids: Sequence[int]) -> bool:
+    """Whether none of the batches was compacted away or purged."""
+    there = select(func.count())
+    found = sum(conn.execute(there.where(_b.id.in_(some))).scalar_one() for some in dialect.slices(ids))
+    return found == len(ids)
 
 
 def count_rows(conn: Connection, *, version_id: int) -> tuple[int, int]:

@@ -5,25 +5,30 @@ from __future__ import annotations
 import io
 import json
 import random
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
+from monitor.columns.batch import decode_batch, encode_batch
+from monitor.ingest import records
 from monitor.ingest.record_formats import arrow_stream, csv_stream, json_page, json_records, parquet_stream
 from monitor.ingest.records import Place, page, pages, wanted_records
-from monitor.model.errors import InvalidInput
+from monitor.model.errors import InvalidInput, Unavailable
+from monitor.store import batches, models
+from monitor.store.batches import NewBatch
 from tests.ingest.conftest import CSV, NOW
 
 HOUR = 3_600_000_000
 
 
-def body(records):
-    return json.dumps({"records": records}).encode()
+def body(rows):
+    return json.dumps({"records": rows}).encode()
 
 
-def filled(door, *, rows=200, seed=3):
+def filled(door, *, rows=200, seed=3, most=40):
     """Rows of a day in random order and random batches; returns what was sent, oldest first."""
     rng = random.Random(seed)
     sent = [
@@ -32,7 +37,7 @@ def filled(door, *, rows=200, seed=3):
     ]
     shuffled = rng.sample(sent, rows)
     while shuffled:
-        size = rng.randrange(1, 40)
+        size = rng.randrange(1, most)
         assert door.post(body(shuffled[:size])).status_code == 200
         del shuffled[:size]
     return sorted(sent, key=lambda r: (r["timestamp"], r["id"]))
@@ -144,3 +149,62 @@ def test_no_records_are_an_empty_page_and_empty_streams_that_read(door):
 def test_a_foreign_cursor_is_refused():
     with pytest.raises(InvalidInput, match="cursor"):
         Place.parse("'; DROP TABLE")
+
+
+@pytest.fixture
+def compacting(door, monkeypatch):
+    """A function that has every batch made one segment when the reader has read so often."""
+
+    def after(reads):
+        left = [reads]
+        opened = type(door.store).read
+
+        @contextmanager
+        def read(store):
+            left[0] -= 1
+            if left[0] == 0:
+                compact_all(door)
+            with opened(store) as conn:
+                yield conn
+
+        monkeypatch.setattr(type(door.store), "read", read)
+
+    return after
+
+
+def compact_all(door):
+    """What folding and compaction make of every batch: one, in the place of all."""
+    with door.store.write() as conn:
+        version = models.get_version(conn, model="m", version="1")[1]
+        infos = batches.unfolded(conn, version_id=version.id, max_rows=10**9)
+        batches.mark_folded(conn, version_id=version.id, ids=[info.id for info in infos], fold_seen=version.fold_seq)
+        parts = [decode_batch(*batches.payload(conn, id=info.id)) for info in infos]
+        whole = pa.concat_batches(parts)
+        new = NewBatch(
+            version_id=version.id, received_us=1, t_min_us=min(info.t_min_us for info in infos),
+            t_max_us=max(info.t_max_us for info in infos), rows=whole.num_rows, schema_id=infos[0].schema_id,
+            payload=encode_batch(whole, codec="zstd"), codec="zstd",
+        )  # fmt: skip
+        fold = version.fold_seq + 1
+        batches.replace_batches(
+            conn, version_id=version.id, ids=[info.id for info in infos], new=new, fold_min=fold, fold_max=fold
+        )
+
+
+@pytest.mark.parametrize("listed", [2, 3, 100])  # so that a page takes several lists, of which the last is short
+@pytest.mark.parametrize("reads", range(1, 8))
+def test_records_that_are_compacted_while_they_are_read_are_read_all_the_same(
+    door, compacting, monkeypatch, reads, listed
+):
+    sent = filled(door, rows=30, most=8)
+    monkeypatch.setattr(records, "_LISTED", listed)
+    compacting(reads)
+    assert [r["id"] for r in read(door, limit=1_000)] == [r["id"] for r in sent]
+
+
+def test_records_that_move_all_the_time_are_asked_for_again_later(door, monkeypatch):
+    filled(door, rows=5)
+    found = wanted_records(door.store, model="m", version="1")
+    monkeypatch.setattr(batches, "payloads", lambda conn, *, ids: {})
+    with pytest.raises(Unavailable, match="compacted"):
+        page(door.store, found, after=None, limit=10)
