@@ -32,10 +32,12 @@ class Backups:
         self._thread: threading.Thread | None = None
 
     def stream(self, *, created: str) -> Iterator[bytes]:
-        """A backup of everything committed by now, piece by piece; ``Unavailable`` while another one is written.
+        """A backup of everything committed by now, piece by piece; ``Unavailable`` while another one is written, and
+        where there is no room for a copy.
 
         An error on the way is raised where the next piece is taken.
         """
+        self._check_room()
         if self._closing.is_set() or not self._free.acquire(blocking=False):
             raise Unavailable(
                 "another backup is written by this process: ask again when it is done",
@@ -45,6 +47,18 @@ class Backups:
         self._thread = threading.Thread(target=self._write, args=(run, created), name="backup", daemon=True)
         self._thread.start()
         return run.taken()
+
+    def _check_room(self) -> None:
+        """Said before the first piece: later nobody would hear the reason."""
+        if self._store.dialect != "sqlite":
+            return
+        path = Path(str(self._store.url.database))
+        size, free = path.stat().st_size, shutil.disk_usage(self._directory.parent).free
+        if free < size:
+            raise Unavailable(
+                f"a backup needs a copy of {size} bytes in {self._directory}, and {free} are free: free some space",
+                retry_after_seconds=_BUSY_SECONDS,
+            )
 
     def remove_leftovers(self) -> None:
         """Removes copies of a process that was killed while it sent one."""
