@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -31,10 +32,12 @@ from monitor.settings import Settings
 from monitor.store import Store, open_store
 from monitor.store.backup import Backups
 from monitor.store.clock import SharedClock
+from monitor.store.connections import crowding
 from monitor.store.run_cache import RunCache
 from monitor.telemetry import Telemetry
 from monitor.tokens_file import TokensFile
 
+logger = logging.getLogger(__name__)
 REFERENCES_AT_ONCE = 2
 Clock = Callable[[], int]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -97,6 +100,7 @@ def _services(
     store = open_store(settings.store_url, data_dir=settings.data_dir, migrate=True)
     store.mark_running()
     now_us = now_us or _shared_clock(store)
+    _warn_of_crowding(store)
     remove_leftovers(settings.upload_dir, before_us=now_us() - DAY_US)
     backups = Backups(store, directory=settings.backup_dir, release=monitor.__version__)
     backups.remove_leftovers()
@@ -126,6 +130,13 @@ def _shared_clock(store: Store) -> SharedClock:
     clock = SharedClock(store, wall_us=wall_clock_us)
     clock.agree()
     return clock
+
+
+def _warn_of_crowding(store: Store) -> None:
+    with store.read() as conn:
+        found = crowding(conn)
+    if found is not None:
+        logger.warning("%s", found)
 
 
 def make_keyring(store: Store, *, server_file: ServerFile, now_us: Clock) -> Keyring:

@@ -40,6 +40,9 @@ def unready_reasons(services: Services) -> list[str]:
         services.store.check_writable()
     except DriftlineError as error:
         reasons.append(f"the database cannot be written now: {error.detail}")
+    trouble = services.ingest.committer.watch.trouble()
+    if trouble is not None and not reasons:
+        reasons.append(f"records cannot be stored now: {trouble}")
     if services.jobs is not None:
         behind = services.jobs.behind()
         if behind is not None:

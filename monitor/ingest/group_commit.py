@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from monitor.ingest.commit_watch import CommitWatch
 from monitor.ingest.stored import count_stored, live_scopes, store_labels, store_predictions
 from monitor.ingest.work import Committed, PredictionWork, Work, merged
 from monitor.model.errors import DriftlineError, InvalidInput, NotFound, Unavailable
@@ -40,6 +41,7 @@ class GroupCommitter:
         self._waiting: deque[Work] = deque()
         self._wake = threading.Condition(threading.Lock())
         self._stopped = False
+        self.watch = CommitWatch()
         self._thread = threading.Thread(target=self._run, name="driftline-commit", daemon=True)
         self._thread.start()
 
@@ -78,7 +80,10 @@ class GroupCommitter:
                 if expected >= _CROWD:
                     self._linger(expected * 9 // 10)
                 group = self._gathered()
-            resolve(zip(group, self._outcomes(group), strict=True))
+            with self.watch.storing():
+                outcomes = self._outcomes(group)
+            self.watch.note(outcomes)
+            resolve(zip(group, outcomes, strict=True))
             expected = len(group) + len(self._waiting)
 
     def _linger(self, crowd: int) -> None:

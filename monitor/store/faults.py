@@ -47,6 +47,8 @@ _POSTGRESQL = {
     "57": (5, "the database is shutting down or starting"),
     "58": (10, "the system that runs the database reports an error"),
 }
+# What a server says that takes no more connections; an error of connecting carries no SQLSTATE.
+_NO_CONNECTION_LEFT = ("too many clients", "too many connections", "connection slots are reserved")
 _LOG_EVERY_SECONDS = 10.0
 _logged: dict[str, float] = {}
 
@@ -94,6 +96,8 @@ def meaning(error: exc.DBAPIError) -> tuple[int, str] | None:
         return next((_POSTGRESQL[key] for key in (state, state[:2]) if key in _POSTGRESQL), None)
     if type(original).__module__.startswith("psycopg"):
         lost = isinstance(error, exc.OperationalError | exc.InterfaceError) or error.connection_invalidated
+        if lost and any(part in str(original) for part in _NO_CONNECTION_LEFT):
+            return 5, "the database has no connection left: raise its max_connections, or run fewer processes"
         return (5, "the connection to the database failed") if lost else None
     message, name = str(original), getattr(original, "sqlite_errorname", "")
     for code, part, seconds, text in _SQLITE:

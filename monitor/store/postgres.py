@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
 
 from monitor.model.errors import ConfigurationError
 
@@ -17,6 +18,7 @@ IDLE_IN_TRANSACTION_SECONDS = 60
 POOL_SIZE, POOL_OVERFLOW, POOL_SECONDS = 8, 16, 10.0
 _FLUSHED = ("on", "remote_apply")  # 'local', 'remote_write' and 'off' promise less than the standard setting
 _ASSERTED = "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('server_encoding')"
+_READ_ONLY = "25006"  # read_only_sql_transaction
 _told: set[str] = set()
 
 
@@ -38,7 +40,14 @@ def make_engines(url: URL) -> tuple[Engine, Engine]:
             f"DATABASE_URL names PostgreSQL, but its driver cannot be imported ({error}): install driftline[postgres]"
         ) from error
     event.listen(engine, "connect", _set_up)
+    event.listen(engine, "handle_error", _leave_read_only)
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True), engine
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    """Connections to a server that has become read-only are closed: the next ones may lead to the new primary."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 def _set_up(connection: Any, record: Any) -> None:

@@ -44,7 +44,7 @@ class AckingClient(threading.Thread):
 
     def run(self) -> None:
         try:
-            with httpx.Client(timeout=60) as client:
+            with httpx.Client(timeout=90) as client:
                 while not self.halt.is_set():
                     records = [self._record() for _ in range(self.random.choice([1, 1, 5, 50]))]
                     key = str(uuid.UUID(int=self.random.getrandbits(128)))

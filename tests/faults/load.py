@@ -74,7 +74,7 @@ def clients(service: Service, ledger: Ledger, *, seed: int, count: int = 4) -> I
         for client in started:
             client.halt.set()
         for client in started:
-            client.join(timeout=60)
+            client.join(timeout=90)
     assert [client.error for client in started] == [None] * count
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from monitor.api import protocol
 from monitor.cli import main, running
+from monitor.ingest import budget, commit_watch
 from monitor.jobs import attempts, leases, runner, version_work
-from monitor.store import engine, postgres, sqlite
+from monitor.store import engine, faults, postgres, sqlite
 
 
 def commits_are_not_flushed() -> None:
@@ -51,6 +52,24 @@ def a_second_signal_is_like_the_first() -> None:
     running.Running.handle_exit = handle_exit
 
 
+def a_full_disk_is_unknown() -> None:
+    faults._SQLITE = tuple(row for row in faults._SQLITE if row[0] != "SQLITE_FULL")
+    faults._POSTGRESQL = {code: told for code, told in faults._POSTGRESQL.items() if code not in ("53100", "53")}
+
+
+def the_budget_has_no_bound() -> None:
+    budget.ByteBudget._take = lambda self, size, held: size
+    budget.ByteBudget._give_back = lambda self, size: None
+
+
+def waits_for_locks_have_no_bound() -> None:
+    postgres.LOCK_SECONDS = postgres.STATEMENT_SECONDS = 0  # which PostgreSQL takes for never
+
+
+def readiness_does_not_ask_how_storing_goes() -> None:
+    commit_watch.CommitWatch.trouble = lambda self: None
+
+
 def a_fold_takes_a_minute() -> None:
     """No guard taken out, but work that is under way for as long as a test wants it to be."""
     fold_slice = version_work.VersionWork._fold_slice
@@ -70,11 +89,19 @@ def the_end_takes_a_minute() -> None:
 MUTATIONS: dict[str, Callable[[], None]] = {
     made.__name__: made
     for made in (
-        commits_are_not_flushed, a_failed_flush_is_no_end, idle_connections_are_closed_at_once,
-        claims_are_not_given_back, a_second_signal_is_like_the_first, a_fold_takes_a_minute,
+        commits_are_not_flushed,
+        a_failed_flush_is_no_end,
+        idle_connections_are_closed_at_once,
+        claims_are_not_given_back,
+        a_second_signal_is_like_the_first,
+        a_full_disk_is_unknown,
+        the_budget_has_no_bound,
+        waits_for_locks_have_no_bound,
+        readiness_does_not_ask_how_storing_goes,
+        a_fold_takes_a_minute,
         the_end_takes_a_minute,
     )
-}  # fmt: skip
+}
 
 if __name__ == "__main__":
     for name in sys.argv.pop(1).split(","):

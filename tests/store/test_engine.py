@@ -350,3 +350,35 @@ def test_a_server_that_is_away_is_unavailable_and_only_migrating_needs_it(store_
     store.close()
     with pytest.raises(Unavailable):
         open_store(away, data_dir=tmp_path, migrate=True)
+
+
+def writes_after_read_only(store_url, directory):
+    """Whether a store writes again, that met its database while it was read-only."""
+    store = open_store(store_url, data_dir=directory)
+    engine = sa.create_engine(store_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as other:
+        other.exec_driver_sql(f'ALTER DATABASE "{engine.url.database}" SET default_transaction_read_only = on')
+        other.exec_driver_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                              "WHERE datname = current_database() AND pid <> pg_backend_pid()")  # fmt: skip
+        with pytest.raises(Unavailable, match="read-only"):
+            store.check_writable()
+        other.exec_driver_sql(f'ALTER DATABASE "{engine.url.database}" RESET default_transaction_read_only')
+    engine.dispose()
+    try:
+        store.check_writable()
+    except Unavailable:
+        return False
+    finally:
+        store.close()
+    return True
+
+
+@on_postgresql
+def test_connections_to_a_database_that_became_read_only_are_made_anew(store_url, tmp_path):
+    assert writes_after_read_only(store_url, tmp_path)
+
+
+@on_postgresql
+def test_without_that_they_would_stay_read_only(store_url, tmp_path, monkeypatch):
+    monkeypatch.setattr(postgres, "_leave_read_only", lambda context: None)
+    assert not writes_after_read_only(store_url, tmp_path)
