@@ -35,7 +35,7 @@ def data_shape(drill: DataDrill, *, model: str, version: str) -> dict[str, Any]:
         "kind": "data", "model": model, "version": version, "column": drill.column, "change": drill.change.to_json(),
         "found": drill.after is not None, "after_windows": drill.after,
         "by": [_verdict(verdict) for verdict in found_by],
-        "already_in_alarm": list(drill.already),
+        "already_in_alarm": list(drill.already), "not_asked": list(drill.windows[0].not_asked),
         "windows": [_window(one) for one in drill.windows], "stopped": drill.stopped, "says": _says(drill),
     }  # fmt: skip
 
@@ -53,6 +53,10 @@ def _says(drill: DataDrill) -> str:
     undecided = {f"{v.check}: {v.reason}": None for one in drill.windows for v in one.verdicts if v.status == "unknown"}
     if undecided:
         parts.append(f"not decided: {', '.join(undecided)}")
+    if drill.windows[0].not_asked:
+        parts.append(
+            f"not asked, for neither labels nor scores change with it: {', '.join(drill.windows[0].not_asked)}"
+        )
     if drill.stopped:
         parts.append(f"no further window was tried: {drill.stopped}")
     return "; ".join(parts)

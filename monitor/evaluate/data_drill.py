@@ -25,6 +25,7 @@ from monitor.evaluate.ruling import judged_of
 from monitor.evaluate.seen import Seen
 from monitor.evaluate.slices import BatchesMoved
 from monitor.evaluate.window import Evaluator
+from monitor.model.checks import PERFORMANCE_KINDS
 from monitor.model.errors import Conflict, NotFound
 from monitor.model.names import nearest
 from monitor.model.results import CheckState, CheckVerdict, ResultRow
@@ -44,13 +45,17 @@ _SHOWN = 50  # rows of one window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillWindow:
-    """One window in the shadow: the column's rows as it was changed and as it is, and which checks found the change."""
+    """One window in the shadow: the column's rows as it was changed and as it is, and which checks found the change.
+
+    ``not_asked`` names the checks on performance: neither labels nor scores follow from a changed column.
+    """
 
     window: JudgedWindow
     changed: tuple[ResultRow, ...]
     unchanged: tuple[ResultRow, ...]
     verdicts: tuple[CheckVerdict, ...]
     found_by: tuple[CheckVerdict, ...] = ()
+    not_asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +209,14 @@ def _judge(
         unchanged=_rows_of(unchanged, column=column),
         verdicts=drilled.verdicts,
         found_by=tuple(found_by),
+        not_asked=_not_asked(seen.context),
     )
+
+
+def _not_asked(context: VersionContext) -> tuple[str, ...]:
+    if context.performance is None:
+        return ()
+    return tuple(check.name for check in context.checks if check.enabled and check.kind in PERFORMANCE_KINDS)
 
 
 def _moved(judged: Judged, *, window: JudgedWindow, shadow: _Shadow) -> Iterator[CheckVerdict]:

@@ -7,13 +7,16 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from monitor.api.drill_shapes import data_shape
 from monitor.columns.change import parse_change
 from monitor.evaluate import data_drill
 from monitor.evaluate.context import Contexts
 from monitor.evaluate.data_drill import DataDriller
 from monitor.evaluate.window import Evaluator
+from monitor.model.checks import PERFORMANCE_KINDS, default_checks
 from monitor.model.errors import Conflict, InvalidInput, NotFound
 from monitor.store import tables
+from tests.evaluate.scored_traffic import binary_world, labelled, scored
 from tests.evaluate.test_simulate import run_hours, set_checks
 from tests.evaluate.traces import everything
 from tests.evaluate.traffic import START_US, hour_of_rows, make_world, set_usual_reference
@@ -102,6 +105,21 @@ def test_undecided_checks_find_nothing(store):
     found = drilled(world, "age", {"scale": 100})
     assert found.after is None
     assert {(v.check, v.reason) for v in found.windows[0].verdicts if v.status == "unknown"} >= {("drift", "learning")}
+
+
+def test_checks_on_performance_are_not_asked_and_it_says_so(store, world):
+    scored_world = binary_world(store, name="scored")
+    batch, truth = scored(0, rows=400)
+    scored_world.post(labelled(batch, truth))
+    scored_world.tick_after(0)
+    wanted = {check.kind for check in default_checks()} & set(PERFORMANCE_KINDS)
+    found = drilled(scored_world, scored_world.schema.monitored[0].name, {"scale": 1})
+    assert {check.kind for check in default_checks() if check.name in found.windows[0].not_asked} == wanted != set()
+    assert data_shape(found, model="scored", version="1")["not_asked"] == list(found.windows[0].not_asked)
+    assert (
+        "not asked, for neither labels nor scores change with it: " in data_shape(found, model="", version="")["says"]
+    )
+    assert drilled(world, "age", {"scale": 1}).windows[0].not_asked == ()  # there is no performance to ask for
 
 
 def test_rows_that_are_not_there_any_more_are_told(world):
