@@ -28,7 +28,8 @@ from monitor.evaluate.activation import Published
 from monitor.evaluate.context import Contexts
 from monitor.evaluate.recent_counts import counts_of
 from monitor.evaluate.reference import set_reference
-from monitor.evaluate.window import Evaluator, judged_of
+from monitor.evaluate.ruling import judged_of
+from monitor.evaluate.window import Evaluator
 from monitor.model.entities import Model, Version
 from monitor.model.time import HOUR_US
 from monitor.store import models
@@ -94,7 +95,7 @@ def verdict(store: Store, *, version_id: int) -> float:
     evaluator = Evaluator(store, contexts=Contexts())
     seen = evaluator.read(version_id=version_id, start_us=START_US)
     assert seen is not None
-    profile, _ = evaluator.profile_of(seen)
+    profile = evaluator.profiles_of(seen).whole
     own = counts_of(seen.context, profile)
     spent = []
     for _ in range(5 * RUNS):
