@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from monitor.model.results import SEVERITY_ORDER, CheckState, CheckVerdict, Status, Transition
+from monitor.model.results import CheckState, CheckVerdict, Status, Transition
 
 Effect = Literal["stay", "keep", "settle", "raise", "ease", "resolve"]
 
@@ -60,26 +60,28 @@ def advance(
     """
     if not counts:
         return state, None
-    before = state or replace(_state(verdict, status="unknown", streak=0), since_us=now_us)
-    effect = TABLE[before.status, verdict.status]
-    if effect == "keep":
+    before = state or replace(_state(verdict, status="unknown"), since_us=now_us)
+    if TABLE[before.status, verdict.status] == "keep":
         reason = verdict.reason or "failed"
         # with nothing decided there is no value whose n this would be: it is the n there was of the n it needs
         rows = verdict.rows if before.status == "unknown" else before.rows
         kept = replace(before, unknown_reason=reason, needs=verdict.needs, rows=rows)
         return replace(kept, window_start_us=window_start_us, window_end_us=window_end_us), None
-    streak = _streak(before, verdict=verdict, window_start_us=window_start_us)
-    held_back = effect == "raise" and streak < verdict.hold
-    changed = effect in CHANGES and not held_back
+    streak, alert_streak = _streaks(before, verdict=verdict, window_start_us=window_start_us)
+    said = _held_long_enough(before.status, verdict, streak=streak, alert_streak=alert_streak)
+    effect = TABLE[before.status, said]
+    changed = effect in CHANGES
     after = replace(
-        _state(verdict, status=verdict.status if changed else before.status, streak=streak),
+        _state(verdict, status=said),
         since_us=now_us if changed else before.since_us,
         window_start_us=window_start_us,
         window_end_us=window_end_us,
+        streak=streak,
+        alert_streak=alert_streak,
     )
-    if not changed or effect not in TOLD:
+    if effect not in TOLD:
         return after, None
-    return after, _transition(before, after, explanation=explain(verdict))
+    return after, _transition(before, after, explanation=explain(replace(verdict, status=said)))
 
 
 def explain(verdict: CheckVerdict) -> str:
@@ -119,19 +121,26 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _streak(before: CheckState, *, verdict: CheckVerdict, window_start_us: int) -> int:
-    """Consecutive windows whose verdict was this bad or worse, this one included."""
-    as_bad = SEVERITY_ORDER[before.streak_status] >= SEVERITY_ORDER[verdict.status]
-    both_failing = verdict.status != "ok" and before.streak_status in ("warning", "alert")
-    continues = before.streak > 0 and (before.streak_status == verdict.status or (both_failing and as_bad))
-    if not continues:
-        return 1
+def _streaks(before: CheckState, *, verdict: CheckVerdict, window_start_us: int) -> tuple[int, int]:
+    """Consecutive windows with a warning or worse, and with an alert, this one included."""
     # A revision of a window that was counted already.
     revised = before.window_start_us == window_start_us and before.unknown_reason is None
-    return before.streak + (0 if revised else 1)
+    more = 0 if revised else 1
+    streak = max(before.streak + more, 1) if verdict.status in ("warning", "alert") else 0
+    alert_streak = max(before.alert_streak + more, 1) if verdict.status == "alert" else 0
+    return streak, alert_streak
 
 
-def _state(verdict: CheckVerdict, *, status: Status, streak: int) -> CheckState:
+def _held_long_enough(in_force: Status, verdict: CheckVerdict, *, streak: int, alert_streak: int) -> Status:
+    """What is in force then: what gets worse is what `hold` windows in a row say, an alert being a warning too."""
+    if TABLE[in_force, verdict.status] != "raise":
+        return verdict.status
+    if verdict.status == "alert" and alert_streak >= verdict.hold:
+        return "alert"
+    return "warning" if streak >= verdict.hold else in_force
+
+
+def _state(verdict: CheckVerdict, *, status: Status) -> CheckState:
     return CheckState(
         check=verdict.check,
         kind=verdict.kind,
@@ -148,8 +157,6 @@ def _state(verdict: CheckVerdict, *, status: Status, streak: int) -> CheckState:
         needs=verdict.needs,
         columns_failing=verdict.columns_failing,
         columns=verdict.columns,
-        streak=streak,
-        streak_status=verdict.status,
     )
 
 

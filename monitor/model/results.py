@@ -77,8 +77,8 @@ class CheckState:
     """The verdict in force of (version, check, segment): kept between windows.
 
     ``status`` is the last *decided* one (never unknown, unless nothing was ever decided); ``unknown_reason``
-    is set while the newest judged window could not be decided. ``streak`` counts consecutive windows whose
-    raw verdict was ``streak_status`` (for ``hold``).
+    is set while the newest judged window could not be decided. ``streak`` counts the consecutive windows
+    whose own verdict was a warning or worse, ``alert_streak`` those that were in alert (for ``hold``).
     """
 
     check: str
@@ -96,8 +96,8 @@ class CheckState:
     needs: int | None
     columns_failing: int
     columns: tuple[ColumnEvidence, ...]
-    streak: int = 1
-    streak_status: Status = "ok"
+    streak: int = 0
+    alert_streak: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

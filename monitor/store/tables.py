@@ -338,8 +338,8 @@ verdict = Table(
     Column("needs", BigInteger),
     Column("columns_failing", BigInteger, nullable=False),
     Column("columns", Text, nullable=False),
-    Column("streak", BigInteger, nullable=False),
-    Column("streak_status", Text, nullable=False),
+    Column("streak", BigInteger, nullable=False),  # of windows with a warning or worse
+    Column("alert_streak", BigInteger, nullable=False, server_default="0"),
 )  # fmt: skip
 
 transition = Table(

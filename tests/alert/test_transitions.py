@@ -95,6 +95,22 @@ def test_hold_counts_worse_windows_for_the_lesser_verdict_and_passes_over_unknow
     assert play(["ok", "alert", "unknown", "alert"], hold=2)[1] == [("ok", "alert")]
 
 
+def test_windows_that_alternate_between_warning_and_alert_are_a_warning_and_an_alert_once_enough_in_a_row_are():
+    assert play(["ok"] + ["alert", "warning"] * 20, hold=3)[1] == [("ok", "warning")]
+    assert play(["ok", "warning", "alert", "alert"], hold=3)[1] == [("ok", "warning")]
+    assert play(["ok", "warning", "alert", "alert", "alert"], hold=3)[1] == [("ok", "warning"), ("warning", "alert")]
+    assert play(["ok", "alert", "alert", "alert"], hold=3)[1] == [("ok", "alert")]
+
+
+def test_a_change_held_long_enough_is_told_in_its_own_words():
+    state, _ = play(["ok", "warning", "warning"], hold=3)
+    _, told = advance(
+        state, verdict("alert", hold=3), now_us=9, window_start_us=90, window_end_us=91, counts=True
+    )  # fmt: skip
+    assert told is not None
+    assert (told.status, told.explanation.split(",")[0]) == ("warning", "drift: warning")
+
+
 def test_a_revision_of_the_same_window_does_not_count_twice_for_hold():
     assert play(["ok", "alert", "alert"], hold=2, starts=[0, 1, 1])[1] == []
     assert play(["ok", "alert", "alert"], hold=2, starts=[0, 1, 2])[1] == [("ok", "alert")]
@@ -136,14 +152,17 @@ def test_without_hold_the_verdict_in_force_is_the_last_decided_one(statuses):
 
 
 @given(windows, holds)
-def test_every_step_is_one_that_the_table_has_or_the_verdict_stays(statuses, hold):
+def test_every_step_is_one_that_the_table_has_or_the_verdict_stays_and_an_alert_that_is_held_is_a_warning(
+    statuses, hold
+):
     state = None
     for number, said in enumerate(statuses):
         before = "unknown" if state is None else state.status
         state, told = play([said], hold=hold, state=state, starts=[number])
         effect = TABLE[before, said]
-        assert state.status in ((said, before) if effect == "raise" else (said,) if effect in CHANGES else (before,))
-        assert told == ([(before, said)] if state.status != before and effect in TOLD else [])
+        held = ("warning", before) if said == "alert" else (before,)
+        assert state.status in ((said, *held) if effect == "raise" else (said,) if effect in CHANGES else (before,))
+        assert told == ([(before, state.status)] if state.status != before and effect in TOLD else [])
         assert (state.unknown_reason is None) == (said != "unknown")
 
 
@@ -151,7 +170,10 @@ def test_every_step_is_one_that_the_table_has_or_the_verdict_stays(statuses, hol
 def test_flapping_is_bounded_as_the_documents_say(statuses, hold):
     _, told = play(statuses, hold=hold)
     worse = [RANK[after] > RANK[before] for before, after in told]
-    assert sum(worse) * hold <= len(statuses)
+    for level in ("warning", "alert"):
+        assert sum(to == level for (_, to), is_worse in zip(told, worse, strict=True) if is_worse) * hold <= len(
+            statuses
+        )
     runs = "".join("w" if step else "b" for step in worse).split("w")
     assert runs[0] == ""
     assert all(len(run) <= 2 for run in runs)

@@ -73,7 +73,7 @@ def state(check="drift", segment="", **fields):
     values = {
         "check": check, "kind": "drift", "segment": segment, "severity": "warning", "status": "alert",
         "unknown_reason": None, "since_us": 1, "window_start_us": 2, "window_end_us": 3, "value": 0.3, "threshold": 0.2,
-        "rows": 4, "needs": None, "columns_failing": 2, "columns": CLEANED, "streak": 5, "streak_status": "ok",
+        "rows": 4, "needs": None, "columns_failing": 2, "columns": CLEANED, "streak": 5, "alert_streak": 3,
     }  # fmt: skip
     return CheckState(**(values | fields))
 

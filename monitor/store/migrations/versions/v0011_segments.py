@@ -1,4 +1,7 @@
-"""Segments of traffic: their side of a reference, their calibrations, the counts they are judged by."""
+"""Segments of traffic: their side of a reference, their calibrations, the counts they are judged by.
+
+And two rows of windows instead of one for ``hold``: those with a warning or worse, and those with an alert.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,14 @@ def upgrade() -> None:
             sa.Column("stale", sa.Boolean(), nullable=False), _payload(),
         ),
     )  # fmt: skip
+    _two_streaks()
+
+
+def _two_streaks() -> None:
+    op.add_column("verdict", sa.Column("alert_streak", sa.BigInteger(), nullable=False, server_default="0"))
+    op.execute("UPDATE verdict SET alert_streak = streak WHERE streak_status = 'alert'")
+    op.execute("UPDATE verdict SET streak = 0 WHERE streak_status NOT IN ('warning', 'alert')")
+    op.drop_column("verdict", "streak_status")
 
 
 def _reference_segment() -> None:
