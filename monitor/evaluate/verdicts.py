@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -55,15 +55,17 @@ def move_verdicts(
             transitions.append(transition)
     judged = judged_pairs(checks_of(model), segments=segments)
     gone = [state for state in states.values() if (state.check, state.segment) not in judged]
-    named = {check for check, _ in judged}
-    transitions += [
-        _resolved(state, named=state.check in named, now_us=now_us)
-        for state in gone if state.status in ("warning", "alert")
-    ]  # fmt: skip
+    transitions += _ended(gone, named={check for check, _ in judged}, now_us=now_us)
     delete_states(conn, version_id=version.id, keys=[(state.check, state.segment) for state in gone])
     put_states(conn, version_id=version.id, states=after)
     add_transitions(conn, model_id=model.id, version_id=version.id, transitions=transitions)
     return transitions
+
+
+def _ended(gone: Iterable[CheckState], *, named: Collection[str], now_us: int) -> list[Transition]:
+    """The ends of what fires among the states that are gone; ``named`` are the checks that the model still has."""
+    failing = [state for state in gone if state.status in ("warning", "alert")]
+    return [_resolved(state, named=state.check in named, now_us=now_us) for state in failing]
 
 
 def judged_pairs(checks: Iterable[Check], *, segments: Iterable[str]) -> set[tuple[str, str]]:
