@@ -74,6 +74,7 @@ def another_url(store_url, request):
     return request.getfixturevalue("postgresql_databases")("template0")
 
 
+@pytest.mark.slow
 @pytest.mark.alone
 def test_what_was_acknowledged_before_a_backup_under_load_is_in_the_restored_store(
     service, store_url, another_url, tmp_path
