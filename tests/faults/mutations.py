@@ -12,7 +12,8 @@ from typing import Any
 
 from monitor.api import protocol
 from monitor.cli import main, running
-from monitor.ingest import budget, commit_watch
+from monitor.ingest import budget, commit_watch, group_commit
+from monitor.ingest.work import Committed
 from monitor.jobs import attempts, leases, runner, version_work
 from monitor.store import engine, faults, postgres, sqlite
 
@@ -30,6 +31,16 @@ def commits_are_not_flushed() -> None:
         connection.commit()
 
     sqlite._begin_with, postgres._set_up = begin_without, set_up_without
+
+
+def answers_do_not_wait_for_the_commit() -> None:
+    hand_over = group_commit.GroupCommitter._hand_over
+
+    def answer_first(self: group_commit.GroupCommitter) -> None:
+        group_commit.resolve([(work, Committed(work.answer)) for work in self._gathering])
+        hand_over(self)
+
+    group_commit.GroupCommitter._hand_over = answer_first
 
 
 def a_failed_flush_is_no_end() -> None:
@@ -89,6 +100,7 @@ def the_end_takes_a_minute() -> None:
 MUTATIONS: dict[str, Callable[[], None]] = {
     made.__name__: made
     for made in (
+        answers_do_not_wait_for_the_commit,
         commits_are_not_flushed,
         a_failed_flush_is_no_end,
         idle_connections_are_closed_at_once,

@@ -17,7 +17,7 @@ from monitor.columns.keyed_ids import hash_ids, hash_key
 from monitor.store import labels, models, open_store
 from tests.faults.acking import AckingClient, LabelClient, Ledger, kill_under_load
 from tests.faults.load import PREDICTIONS, RECORDS, make_victim, resend_unknown, stored_ids
-from tests.faults.report import WHOLE, judge
+from tests.faults.report import GATHERED, WHOLE, judge
 from tests.service import Service
 
 ROUNDS = 20 if WHOLE else 3
@@ -33,28 +33,9 @@ def database_of(url: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.alone
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_kills_under_load_lose_nothing_acked_and_store_nothing_twice(tmp_path, store_url):
-    service = Service(tmp_path, database_url=store_url)
-    first = service.start()
-    make_victim(service)
-    ledger, dice, bites, recovery = Ledger(), random.Random(20261124), 0, 0.0
-    try:
-        for round_number in range(ROUNDS):
-            clients = [
-                AckingClient(service.url + PREDICTIONS, ledger=ledger, seed=1000 * round_number + n) for n in range(4)
-            ]
-            bites += kill_under_load(service, clients=clients, seconds=dice.uniform(0.05, 0.5))
-            recovery = max(recovery, service.start(within_seconds=first + READY_SECONDS))
-            resend_unknown(service, ledger)
-        assert bites > ROUNDS / 2, "too few kills came before an answer"
-        stored = stored_ids(service.url)
-        assert (ledger.refused, ledger.unknown) == (set(), [])
-        judge("kill -9", database=database_of(store_url), rounds=ROUNDS, sent=ledger.sent, acked=ledger.acked,
-              stored=stored, recovery_seconds=recovery)  # fmt: skip
-        assert len(ledger.acked) > 10 * ROUNDS
-    finally:
-        service.stop()
+    it_is_killed(Service(tmp_path, database_url=store_url), database=database_of(store_url), rounds=ROUNDS)
     if store_url.startswith("sqlite"):
         database = sqlite3.connect(store_url.removeprefix("sqlite:///"))
         try:
@@ -63,7 +44,41 @@ def test_kills_under_load_lose_nothing_acked_and_store_nothing_twice(tmp_path, s
             database.close()
 
 
+@pytest.mark.whole
 @pytest.mark.alone
+@pytest.mark.timeout(900)
+def test_answers_that_do_not_wait_for_the_commit_lose_what_they_acknowledged(tmp_path, store_url, monkeypatch):
+    monkeypatch.delenv(GATHERED, raising=False)  # no row of the report
+    service = Service(tmp_path, database_url=store_url, mutation="answers_do_not_wait_for_the_commit")
+    with pytest.raises(AssertionError, match=r"lost=[1-9]"):
+        it_is_killed(service, database=database_of(store_url), rounds=5)
+
+
+def it_is_killed(service: Service, *, database: str, rounds: int) -> None:
+    """Killed and started so often, under load; what is stored at the end is judged."""
+    first = service.start()
+    make_victim(service)
+    ledger, dice, bites, recovery = Ledger(), random.Random(20261124), 0, 0.0
+    try:
+        for round_number in range(rounds):
+            clients = [
+                AckingClient(service.url + PREDICTIONS, ledger=ledger, seed=1000 * round_number + n) for n in range(4)
+            ]
+            bites += kill_under_load(service, clients=clients, seconds=dice.uniform(0.05, 0.5))
+            recovery = max(recovery, service.start(within_seconds=first + READY_SECONDS))
+            resend_unknown(service, ledger)
+        assert bites > rounds / 2, "too few kills came before an answer"
+        stored = stored_ids(service.url)
+        assert (ledger.refused, ledger.unknown) == (set(), [])
+        judge("kill -9", database=database, rounds=rounds, sent=ledger.sent, acked=ledger.acked,
+              stored=stored, recovery_seconds=recovery)  # fmt: skip
+        assert len(ledger.acked) > 10 * rounds
+    finally:
+        service.stop()
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(900)
 def test_labels_acknowledged_before_a_kill_wait_for_their_join_after_it(tmp_path, store_url):
     service = Service(tmp_path, database_url=store_url, arguments=("--no-jobs",))  # nothing is joined meanwhile
     service.start()
