@@ -131,6 +131,39 @@ def test_a_heartbeat_renews_what_is_still_ours_and_names_it(store):
         assert claim(conn, owner="b", scheduled_us=1) is None
 
 
+def test_a_heartbeat_of_an_older_claim_renews_not_the_newer_one_of_the_same_owner(store):
+    older = lapsed(store)
+    with store.write() as conn:
+        newer = claim(conn)
+        assert runs.heartbeat(conn, [older], lease_us=2 * HOUR_US) == set()
+        assert runs.heartbeat(conn, [newer], lease_us=-1) == {newer.id}
+    time.sleep(0.002)
+    with store.write() as conn:
+        assert claim(conn, owner="b").attempt == 3
+
+
+@pytest.mark.parametrize(
+    "store_url", ["postgresql"], indirect=True
+)  # SQLite's writers wait for each other whatever they do
+def test_who_asks_for_a_run_that_is_being_ended_is_refused_and_does_not_wait(store):
+    with store.write() as conn:
+        held = claim(conn)
+    asked = []
+
+    def ask():
+        with store.write() as conn:
+            asked.append(claim(conn, owner="b"))
+
+    with store.write() as conn:
+        runs.finish(conn, held)
+        other = threading.Thread(target=ask)
+        other.start()
+        other.join(5)
+        refused = list(asked)
+    other.join(15)
+    assert refused == [None]
+
+
 def test_an_attempt_that_was_let_go_may_finish_until_somebody_else_begins(store):
     with store.write() as conn:
         ours, theirs = claim(conn), claim(conn, scheduled_us=1)

@@ -66,9 +66,9 @@ class Replica:
             self._process.join(10)
 
     def wake(self) -> None:
-        """Lets it go on from its pause."""
-        assert self.told.reached is not None
-        self.told.reached.unlink()
+        """Lets it go on, from its pause or from where it was stopped."""
+        if self.told.reached is not None:
+            self.told.reached.unlink()
         os.kill(self.pid, signal.SIGCONT)
 
     def stop_working(self) -> None:

@@ -48,18 +48,20 @@ def test_without_the_fence_a_woken_worker_would_write_over_the_results(world, re
 
 @pytest.mark.alone
 @pytest.mark.parametrize("world", ["postgresql"], indirect=True)
-def test_a_worker_stopped_inside_a_transaction_holds_up_its_own_version_only(world, replica):
+@pytest.mark.parametrize("job", ["fold", "window"])
+def test_a_worker_stopped_inside_a_transaction_holds_up_its_own_version_only(job, world, replica):
     """PostgreSQL keeps its locks for a minute, then ends it; until then the others go on."""
     world.post(range(HOURS))
-    leader = replica(world.url, rhythm=ONE_THREAD, pause="window not committed", stops=True).start().paused()
-    [held] = [run.subject for run in runs_of(world.store, job="evaluate") if run.state == "running"][:1]
+    leader = replica(world.url, rhythm=ONE_THREAD, pause=f"{job} not committed", stops=True).start().paused()
+    named = {"fold": "fold", "window": "evaluate"}[job]
+    [held] = [run.subject for run in runs_of(world.store, job=named) if run.state == "running"][:1]
     replica(world.url).start()
     others = [str(version.id) for version in world.fleet.versions if str(version.id) != held]
     until(lambda: judged(world, others) == len(others) * HOURS, within_seconds=30)
     assert judged(world, [held]) == 0
     leader.wake()
     seconds = world.done_in(within_seconds=30)
-    world.judge("stopped inside a transaction", rounds=1, recovery_seconds=seconds)
+    world.judge(f"stopped before the commit of a {job}", rounds=1, recovery_seconds=seconds)
 
 
 def judged(world, subjects):
