@@ -45,6 +45,8 @@ _OF_DATA = (*_OF_COLUMNS, "volume")
 _MOST_ASKING = 2  # each holds a thread, of which the API has 40
 _WINDOW_COLUMNS = 15  # what reading a window costs by itself, in columns
 _NEVER = Threshold(alert=Bound(above=math.inf))
+_IDLE = "it decides no column: none is as it says, or a later check of its kind and metric decides them"
+_ELSEWHERE = "it is judged in segments only, and rates are counted of all traffic"
 
 Source = Literal["production", "reference"]
 
@@ -127,7 +129,7 @@ class FixedRates:
         checks = checks_of(checks, segment="")
         asked = [check for check in every if check in checks]
         if not asked:
-            return [_elsewhere(check, context=context) for check in every]
+            return [_unrated(check, context=context, reason=_ELSEWHERE) for check in every]
         columns = 1 if context.layout is None else max(len(context.layout.columns), 1)
         each = (columns + _WINDOW_COLUMNS) * max(len(checks) // 10, 1)
         most = max(min(MOST_WINDOWS, work // each), 1)
@@ -144,11 +146,11 @@ class FixedRates:
             tallies = self._tallies(context, checks=checks, healthy=healthy, now_us=now_us)
         deciding = deciding_columns(checks, schema=context.schema or Schema(columns=()))
         return [
-            _elsewhere(check, context=context)
+            _unrated(check, context=context, reason=_ELSEWHERE)
             if check not in asked
             else _rated(check, context=context, source=source, tally=tallies.get(check.name))
             if deciding[check.name] or check.kind not in _OF_COLUMNS or context.schema is None
-            else _idle(check, context=context)
+            else _unrated(check, context=context, reason=_IDLE)
             for check in every
         ]
 
@@ -256,19 +258,10 @@ def _rated(check: Check, *, context: VersionContext, source: Source, tally: Chec
     )  # fmt: skip
 
 
-def _idle(check: Check, *, context: VersionContext) -> FixedRate:
+def _unrated(check: Check, *, context: VersionContext, reason: str) -> FixedRate:
     return FixedRate(
         check=check, version=context.version.name, level=level_of(check),
-        windows_per_month=context.model.window.per_month,
-        reason="it decides no column: none is as it says, or a later check of its kind and metric decides them",
-    )  # fmt: skip
-
-
-def _elsewhere(check: Check, *, context: VersionContext) -> FixedRate:
-    return FixedRate(
-        check=check, version=context.version.name, level=level_of(check),
-        windows_per_month=context.model.window.per_month,
-        reason="it is judged in segments only, and rates are counted of all traffic",
+        windows_per_month=context.model.window.per_month, reason=reason,
     )  # fmt: skip
 
 
