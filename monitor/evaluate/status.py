@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from monitor.alert.calibrate import Calibration
 from monitor.alert.scales import own_scales
-from monitor.evaluate.context import Contexts, VersionContext
+from monitor.evaluate.context import Contexts, VersionContext, checks_of
 from monitor.evaluate.groups import Group
 from monitor.evaluate.held import Key, held_now, held_shape
 from monitor.evaluate.learning import healthy_history
@@ -20,6 +20,7 @@ from monitor.model.baseline import REFERENCE
 from monitor.model.checks import LABELLED_KINDS, Check
 from monitor.model.handling import HEALTHY, precision
 from monitor.model.results import CheckState, Status
+from monitor.model.segments import covers
 from monitor.model.silences import Held
 from monitor.model.time import format_duration, rfc3339
 from monitor.store.batches import unfolded
@@ -40,6 +41,7 @@ def version_status(conn: Connection, *, contexts: Contexts, version_id: int, now
     states = get_states(conn, version_id=version_id)
     held = held_now(conn, version_ids=[version_id], now_us=now_us)
     checks = _checks(shown_checks(context, states=states), context=context, states=states, held=held)
+    checks += [_check(check, None, lacks=_lacks(check, context=context)) for check in _nowhere(context)]
     segments = [_segment(one, states=states, held=held) for one in context.slices]
     healthy = healthy_history(conn, context=context)
     return {
@@ -67,9 +69,9 @@ def _checks(
     checks: Iterable[Check], *, context: VersionContext, states: States, held: Mapping[Key, Held]
 ) -> list[Shape]:
     """The checks as they stand in the context's segment."""
-    id, segment, referenced = context.version.id, context.segment, context.reference is not None
+    id, segment = context.version.id, context.segment
     return [
-        _check(check, states.get((check.name, segment)), referenced=referenced)
+        _check(check, states.get((check.name, segment)), lacks=_lacks(check, context=context))
         | {"held_back": held_shape(held.get((id, check.name, segment)))}
         for check in checks
     ]
@@ -101,10 +103,24 @@ def _failing(segments: Iterable[Shape]) -> list[Status]:
     return [one["status"] for one in segments if one["status"] in ("warning", "alert")]
 
 
-def _check(check: Check, state: CheckState | None, *, referenced: bool) -> Shape:
+def _nowhere(context: VersionContext) -> list[Check]:
+    """The enabled checks that are of none of the segments there are: the reference has not the values that they name,
+    or there is no reference."""
+    somewhere = {check.name for one in (context, *context.slices) for check in one.checks}
+    return [check for check in checks_of(context.model) if check.enabled and check.name not in somewhere]
+
+
+def _lacks(check: Check, *, context: VersionContext) -> str | None:
+    """Why no window can be decided by the check."""
+    if context.reference is None:
+        return None if check.kind == "volume" and check in context.checks else "no_reference"
+    segments = [one.name for one in context.segments]
+    return None if any(covers(check.segments, name) for name in ("", *segments)) else "no_segment"
+
+
+def _check(check: Check, state: CheckState | None, *, lacks: str | None) -> Shape:
     """The verdict in force; ``reason`` says why the newest window was not decided, or none can be."""
     undecided: Status = "unknown"
-    lacks = None if referenced or check.kind == "volume" else "no_reference"
     return {
         "name": check.name,
         "kind": check.kind,

@@ -13,7 +13,7 @@ UNKNOWN_REASONS = (
     "few_rows", "learning", "no_reference", "constant", "all_missing", "failed", "baseline_too_short",
     "too_many_categories", "not_comparable", "few_labels", "labels_due", "one_class", "no_scores", "no_predictions",
     "no_labels", "none_predicted", "zero_targets", "below_minus_one", "unscored_classes",
-    "few_predicted",
+    "few_predicted", "no_segment",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from monitor.evaluate.context import Contexts
 from monitor.evaluate.reference import set_reference
 from monitor.evaluate.status import version_status
 from monitor.model.time import MINUTE_US
+from tests.evaluate.sliced import BY_REGION, DRIFT, EU, hour_of_regions, sliced_world
 from tests.evaluate.traffic import START_US, hour_of_rows, make_world, set_usual_reference
 
 
@@ -118,3 +119,23 @@ def test_a_judged_version_names_its_failing_columns_and_waits_for_nothing(world)
     assert (drift["columns_failing"], drift["rows"]) == (1, 200)
     assert drift["value"] > drift["threshold"]
     assert shown["next"] == {"first_verdict_at": None, "why": ""}
+
+
+def test_a_check_of_a_segment_that_the_reference_does_not_make_is_shown_as_undecided(store):
+    """Nothing of it is in any result, and whoever misspelt a region would believe it watched."""
+    there, typo = DRIFT | {"segments": ["", EU]}, DRIFT | {"name": "typo", "segments": ["region=UE"]}
+    world = sliced_world(store, checks=[there, typo])
+    world.post(hour_of_regions(0))
+    world.tick_after(0)
+    shown = status_of(world)
+    assert {check["name"]: (check["status"], check["reason"]) for check in shown["checks"]} == {
+        "drift": ("ok", None), "typo": ("unknown", "no_segment"),
+    }  # fmt: skip
+    assert shown["status"] == "unknown"
+
+
+def test_a_check_of_segments_waits_for_a_reference_as_all_do(store):
+    checks = [DRIFT | {"segments": [EU]}, {"name": "volume", "kind": "volume"}]
+    world = make_world(store, model={"settings": {"segments": BY_REGION, "checks": checks}})
+    found = {check["name"]: (check["status"], check["reason"]) for check in status_of(world)["checks"]}
+    assert found == {"volume": ("unknown", None), "drift": ("unknown", "no_reference")}
