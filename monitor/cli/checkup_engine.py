@@ -9,7 +9,8 @@ from monitor.cli.finding import Finding
 from monitor.settings import GIBIBYTE, MEBIBYTE, Settings
 from monitor.store import Store
 from monitor.store.backup.place import PREFIX
-from monitor.store.postgres import POOL_OVERFLOW, POOL_SIZE
+from monitor.store.connections import MOST
+from monitor.store.connections import room as connection_room
 from monitor.store.server_settings import postgresql_settings, sqlite_settings
 from monitor.store.sqlite import library, wal_is_safe
 
@@ -76,18 +77,17 @@ def judged_durability(found: Mapping[str, str]) -> Finding:
 
 def connections(store: Store) -> Finding:
     """Whether the server takes as many connections as one more process may open."""
-    return judged_connections(postgresql_settings(store))
+    with store.read() as conn:
+        allowed, used = connection_room(conn)
+    return judged_connections(allowed, used=used)
 
 
-def judged_connections(found: Mapping[str, str]) -> Finding:
-    """The same of settings that were read."""
-    most, reserved = int(found["max_connections"]), int(found["superuser_reserved_connections"])
-    used, each = int(found["used"]), POOL_SIZE + POOL_OVERFLOW
-    said = f"a process opens up to {each}; the server takes {most - reserved}, of which {used} are in use"
-    if each > most - reserved:
-        return Finding(what="connections", state="wrong", found=said,
-                       remedy=f"set max_connections to {each + reserved} for each process of driftline")  # fmt: skip
-    if each > most - reserved - used:
-        return Finding(what="connections", state="note", found=said,
-                       remedy=f"raise max_connections: {each} for each process (servers and workers)")  # fmt: skip
+def judged_connections(allowed: int, *, used: int) -> Finding:
+    """The same of what is allowed and what is in use."""
+    said = f"a process opens up to {MOST}; the server allows {allowed}, of which {used} are in use"
+    remedy = f"raise max_connections (or the limit of the role or the database): {MOST} for each process"
+    if allowed < MOST:
+        return Finding(what="connections", state="wrong", found=said, remedy=remedy)
+    if allowed - used < MOST:
+        return Finding(what="connections", state="note", found=said, remedy=remedy)
     return Finding(what="connections", state="ok", found=said)

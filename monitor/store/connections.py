@@ -17,11 +17,17 @@ SELECT least(
 """)
 
 
+def room(conn: Connection) -> tuple[int, int]:
+    """(connections that PostgreSQL allows this user, those of clients that are open beside this one)."""
+    allowed, used = conn.execute(_ROOM).one()
+    return int(allowed), int(used)
+
+
 def crowding(conn: Connection) -> str | None:
     """What is wrong where fewer than ``MOST`` connections are free; None where they are, and on SQLite."""
     if conn.dialect.name != "postgresql":
         return None
-    allowed, used = conn.execute(_ROOM).one()
+    allowed, used = room(conn)
     if allowed - used >= MOST:
         return None
     return (

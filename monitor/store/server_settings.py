@@ -1,4 +1,4 @@
-"""What a database says of itself: settings that durability and room hang on."""
+"""What a database says of itself: settings that durability hangs on."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from sqlalchemy import text
 
 from monitor.store.engine import Store
 
-_ASKED = (
-    "server_version", "server_version_num", "fsync", "synchronous_commit", "full_page_writes", "max_connections",
-    "superuser_reserved_connections",
-)  # fmt: skip
+_ASKED = ("server_version", "server_version_num", "fsync", "synchronous_commit", "full_page_writes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +33,6 @@ def sqlite_settings(store: Store) -> SqliteSettings:
 
 
 def postgresql_settings(store: Store) -> dict[str, str]:
-    """Name → value of what is asked of PostgreSQL; ``used`` counts the connections of clients there are now."""
+    """Name → value of what is asked of PostgreSQL."""
     with store.read() as conn:
-        found = {name: str(conn.execute(text(f"SHOW {name}")).scalar_one()) for name in _ASKED}
-        used = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-        return found | {"used": str(conn.execute(text(used)).scalar_one())}
+        return {name: str(conn.execute(text(f"SHOW {name}")).scalar_one()) for name in _ASKED}
