@@ -35,7 +35,7 @@ def started(many, replica, *, count=WORKERS, **told):
 @pytest.mark.alone
 @pytest.mark.timeout(600)
 def test_every_worker_takes_its_share_of_a_fleet(many, replica, note_measure):
-    started(many, replica)
+    started(many, replica, rhythm=QUICK, lingers=0.05)  # so that who looks first is not soon done with it all
     began = time.monotonic()
     many.post([0])
     until(lambda: len(done(many)) == COUNT, within_seconds=300)
