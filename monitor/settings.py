@@ -173,6 +173,15 @@ class Settings:
     )
     max_body_bytes: int = field(default=8 * MEBIBYTE, metadata=_row(_bytes, _SIZE, "the largest request body as sent"))
     max_reference_bytes: int = field(default=2 * GIBIBYTE, metadata=_row(_bytes, _SIZE, "the largest reference upload"))
+    max_body_seconds: int = field(
+        default=60,
+        metadata=_row(
+            _whole(least=1, most=3_600),
+            "a whole number from 1 to 3600",
+            "how long a request body may take to arrive, a reference's besides a second for each 64 KiB of it; "
+            "beyond it: 408",
+        ),
+    )
     max_decoded_bytes: int = field(
         default=64 * MEBIBYTE, metadata=_row(_bytes, _SIZE, "the largest request body after decompression")
     )

@@ -10,8 +10,9 @@ from monitor.settings import DEFAULTS, TABLE, Settings, load_settings, settings_
 DOCS = Path(__file__).parent.parent / "docs" / "settings.md"
 CONTRACT = {
     "CONFIG", "DATABASE_URL", "DATA_DIR", "HOST", "PORT", "PUBLIC_URL", "ROOT_PATH", "LOG_LEVEL", "LOG_FORMAT",
-    "ALLOW_ANONYMOUS", "MAX_BODY_BYTES", "MAX_REFERENCE_BYTES", "MAX_DECODED_BYTES", "MAX_INFLIGHT_BYTES",
-    "MAX_RECORDS", "MAX_COLUMNS", "MAX_SEGMENTS", "RETENTION_ROWS", "RETENTION_UNLABELLED", "RETENTION_PROFILES",
+    "ALLOW_ANONYMOUS", "MAX_BODY_BYTES", "MAX_BODY_SECONDS", "MAX_REFERENCE_BYTES", "MAX_DECODED_BYTES",
+    "MAX_INFLIGHT_BYTES", "MAX_RECORDS", "MAX_COLUMNS", "MAX_SEGMENTS", "RETENTION_ROWS", "RETENTION_UNLABELLED",
+    "RETENTION_PROFILES",
     "RETENTION_RESULTS", "MAX_SERIES", "EXPORT_COLUMNS", "AUTO_CREATE", "URL", "TOKEN",
 }  # fmt: skip
 ACCEPTED = {  # a text that is not the default → what it means
@@ -26,6 +27,7 @@ ACCEPTED = {  # a text that is not the default → what it means
     "log_format": ("json", "json"),
     "allow_anonymous": ("true", True),
     "max_body_bytes": ("1MiB", 1024**2),
+    "max_body_seconds": ("20", 20),
     "max_reference_bytes": ("3GiB", 3 * 1024**3),
     "max_decoded_bytes": ("4096", 4096),
     "max_inflight_bytes": ("64 KiB", 65536),
@@ -42,7 +44,8 @@ REFUSED = {
     "config": "",
     "data_dir": "", "database_url": "mysql://x", "host": "", "port": "70000", "public_url": "drift.example",
     "root_path": "driftline", "log_level": "loud", "log_format": "xml", "allow_anonymous": "maybe",
-    "max_body_bytes": "0", "max_reference_bytes": "2 GB", "max_decoded_bytes": "-1", "max_inflight_bytes": "much",
+    "max_body_bytes": "0", "max_body_seconds": "0",
+    "max_reference_bytes": "2 GB", "max_decoded_bytes": "-1", "max_inflight_bytes": "much",
     "max_records": "0", "max_columns": "1.5", "max_segments": "1001", "max_series": "",
     "export_columns": "top:0", "auto_create": "",
     "url": "ftp://x", "token": "a\nb",

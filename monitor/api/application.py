@@ -109,7 +109,11 @@ class Application(FastAPI):
         settings = services.settings
         self._edge = Edge(
             Fork(super().__call__, hot=hot),
-            limits=EdgeLimits(body_bytes=settings.max_body_bytes, reference_bytes=settings.max_reference_bytes),
+            limits=EdgeLimits(
+                body_bytes=settings.max_body_bytes,
+                reference_bytes=settings.max_reference_bytes,
+                body_seconds=settings.max_body_seconds,
+            ),
             doorkeeper=Doorkeeper(
                 host=settings.host,
                 public_url=settings.public_url,

@@ -17,25 +17,53 @@ from monitor.api.problem import answer_error
 from monitor.model.errors import Malformed, TooLarge, TooSlow
 
 UNROUTED = ""
+REFERENCE_BYTES_PER_SECOND = 65_536  # the least rate of an upload
 _CLOSE = (b"connection", b"close")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeLimits:
-    """What one request may take: bytes, and seconds that grow with the bytes that have arrived."""
+    """What one request may take: bytes, and seconds; a reference's grow with the bytes of it that have arrived."""
 
     body_bytes: int
     reference_bytes: int
-    read_seconds: float = 30.0
-    least_bytes_per_second: float = 32_768.0
+    body_seconds: float = 60.0
+    reference_bytes_per_second: float = REFERENCE_BYTES_PER_SECOND
     drain_bytes: int = 256 * 1024**2
     drain_seconds: float = 10.0
 
-    def of(self, *, method: str, path: str) -> tuple[int, str]:
-        """The most bytes a request to this path may send, and the setting that says so."""
+    def of(self, *, method: str, path: str) -> Allowance:
+        """What a request to this path may take."""
         if method == "PUT" and path.endswith("/reference"):
-            return self.reference_bytes, "DRIFTLINE_MAX_REFERENCE_BYTES"
-        return self.body_bytes, "DRIFTLINE_MAX_BODY_BYTES"
+            return Allowance(
+                bytes=self.reference_bytes, setting="DRIFTLINE_MAX_REFERENCE_BYTES",
+                seconds=self.body_seconds, bytes_per_second=self.reference_bytes_per_second,
+            )  # fmt: skip
+        return Allowance(bytes=self.body_bytes, setting="DRIFTLINE_MAX_BODY_BYTES", seconds=self.body_seconds)
+
+
+@dataclass(slots=True, kw_only=True)  # one a request: a frozen one costs five times as much to make
+class Allowance:
+    """The most bytes of one request, the setting that says so, and in what time they must come."""
+
+    bytes: int
+    setting: str
+    seconds: float
+    bytes_per_second: float | None = None
+
+    def seconds_for(self, arrived: int) -> float:
+        """How long after the first of it was waited for the body must be whole, now that so many bytes are there.
+
+        >>> Allowance(bytes=8, setting="", seconds=60, bytes_per_second=10).seconds_for(50)
+        65.0
+        """
+        return self.seconds if self.bytes_per_second is None else self.seconds + arrived / self.bytes_per_second
+
+    @property
+    def pace(self) -> str:
+        """What was expected of whoever was too slow."""
+        within = f"the whole within {self.seconds:g} s (DRIFTLINE_MAX_BODY_SECONDS)"
+        return within if self.bytes_per_second is None else f"{within}, and a second more for {self.bytes_per_second:g}"
 
 
 class Edge:
@@ -82,8 +110,8 @@ class Exchange:
     """One request and its answer: its ``receive`` counts and hurries, its ``send`` notes the status."""
 
     __slots__ = (
-        "_arrived", "_began", "_declared", "_expects", "_late", "_limit", "_limits", "_receive", "_scope", "_send",
-        "_setting", "answered", "complete", "status",
+        "_allowed", "_arrived", "_began", "_declared", "_expects", "_late", "_limits", "_receive", "_scope", "_send",
+        "answered", "complete", "status",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, *, receive: Receive, send: Send, limits: EdgeLimits) -> None:
@@ -91,7 +119,7 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._limits = limits
-        self._limit, self._setting = limits.of(method=scope["method"], path=scope["path"])
+        self._allowed = limits.of(method=scope["method"], path=scope["path"])
         self._arrived = 0
         self._declared = 0
         self._began = 0.0
@@ -133,13 +161,13 @@ class Exchange:
         """The next piece of the body, within the limits of bytes and time."""
         if self.complete:
             return await self._receive()
-        if self._declared > self._limit:  # told where the body is asked for, so that the route can count it
+        if self._declared > self._allowed.bytes:  # told where the body is asked for, so that the route can count it
             raise self._too_large(f"the body has {self._declared} bytes")
         message = await self._receive_in_time()
         if message["type"] == "http.request":
             self._arrived += len(message.get("body", b""))
             self.complete = not message.get("more_body", False)
-            if self._arrived > self._limit:
+            if self._arrived > self._allowed.bytes:
                 raise self._too_large("the body is larger")
         else:
             self.complete = True
@@ -151,9 +179,7 @@ class Exchange:
         task = asyncio.current_task(loop)
         if self._began == 0.0:
             self._began = loop.time()
-        # the deadline moves with what has arrived, so that large and slow is fine and a drip is not
-        allowed = self._limits.read_seconds + self._arrived / self._limits.least_bytes_per_second
-        alarm = loop.call_at(self._began + allowed, self._give_up, task)
+        alarm = loop.call_at(self._began + self._allowed.seconds_for(self._arrived), self._give_up, task)
         try:
             return await self._receive()
         except asyncio.CancelledError:
@@ -161,8 +187,8 @@ class Exchange:
                 raise
             task.uncancel()
             raise TooSlow(
-                f"{self._arrived} bytes of the body arrived in time: expected the first within "
-                f"{self._limits.read_seconds:g} s and {self._limits.least_bytes_per_second:g} a second on the whole"
+                f"{self._arrived} bytes of the body arrived in time: expected {self._allowed.pace}; "
+                "send smaller or compressed ones"
             ) from None
         finally:
             alarm.cancel()
@@ -184,7 +210,7 @@ class Exchange:
     async def _leave_politely(self, message: Message) -> None:
         """Reads what the client still sends (within bounds), so that it sees the answer and not a broken pipe."""
         waits_for_leave = self._expects and self._arrived == 0
-        if not waits_for_leave and self.status != TooSlow.status:
+        if not waits_for_leave and not self._late:
             await self._drain()
         if not self.complete:
             message["headers"] = [*message.get("headers", []), _CLOSE]
@@ -203,4 +229,5 @@ class Exchange:
             return
 
     def _too_large(self, found: str) -> TooLarge:
-        return TooLarge(f"{found}: expected at most {self._limit} bytes ({self._setting}); send it in parts")
+        allowed = self._allowed
+        return TooLarge(f"{found}: expected at most {allowed.bytes} bytes ({allowed.setting}); send it in parts")

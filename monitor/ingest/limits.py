@@ -16,7 +16,7 @@ JSON_WEIGHT = 4  # decoded JSON takes about four times its text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The bounds of API 3; sizes in bytes, ``body_seconds`` how long a body may take to arrive."""
+    """The bounds of API 3; sizes in bytes."""
 
     max_body_bytes: int = 8 * MIB
     max_reference_bytes: int = 2048 * MIB
@@ -24,7 +24,6 @@ class Limits:
     max_inflight_bytes: int = 128 * MIB
     max_records: int = 50_000
     max_columns: int = 2_000
-    body_seconds: float = 60.0
 
     @property
     def max_cells(self) -> int:

@@ -12,7 +12,7 @@ from monitor.api.doorkeeper import Doorkeeper
 from monitor.api.edge import Edge, EdgeLimits
 
 LIMITS = EdgeLimits(
-    body_bytes=1_000, reference_bytes=5_000, read_seconds=0.2, least_bytes_per_second=1e9, drain_seconds=0.2
+    body_bytes=1_000, reference_bytes=5_000, body_seconds=0.2, reference_bytes_per_second=100, drain_seconds=0.2
 )
 
 
@@ -72,31 +72,46 @@ def test_a_reference_has_a_limit_of_its_own():
     assert ask(application, "PUT", path, content=b"x" * 5_001).status_code == 413
 
 
-def test_a_body_that_does_not_come_is_408_when_its_time_is_up():
-    application, _ = edge()
-    assert asyncio.run(asyncio.wait_for(drip(application), timeout=1.5)) == 408
+def dripped(path, *pieces, every=0.05, method="POST"):
+    """What the server sends, and after how many seconds, to a body of pieces of which the last never comes."""
+
+    async def drip(application):
+        sent = []
+        given = iter(pieces)
+
+        async def receive():
+            for piece in given:
+                await asyncio.sleep(every)
+                return {"type": "http.request", "body": piece, "more_body": True}
+            await asyncio.sleep(10)
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {
+            "type": "http", "method": method, "path": path, "query_string": b"", "server": ("127.0.0.1", 8000),
+            "headers": [(b"host", b"127.0.0.1:8000"), (b"transfer-encoding", b"chunked")],
+        }  # fmt: skip
+        began = asyncio.get_running_loop().time()
+        await asyncio.wait_for(application(scope, receive, send), timeout=5)
+        return sent, asyncio.get_running_loop().time() - began
+
+    return asyncio.run(drip(edge()[0]))
 
 
-async def drip(application):
-    """One byte, then nothing: what the server sends."""
-    sent = []
-    given = iter([{"type": "http.request", "body": b"x", "more_body": True}])
+@pytest.mark.parametrize("pieces", [[b"x"], [b"x"] * 100], ids=["stops", "drips on"])
+def test_a_body_that_is_not_whole_in_time_is_408_and_the_server_hangs_up(pieces):
+    sent, seconds = dripped("/", *pieces)
+    assert (sent[0]["status"], (b"connection", b"close") in sent[0]["headers"]) == (408, True)
+    assert b"DRIFTLINE_MAX_BODY_SECONDS" in sent[1]["body"]
+    assert 0.2 <= seconds < 1
 
-    async def receive():
-        for message in given:
-            return message
-        await asyncio.sleep(10)
 
-    async def send(message):
-        sent.append(message)
-
-    scope = {
-        "type": "http", "method": "POST", "path": "/", "query_string": b"", "server": ("127.0.0.1", 8000),
-        "headers": [(b"host", b"127.0.0.1:8000"), (b"transfer-encoding", b"chunked")],
-    }  # fmt: skip
-    await application(scope, receive, send)
-    assert (b"connection", b"close") in sent[0]["headers"]
-    return sent[0]["status"]
+def test_a_reference_has_a_second_more_for_what_has_arrived_and_no_more():
+    """0.2 s, and with 100 bytes a second another for each 100: 100 bytes in 0.05 s leave 1.2 s."""
+    sent, seconds = dripped("/api/v1/models/m/versions/v/reference", b"x" * 100, method="PUT")
+    assert sent[0]["status"] == 408
+    assert 1.2 <= seconds < 2.5
 
 
 def test_an_unexpected_error_is_a_500_that_tells_nothing_and_is_counted(caplog):

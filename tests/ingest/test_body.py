@@ -66,3 +66,30 @@ def test_a_client_that_goes_away_leaves_nothing_in_the_budget():
 def test_more_than_the_limit_is_refused_also_where_less_was_declared(declared):
     with pytest.raises(TooLarge):
         read(messages(*PIECES), declared=declared, budget=ByteBudget(1 << 20), limits=Limits(max_body_bytes=SIZE - 1))
+
+
+def test_the_budget_holds_what_has_arrived_and_not_what_was_declared():
+    """A client that declares the whole budget and sends little keeps nobody out."""
+    budget = ByteBudget(1 << 20)
+    held = []
+
+    def watched(receive):
+        async def next_piece():
+            held.append(budget.used)
+            return await receive()
+
+        return next_piece
+
+    read(watched(messages(b"a" * 10, b"b" * 20, b"c")), declared=1 << 20, budget=budget)
+    assert held == [0, 10, 30]
+
+
+def test_the_budget_holds_what_decoding_will_take_once_the_body_is_whole():
+    budget = ByteBudget(1 << 20)
+
+    async def whole():
+        with budget.lease(0) as lease:
+            await read_body(messages(b"a" * 10, b"b" * 20), declared="30", lease=lease, weight=4, limits=Limits())
+            return lease.held
+
+    assert asyncio.run(whole()) == 4 * 30
