@@ -37,6 +37,8 @@ ROLES: dict[str, Role] = {
     f"GET {_M}": "read",
     f"PUT {_M}": "write",
     f"DELETE {_M}": "admin",
+    f"PUT {_M}/legal-hold": "admin",
+    f"DELETE {_M}/legal-hold": "admin",
     f"POST {_M}/relayout": "write",
     f"GET {_M}/versions": "read",
     f"GET {_V}": "read",

@@ -20,6 +20,7 @@ from monitor.api import (
     explanations,
     handling,
     health,
+    holds,
     later,
     marks,
     models,
@@ -47,6 +48,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 OPERATIONS: tuple[Operation, ...] = (
     *models.OPERATIONS,
+    *holds.OPERATIONS,
     *simulate.OPERATIONS,
     *versions.OPERATIONS,
     *references.OPERATIONS,

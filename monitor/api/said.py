@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from monitor.api.access import Caller
+from monitor.model.entities import LegalHold
 from monitor.model.errors import InvalidInput
 from monitor.model.handling import MOST_REASON
 from monitor.model.names import nearest
-from monitor.model.time import format_duration, parse_ahead
+from monitor.model.time import format_duration, parse_ahead, rfc3339
 
 REASON: dict[str, Any] = {"type": "string", "maxLength": MOST_REASON, "examples": ["upstream sent cents for euros"]}
 AHEAD: dict[str, Any] = {"type": "string", "examples": ["4h", "2026-03-02T18:00:00Z"]}
@@ -33,6 +34,13 @@ def name_of(caller: Caller) -> str:
 def shown_name(by: str) -> str | None:
     """The name as answers show it."""
     return by or None
+
+
+def hold_shape(hold: LegalHold | None) -> dict[str, Any] | None:
+    """A model's legal hold as answers show it."""
+    if hold is None:
+        return None
+    return {"reason": hold.reason, "since": rfc3339(hold.since_us), "by": shown_name(hold.by)}
 
 
 def reason_of(body: dict[str, Any], *, required: bool = False) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from monitor.api.said import hold_shape
 from monitor.configuration.bodies import model_shape
 from monitor.model.entities import Model, Version
 from monitor.model.results import SEVERITY_ORDER, CheckState
@@ -86,6 +87,7 @@ def model_summary(model: Model, *, states: Sequence[VersionState]) -> dict[str, 
     newest = max(windows, key=lambda window: window.start_us, default=None)
     return {
         **model_shape(model),
+        "legal_hold": hold_shape(model.legal_hold),
         "status": status,
         "since": rfc3339(min(check.since_us for check in behind)) if behind else None,
         "worst": _worst(behind) if status in ("warning", "alert") else None,

@@ -13,7 +13,7 @@ from monitor.cli.output import cell, print_fields, print_json, print_table
 from monitor.cli.server import Json, Token, Url, ask, listed, model_path, version_path
 from monitor.model.errors import Malformed
 
-models = typer.Typer(no_args_is_help=True, help="Models: list, get, put, delete.")
+models = typer.Typer(no_args_is_help=True, help="Models: list, get, put, delete, hold, release.")
 versions = typer.Typer(no_args_is_help=True, help="Versions of a model: list, get, put, delete.")
 
 Body = Annotated[
@@ -81,6 +81,31 @@ def delete_model(model: Model, url: Url = None, token: Token = None) -> None:
     Example: driftline models delete churn
     """
     ask(url, token, "DELETE", model_path(model))
+
+
+@models.command("hold")
+def hold_model(
+    model: Model,
+    reason: Annotated[str, typer.Option(help="why")],
+    url: Url = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Puts a model under a legal hold: nothing of it is removed until it is released.
+
+    Example: driftline models hold churn --reason "case 24-117"
+    """
+    path = model_path(model, "legal-hold")
+    _show(ask(url, token, "PUT", path, json={"reason": reason}, repeat=True).json(), as_json=as_json)
+
+
+@models.command("release")
+def release_model(model: Model, url: Url = None, token: Token = None) -> None:
+    """Ends the legal hold of a model.
+
+    Example: driftline models release churn
+    """
+    ask(url, token, "DELETE", model_path(model, "legal-hold"), repeat=True)
 
 
 @versions.command("list")

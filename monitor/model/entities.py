@@ -15,6 +15,15 @@ VERSION_STATES: tuple[str, ...] = ("live", "shadow", "retired")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LegalHold:
+    """Why nothing of a model may be removed, since when, and which token said so (empty: none was needed)."""
+
+    reason: str
+    by: str
+    since_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A model; ``id`` 0 before it is stored. ``settings`` is the validated CONFIG.md body (JSON values)."""
 
@@ -33,6 +42,7 @@ class Model:
     updated_us: int = 0
     revision: int = 1
     origin: str | None = None  # the set of files that made it; None: somebody did
+    legal_hold: LegalHold | None = None  # set and ended by functions of its own: no body and no file has it
 
     @property
     def stale_us(self) -> int:

@@ -8,6 +8,7 @@ DriftlineError
 │   ├── NotFound           404
 │   ├── TooSlow            408  the body did not arrive in time
 │   ├── Conflict           409
+│   │   └── Held           409  the model is under a legal hold: nothing of it may be removed
 │   ├── PreconditionFailed 412
 │   ├── TooLarge           413
 │   ├── UnsupportedMedia   415
@@ -95,6 +96,13 @@ class Conflict(ClientError):
     def __init__(self, detail: str, *, retry_after_seconds: int | None = None) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class Held(Conflict):
+    """A legal hold forbids to remove what was asked to be removed."""
+
+    title = "Legal hold"
+    code = "legal_hold"
 
 
 class PreconditionFailed(ClientError):

@@ -20,7 +20,7 @@ from monitor.configuration.resolved import Configuration
 from monitor.configuration.stored import StoredModel, StoredVersion
 from monitor.model.errors import InvalidInput
 from monitor.rollout.following import follow_model_segments
-from monitor.store import models, schemas, versions
+from monitor.store import holds, models, schemas, versions
 from monitor.store.declaration import (
     lock_applying,
     models_named,
@@ -67,6 +67,8 @@ def _planned(conn: Connection, *, configuration: Configuration, rules: Rules, no
     made.problems += [*_rewindowed(conn, made.writes), *_unfit(made)]
     if made.problems:
         raise InvalidConfiguration(made.problems)
+    for name, _ in made.removed:
+        holds.refuse(stored[name].model)  # a dry run says it too
     return made
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Text, bindparam, cast, select, update
 from monitor.model.entities import Model
 from monitor.model.errors import Conflict, NotFound, PreconditionFailed
 from monitor.store import dialect, rows, runs, tables
+from monitor.store.holds import refuse_held
 from monitor.store.versions import (
     all_versions,
     delete_version,
@@ -102,10 +103,12 @@ def update_model(conn: Connection, model: Model, *, if_revision: int | None = No
 def delete_model(conn: Connection, *, name: str) -> None:
     """Marks the model and its versions deleted: quick whatever it holds; ``purge_deleted`` removes the rest in steps.
 
-    The name is free at once, every list leaves it out, and running jobs lose their fence.
+    The name is free at once, every list leaves it out, and running jobs lose their fence. ``Held`` under a legal
+    hold: roll back.
     """
     found = get_model(conn, name=name)
     mark_deleted(conn, tables.version.c.model_id == found.id)
+    refuse_held(conn, model_id=found.id)
     runs.cancel_subjects(conn, subjects=[runs.model_subject(found.id)])
     conn.execute(
         update(tables.model)

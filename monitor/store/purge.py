@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select, tuple_
 
 from monitor.store import dialect, tables
+from monitor.store.holds import under_hold
 from monitor.store.keys import model_scope
 
 STEP_BYTES = 32 * 1024 * 1024
@@ -19,10 +20,12 @@ _STEPS: tuple[Table, ...] = (
 def purge_deleted(conn: Connection, *, limit: int = 500) -> int:
     """How many rows this step removed, about ``limit`` at most; 0 when nothing of anything deleted is left.
 
-    Call it again, each time in a transaction of its own, until it says 0.
+    Call it again, each time in a transaction of its own, until it says 0. What was deleted of a model before its
+    legal hold began stays while that lasts.
     """
     v = tables.version.c
-    id = conn.execute(select(v.id).where(v.deleted_us.is_not(None)).order_by(v.id).limit(1)).scalar()
+    gone = select(v.id).where(v.deleted_us.is_not(None), ~under_hold(v.model_id)).order_by(v.id).limit(1)
+    id = conn.execute(gone).scalar()
     if id is not None:
         return _purge_version(conn, version_id=id, limit=limit)
     return _purge_model(conn, limit=limit)
@@ -75,7 +78,7 @@ def _references(conn: Connection, *, version_id: int, chunks: int = 16) -> int:
 def _purge_model(conn: Connection, *, limit: int) -> int:
     m, v = tables.model.c, tables.version.c
     id = conn.execute(
-        select(m.id).where(m.deleted_us.is_not(None), ~exists().where(v.model_id == m.id)).limit(1)
+        select(m.id).where(m.deleted_us.is_not(None), m.held_us.is_(None), ~exists().where(v.model_id == m.id)).limit(1)
     ).scalar()
     if id is None:
         return 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, select
 
-from monitor.model.entities import Model, Version
+from monitor.model.entities import LegalHold, Model, Version
 from monitor.model.window import WindowSpec
 from monitor.store import jsontext, tables
 
@@ -80,7 +80,10 @@ def _model(row: Any, *, prefix: str) -> Model:
         **{name: row[prefix + name] for name in _MODEL_FIELDS},
         window=WindowSpec(length=row[prefix + "window_length"], timezone=row[prefix + "timezone"]),
         settings=jsontext.load(row[prefix + "settings"]),
-    )
+        legal_hold=None if row[prefix + "held_us"] is None else LegalHold(
+            reason=row[prefix + "held_reason"], by=row[prefix + "held_by"], since_us=row[prefix + "held_us"]
+        ),
+    )  # fmt: skip
 
 
 def _version(row: Any, *, prefix: str) -> Version:

@@ -65,6 +65,9 @@ model = Table(
     Column("deleted_us", BigInteger),
     Column("joins", BigInteger),  # how often its labels have been joined; none: never
     Column("origin", Text),  # the set of files that made it; none: somebody did
+    Column("held_us", BigInteger),  # since when it is under a legal hold; none: it is not
+    Column("held_by", ForeignText),
+    Column("held_reason", ForeignText),
     **AUTO,
 )  # fmt: skip
 

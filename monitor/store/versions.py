@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Text, bindparam, c
 from monitor.model.entities import Model, Version
 from monitor.model.errors import Conflict, FenceLost, NotFound, PreconditionFailed
 from monitor.store import dialect, rows, runs, tables
+from monitor.store.holds import refuse_held
 
 _v = tables.version.c
 # Built once: every group commit asks it, and building it costs more than running it.
@@ -139,9 +140,13 @@ def update_version(conn: Connection, version: Version, *, if_revision: int | Non
 
 
 def delete_version(conn: Connection, *, model: str, version: str) -> None:
-    """Marks the version deleted: its name is free at once, its runs lose their fence; purging does the rest."""
-    _, found = get_version(conn, model=model, version=version)
+    """Marks the version deleted: its name is free at once, its runs lose their fence; purging does the rest.
+
+    ``Held`` under a legal hold of its model: roll back.
+    """
+    owner, found = get_version(conn, model=model, version=version)
     mark_deleted(conn, _v.id == found.id)
+    refuse_held(conn, model_id=owner.id)
 
 
 def mark_deleted(conn: Connection, condition: ColumnElement[bool]) -> None:

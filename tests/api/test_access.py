@@ -38,8 +38,8 @@ FOR_WRITE = [
     "POST /api/v1/actions/{action}/approve",
 ]  # fmt: skip
 FOR_ADMIN = [
-    f"DELETE {M}", f"DELETE {V}", "POST /api/v1/backup", "GET /api/v1/tokens", "POST /api/v1/tokens",
-    "DELETE /api/v1/tokens/{token}",
+    f"DELETE {M}", f"PUT {M}/legal-hold", f"DELETE {M}/legal-hold", f"DELETE {V}", "POST /api/v1/backup",
+    "GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{token}",
 ]  # fmt: skip
 MAY = {
     "nobody": [*FOR_ALL],

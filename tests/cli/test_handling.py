@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from monitor.app import create_app
 from monitor.cli import build
+from monitor.cli.server import ServerRefused
 from monitor.model.errors import InvalidInput
 from monitor.model.results import Transition
 from monitor.model.time import HOUR_US, parse_instant
@@ -92,6 +93,16 @@ def test_an_alert_is_acknowledged_judged_and_shown_with_it(driftline):
 def test_a_word_that_says_nothing_or_two_things_is_refused_before_anything_is_asked(driftline, words):
     with pytest.raises(InvalidInput, match="withdraw"):
         driftline("alerts", *words)
+
+
+def test_a_model_is_held_and_released(driftline):
+    held = driftline("models", "hold", "churn", "--reason", "case 24-117", "--json")
+    assert driftline("models", "get", "churn", "--json")["legal_hold"] == held
+    assert (held["reason"], held["by"]) == ("case 24-117", None)
+    with pytest.raises(ServerRefused, match=r"under a legal hold.*case 24-117"):
+        driftline("models", "delete", "churn")
+    assert driftline("models", "release", "churn") == ""
+    assert driftline("models", "delete", "churn") == ""
 
 
 def test_an_alert_is_snoozed_and_its_model_silenced(driftline):

@@ -121,7 +121,7 @@ def test_what_windows_are_judged_by_stays_that_of_all_traffic_after_the_upgrade(
                 put_row(conn, "judged_counts", **of, stale=start == 10, payload=b"\0j%d" % start)
                 put_row(conn, "profile", version_id=id, window_start_us=start, segment="", layout_id=3, payload=b"\0p")
                 put_row(conn, "window", version_id=id, start_us=start, end_us=start + 10, rows=5)
-    assert store.migrate() == ("v0011",)
+    assert store.migrate() == REVISIONS[REVISIONS.index("v0011") :]
     with store.write() as conn:
         for id in (1, 2):
             kept = calibrations.get_calibration(conn, version_id=id, reference_id=7)

@@ -14,4 +14,5 @@ REVISIONS = (
     "v0009",
     "v0010",
     "v0011",
+    "v0012",
 )  # every migration of this release, oldest first
