@@ -195,23 +195,20 @@ def calibrate(
     degrees alarm six times a month instead of once.) Without windows the state is ``learning`` and scores are those
     of independent rows.
     """
-    tests = history.tests
     family = _family(history, columns=columns, among=among)
     replayed = replay(history)
     length_us = round(30 * DAY_US / windows_per_month)
     cycles = seasons(history, length_us=length_us) if history.against is None else (1.0, 1.0)
     moving = history.against is not None and history.against.moving
     scales, log_p = _taught_alone(history, replayed) if moving else _taught(history, replayed)
-    judged_p = np.where(family, log_p, np.nan).reshape(history.windows, family.size)
-    scores = model_score(judged_p, tests=int(family.sum()), looks_per_month=windows_per_month)
     slowest = _slowest(replayed.memory, family=family)
     return Calibration(
         layout_cells=history.layout_cells,
         scales=scales,
-        able=tests,
+        able=history.tests,
         judged=family,
         known=np.isfinite(replayed.x).sum(axis=0),
-        peaks=find_peaks(scores),
+        peaks=find_peaks(_scores(log_p, family=family, windows_per_month=windows_per_month)),
         windows=history.windows,
         windows_per_month=windows_per_month,
         per_month=per_month,
@@ -226,6 +223,12 @@ def calibrate(
         slowest="" if slowest is None else history.layout_cells.columns[slowest],
         own_rows=float(history.rows[: history.own].sum()),
     )
+
+
+def _scores(log_p: Floats, *, family: Flags, windows_per_month: float) -> Floats:
+    """The model score float64[K] of every window by the tests that share the budget."""
+    judged_p = np.where(family, log_p, np.nan).reshape(len(log_p), family.size)
+    return model_score(judged_p, tests=int(family.sum()), looks_per_month=windows_per_month)
 
 
 def _slowest(memory: Floats, *, family: Flags) -> int | None:
