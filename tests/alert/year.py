@@ -23,12 +23,13 @@ from tests.evaluate.traffic import LATENESS_US, START_US, World, make_world
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """A column in alert in the day at ``position``: by which check, and how many days showed it together."""
+    """A column in alert in the day at ``position``: by which check and test, and how many days showed it together."""
 
     position: int
     check: str
     column: str
     scale: int
+    test: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,13 @@ def _alarms(world: World, *, position: int) -> list[Alarm]:
         found = get_result(conn, version_id=world.version.id, window_start_us=START_US + position * DAY_US)
     assert found is not None
     return [
-        Alarm(position=position, check=row.check, column=row.column, scale=row.method.get("scale", 1))
+        Alarm(
+            position=position,
+            check=row.check,
+            column=row.column,
+            scale=row.method.get("scale", 1),
+            test=row.method.get("test", row.metric),
+        )
         for row in unpack_rows(found.payload)
         if row.status == "alert" and row.column and (row.kind != "drift" or row.metric == "surprise")
     ]
