@@ -122,7 +122,7 @@ def _services(
         now_us=now_us,
         exporter=_exporter(settings, store=store, telemetry=telemetry, now_us=now_us, refresh_seconds=refresh_seconds),
         backups=backups,
-        keyring=make_keyring(store, server_file=server_file, now_us=now_us),
+        keyring=make_keyring(store, server_file=server_file, now_us=now_us, telemetry=telemetry),
     )  # fmt: skip
 
 
@@ -139,10 +139,13 @@ def _warn_of_crowding(store: Store) -> None:
         logger.warning("%s", found)
 
 
-def make_keyring(store: Store, *, server_file: ServerFile, now_us: Clock) -> Keyring:
+def make_keyring(store: Store, *, server_file: ServerFile, now_us: Clock, telemetry: Telemetry) -> Keyring:
     """The tokens of the database and of the administrator's file."""
     listed = None if server_file.tokens_file is None else TokensFile(server_file.tokens_file)
-    return Keyring(store, now_us=now_us, file=listed, open_metrics=server_file.open_metrics)
+    return Keyring(
+        store, now_us=now_us, seconds=time.monotonic, refused=telemetry.quota_refused, file=listed,
+        open_metrics=server_file.open_metrics,
+    )  # fmt: skip
 
 
 def _exporter(

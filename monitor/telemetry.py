@@ -31,6 +31,9 @@ class Telemetry:
             registry=registry,
         )  # fmt: skip
         self.requests = Counter("driftline_requests", "HTTP requests", ["route", "code"], registry=registry)
+        self.quota_refused = Counter(
+            "driftline_quota_refused", "Requests refused for a token's quota", ["token", "quota"], registry=registry
+        )
         self.ingest_seconds = Histogram(
             "driftline_ingest_duration_seconds", "From request to answer on the ingest route",
             buckets=_LATENCY_BUCKETS, registry=registry,

@@ -11,13 +11,14 @@ from typing import Any
 
 from monitor.model.errors import ConfigurationError, InvalidInput
 from monitor.model.grants import Grant, digest_of
+from monitor.model.quota import quota_of
 from monitor.model.time import parse_instant
 from monitor.server_file import checked_mapping, read_yaml
 
 LEAST_CHARACTERS = 32
 MOST_TOKENS = 1_000
 _log = logging.getLogger(__name__)
-_KEYS = ("name", "role", "token_file", "sha256", "models", "expires")
+_KEYS = ("name", "role", "token_file", "sha256", "models", "expires", "quota")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,8 @@ def _token(shape: dict[str, Any], *, where: str, base: Path) -> FileToken:
         raise ConfigurationError(f"{where}: expected a name and a role, both text")
     try:
         expires_us = _expiry(shape["expires"]) if "expires" in shape else None
-        grant = Grant(name=name, role=role, models=tuple(models), expires_us=expires_us)  # type: ignore[arg-type]  # Grant checks the role
+        quota = quota_of(shape.get("quota"))
+        grant = Grant(name=name, role=role, models=tuple(models), expires_us=expires_us, quota=quota)  # type: ignore[arg-type]  # Grant checks the role
     except InvalidInput as error:
         raise ConfigurationError(f"{where}: {error.detail}") from None
     return FileToken(grant=grant, digest=_digest(shape, where=where, base=base))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from monitor.ingest.quota import Meter
 from monitor.model.errors import AccessDenied, ConfigurationError, Unauthenticated
 from monitor.model.grants import Grant
 
@@ -103,6 +104,9 @@ SHARED: frozenset[str] = frozenset({
     *(f"DELETE {API}/alerts/{{alert}}/{word}" for word in ("acknowledge", "snooze", "verdict")),
 })  # fmt: skip
 
+# Routes that no quota holds up. Alertmanager gives up what it gets a 4xx for: an alert would be lost.
+UNMETERED: frozenset[str] = frozenset({f"POST {API}/alertmanager"})
+
 
 def role_of(method: str, *, path: str) -> Role:
     """The role a route needs; a route that is not in the table stops the start."""
@@ -119,12 +123,13 @@ LADDER: tuple[Role, ...] = ("read", "write", "admin")  # each includes the ones 
 class Caller:
     """Whoever sent a request: the roles it holds, and its token's grant (None: it has none).
 
-    ``free`` are the roles that need no token at all.
+    ``free`` are the roles that need no token at all; ``meter`` counts what it uses of its quota, if it has one.
     """
 
     held: frozenset[Role]
     free: frozenset[Role] = frozenset({"open"})
     grant: Grant | None = None
+    meter: Meter | None = None
 
     def sees(self, model: str) -> bool:
         """Whether lists may show it that model."""
@@ -140,14 +145,14 @@ EVERYBODY = Caller(held=frozenset(get_args(Role)))  # who reaches a server that 
 NOBODY = Caller(held=frozenset({"open"}))  # who has no token where one is needed
 
 
-def caller_of(grant: Grant, *, free: frozenset[Role] = NOBODY.free) -> Caller:
+def caller_of(grant: Grant, *, free: frozenset[Role] = NOBODY.free, meter: Meter | None = None) -> Caller:
     """Who holds the token: its role, for those of the ladder the ones below it, and what is free.
 
     >>> sorted(caller_of(Grant(name="t", role="write")).held)
     ['open', 'read', 'write']
     """
     roles = LADDER[: LADDER.index(grant.role) + 1] if grant.role in LADDER else (grant.role,)
-    return Caller(held=frozenset(roles) | free, free=free, grant=grant)
+    return Caller(held=frozenset(roles) | free, free=free, grant=grant, meter=meter)
 
 
 def decide(needed: Role, *, caller: Caller, model: str | None = None, shared: bool = False) -> None:

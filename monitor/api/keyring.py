@@ -12,7 +12,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from prometheus_client import Counter
+
 from monitor.api.access import EVERYBODY, NOBODY, Caller, Role, caller_of
+from monitor.ingest.quota import Meter
 from monitor.model.errors import DriftlineError
 from monitor.model.grants import Grant, digest_of
 from monitor.model.time import HOUR_US
@@ -49,14 +52,19 @@ class Keyring:
     """Says who a caller is. Threads share it."""
 
     def __init__(
-        self, store: Store, *, now_us: Callable[[], int], file: TokensFile | None = None, open_metrics: bool = False
-    ) -> None:
+        self, store: Store, *, now_us: Callable[[], int], seconds: Callable[[], float], refused: Counter,
+        file: TokensFile | None = None, open_metrics: bool = False,
+    ) -> None:  # fmt: skip
         self._store = store
         self._now_us = now_us
         self._file = file
         free: frozenset[Role] = frozenset({"open", "metrics"}) if open_metrics else NOBODY.free
         self._nobody = Caller(held=free, free=free)
         self._ring = Ring()
+        self._seconds = seconds
+        self._refused = refused
+        self._meters: dict[bytes, Meter] = {}
+        self._reading = threading.Lock()
         self._used: set[int] = set()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -93,6 +101,10 @@ class Keyring:
 
     def refresh(self) -> None:
         """Reads the tokens again; raises ``Unavailable`` where the database is away."""
+        with self._reading:  # one after the other: what was read last is in force, and each token has one meter
+            self._read()
+
+    def _read(self) -> None:
         if self._file is not None:
             self._file.look()
         with self._store.read() as conn:
@@ -104,6 +116,7 @@ class Keyring:
         for key in keys:
             prefix = key.digest[:_PREFIX_BYTES]
             by_prefix[prefix] = (*by_prefix.get(prefix, ()), key)
+        self._meters = {key.digest: key.caller.meter for key in keys if key.caller.meter is not None}
         self._ring = Ring(needed=bool(stored or keys), keys=by_prefix)
         self._note_uses(stored, now_us=now_us)
 
@@ -128,7 +141,18 @@ class Keyring:
                 _log.exception("tokens were not read again")
 
     def _key(self, grant: Grant, *, digest: bytes, id: int | None = None) -> Key:
-        return Key(digest=digest, grant=grant, caller=caller_of(grant, free=self._nobody.free), id=id)
+        meter = self._meter(grant, digest=digest)
+        return Key(digest=digest, grant=grant, caller=caller_of(grant, free=self._nobody.free, meter=meter), id=id)
+
+    def _meter(self, grant: Grant, *, digest: bytes) -> Meter | None:
+        """What counts the token's use: the same as long as there is the token, whatever its quota is now."""
+        if grant.quota is None:
+            return None
+        meter = self._meters.get(digest)
+        if meter is None:
+            return Meter(grant.quota, name=grant.name, seconds=self._seconds, refused=self._refused)
+        meter.quota = grant.quota
+        return meter
 
     def _note_uses(self, stored: Sequence[StoredToken], *, now_us: int) -> None:
         """Writes down which tokens were used, each once an hour at most."""

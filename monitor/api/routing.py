@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from monitor.api.access import API, SHARED, decide, role_of
+from monitor.api.access import API, SHARED, UNMETERED, decide, role_of
 from monitor.model.errors import InvalidInput
 from monitor.model.names import nearest
 
@@ -81,6 +81,7 @@ class GuardedRoute(APIRoute):
         self._method = next(iter(self.methods or ()))
         self.role = role_of(self._method, path=path)
         self._shared = f"{self._method} {path}" in SHARED
+        self._metered = self.role != "open" and f"{self._method} {path}" not in UNMETERED
         by_hand = [p["name"] for p in (self.openapi_extra or {}).get("parameters", ()) if p["in"] == "query"]
         self._known = frozenset([*by_hand, *_query_names(self.dependant)])
         self._strict = path.startswith(API) and self.status_code != 501
@@ -90,13 +91,15 @@ class GuardedRoute(APIRoute):
         if scope["method"] == self._method:
             model = scope["path_params"].get("model")
             decide(self.role, caller=scope["caller"], model=model, shared=self._shared)
+            if self._metered and scope["caller"].meter is not None:
+                scope["caller"].meter.count_request()
             if self._strict and scope["query_string"]:
                 refuse_unknown(scope["query_string"], known=self._known)
         await super().handle(scope, receive, send)
 
 
 class HotRoute(Route):
-    """A plain Starlette route, half the cost: only access is decided before the endpoint."""
+    """A plain Starlette route, half the cost: only access and quota are decided before the endpoint."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], *, method: str) -> None:
         super().__init__(path, endpoint, methods=[method])
@@ -107,6 +110,9 @@ class HotRoute(Route):
         scope["route"] = self
         if scope["method"] in (self.methods or ()):
             decide(self.role, caller=scope["caller"], model=scope["path_params"]["model"])
+            meter = scope["meter"] = scope["caller"].meter
+            if meter is not None:
+                meter.count_request()
         await super().handle(scope, receive, send)
 
 

@@ -17,13 +17,14 @@ from monitor.api.services import Parts, Services
 from monitor.model.errors import Conflict, InvalidInput, NotFound
 from monitor.model.grants import ROLE_NAMES, Grant, digest_of, new_token
 from monitor.model.names import nearest
+from monitor.model.quota import MOST, NAMES, quota_of
 from monitor.model.time import parse_ahead, rfc3339
 from monitor.store import tokens
 from monitor.store.tokens import StoredToken
 
 _ID = re.compile(r"(?:tok_)?([1-9]\d{0,17})")
 _FILE = "file_"
-_FIELDS = ("name", "role", "models", "expires")
+_FIELDS = ("name", "role", "models", "expires", "quota")
 _FIRST = "the first one: from now on every request needs a token, also over loopback"
 
 
@@ -91,7 +92,7 @@ def token_shape(stored: StoredToken, *, now_us: int) -> dict[str, Any]:
 def _shape(grant: Grant, *, id: str, state: str) -> dict[str, Any]:
     return {
         "id": id, "name": grant.name, "role": grant.role, "models": list(grant.models), "state": state,
-        "expires": _shown(grant.expires_us),
+        "expires": _shown(grant.expires_us), "quota": None if grant.quota is None else grant.quota.to_json(),
     }  # fmt: skip
 
 
@@ -123,7 +124,8 @@ def _grant(body: dict[str, Any], *, now_us: int) -> Grant:
     if not isinstance(models, list | None):
         raise InvalidInput('models: expected a list of names and patterns, such as ["churn*"]', code="models")
     expires_us = _expiry(body.get("expires"), now_us=now_us)
-    return Grant(name=name, role=role, models=tuple(models or ()), expires_us=expires_us)  # type: ignore[arg-type]  # Grant checks the role
+    quota = quota_of(body.get("quota"))
+    return Grant(name=name, role=role, models=tuple(models or ()), expires_us=expires_us, quota=quota)  # type: ignore[arg-type]  # Grant checks the role
 
 
 def _expiry(value: Any, *, now_us: int) -> int | None:
@@ -145,6 +147,11 @@ _BODY = {
         "role": {"enum": list(ROLE_NAMES)},
         "models": {"type": "array", "items": {"type": "string"}, "description": "name patterns; all unless told"},
         "expires": {"type": "string", "examples": ["90d", "2027-01-01"], "description": "never unless told"},
+        "quota": {
+            "type": "object", "minProperties": 1, "additionalProperties": False,
+            "properties": {name: {"type": "integer", "minimum": 1, "maximum": MOST} for name in NAMES},
+            "description": "what it may do in a minute; no bound unless told",
+        },
     },
 }  # fmt: skip
 

@@ -23,6 +23,9 @@ def create_token(
         list[str] | None, typer.Option(help="only models of this name or pattern, such as 'churn*'; may be repeated")
     ] = None,
     expires: Annotated[str | None, typer.Option(help="after a time such as 90d, or at one such as 2027-01-01")] = None,
+    quota: Annotated[
+        list[str] | None, typer.Option(help="what it may do in a minute: records=60000 or requests=600, or both")
+    ] = None,
     url: Url = None,
     token: Token = None,
     as_json: Json = False,
@@ -31,7 +34,7 @@ def create_token(
 
     Example: driftline tokens create --role ingest --name churn-api --model 'churn*' --expires 90d
     """
-    given = {"role": role, "name": name, "models": model, "expires": expires}
+    given = {"role": role, "name": name, "models": model, "expires": expires, "quota": _quota(quota)}
     body = {field: value for field, value in given.items() if value is not None}
     made = ask(url, token, "POST", "tokens", json=body).json()
     if as_json:
@@ -40,6 +43,17 @@ def create_token(
     note = made.pop("note", None)
     print_fields(made)
     sys.stderr.write("Keep it now: it is not shown again.\n" + (f"It is {note}.\n" if note else ""))
+
+
+def _quota(written: list[str] | None) -> dict[str, int] | None:
+    """The bounds by name; the server says which there are."""
+    if not written:
+        return None
+    bounds = dict(text.partition("=")[::2] for text in written)
+    try:
+        return {name: int(bound.replace("_", "")) for name, bound in bounds.items()}
+    except ValueError:
+        raise typer.BadParameter(f"--quota is {', '.join(written)!r}: expected such as records=60000") from None
 
 
 @tokens.command("list")

@@ -19,6 +19,7 @@ from monitor.ingest.budget import ByteBudget, Lease
 from monitor.ingest.decompress import decompress
 from monitor.ingest.group_commit import GroupCommitter, replay
 from monitor.ingest.limits import JSON_WEIGHT, MAX_ERRORS_SHOWN, Limits
+from monitor.ingest.quota import Meter
 from monitor.ingest.request import Head
 from monitor.ingest.single import MAX_BYTES
 from monitor.ingest.work import Committed, Work
@@ -98,12 +99,13 @@ class Receiver:
         telemetry.queue_limit_bytes.set(limits.max_inflight_bytes)
         self._in_flight: set[tuple[int, str]] = set()
 
-    async def receive(self, course: Course, head: Head, body: Receive) -> Committed:
+    async def receive(self, course: Course, head: Head, body: Receive, *, meter: Meter | None = None) -> Committed:
         """The answer of a request that is stored (or would be, in a dry run); every refusal is an exception.
 
-        What was refused is counted by its records, or as one where nobody could count them.
+        What was refused is counted by its records, or as one where nobody could count them. ``meter`` counts what is
+        stored against the quota of whoever sent it.
         """
-        seen = Seen()
+        seen = Seen(meter)
         try:
             answer = await self._receive(course, head, body, seen)
         except Exception as error:
@@ -116,6 +118,8 @@ class Receiver:
 
     async def _receive(self, course: Course, head: Head, body: Receive, seen: Seen) -> Committed:
         weight = JSON_WEIGHT if head.asked.media_type in JSON_TYPES else 1
+        if seen.meter is not None and head.key is None and not head.asked.dry_run:
+            seen.meter.expect_records()  # one with a key may have been answered before: its first answer stands
         with self._budget.lease(0) as lease:
             sent = await read_body(body, declared=head.length, lease=lease, weight=weight, limits=self.limits)
             if head.key is None or head.asked.dry_run:
@@ -147,8 +151,7 @@ class Receiver:
                 work = course.quick(arrived)
                 if work is not None:
                     seen.records = work.stored
-                    self._committer.submit(work)
-                    return await work.future
+                    return await self._commit(work, seen)
             return await self._general(course, arrived, inline=small and course.inline, seen=seen)
         except ClientError:
             # The first answer stands, also where the version has changed since and would refuse the body today.
@@ -169,8 +172,27 @@ class Receiver:
         await course.accept(prepared)
         if arrived.head.asked.dry_run:
             return Committed(prepared.work.answer)
-        self._committer.submit(prepared.work)
-        return await arrived.future
+        return await self._commit(prepared.work, seen)
+
+    async def _commit(self, work: Work, seen: Seen) -> Committed:
+        """The answer once the work is on disk. What is not stored by it does not count against the quota.
+
+        Of a request that is cut off here nobody knows: it counts.
+        """
+        meter = seen.meter
+        if meter is None:
+            self._committer.submit(work)
+            return await work.future
+        minute = meter.take_records(seen.records)
+        try:
+            self._committer.submit(work)
+            answer = await work.future
+        except Exception:
+            meter.give_back(seen.records, minute=minute)
+            raise
+        if answer.replayed:
+            meter.give_back(seen.records, minute=minute)
+        return answer
 
     async def _answered_before(self, course: Course, head: Head, digest: str) -> Committed | None:
         if head.key is None or head.asked.dry_run:
@@ -202,11 +224,12 @@ def prepare(course: Course, arrived: Arrived) -> Prepared:
 
 
 class Seen:
-    """How many records a request was found to hold; one until they are counted."""
+    """How many records a request was found to hold, one until they are counted; whose quota they count against."""
 
-    __slots__ = ("records",)
+    __slots__ = ("meter", "records")
 
-    def __init__(self) -> None:
+    def __init__(self, meter: Meter | None) -> None:
+        self.meter = meter
         self.records = 1
 
 

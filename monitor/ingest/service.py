@@ -79,7 +79,9 @@ class IngestService:
             except Exception:
                 self._telemetry.records.labels(model, version, "rejected").inc()
                 raise
-            return await self.receiver.receive(self._predictions.course(target), head, receive)
+            return await self.receiver.receive(
+                self._predictions.course(target), head, receive, meter=scope.get("meter")
+            )
         finally:
             self._telemetry.ingest_seconds.observe(time.perf_counter() - began)
 
@@ -95,7 +97,7 @@ class IngestService:
             except Exception:
                 self._telemetry.labels.labels(model, "rejected").inc()
                 raise
-            return await self.receiver.receive(self._labels.course(target), head, receive)
+            return await self.receiver.receive(self._labels.course(target), head, receive, meter=scope.get("meter"))
         finally:
             self._telemetry.ingest_seconds.observe(time.perf_counter() - began)
 

@@ -1,4 +1,4 @@
-"""What a token allows: a role, the models it is limited to, until when.
+"""What a token allows: a role, the models it is limited to, until when, how much a minute.
 
 Only the SHA-256 of a token is kept. That is enough, and a slow hash (bcrypt, argon2) would be wrong here: those make
 guessing of passwords dear, and 256 random bits are never guessed, while every request would pay for it.
@@ -15,6 +15,7 @@ from typing import Literal, get_args
 
 from monitor.model.errors import InvalidInput
 from monitor.model.names import nearest, valid_name
+from monitor.model.quota import Quota
 
 Role = Literal["ingest", "metrics", "read", "write", "admin"]
 ROLE_NAMES: tuple[Role, ...] = get_args(Role)
@@ -31,6 +32,7 @@ class Grant:
     role: Role
     models: tuple[str, ...] = ()
     expires_us: int | None = None
+    quota: Quota | None = None
 
     def __post_init__(self) -> None:
         valid_name(self.name, kind="token")
@@ -54,6 +56,8 @@ class Grant:
                 "a token of role 'metrics' cannot be limited to models: /metrics shows every model in one page",
                 code="models",
             )
+        if self.quota is not None and self.role == "metrics":
+            raise InvalidInput("a token of role 'metrics' has no quota: a scrape has its own rhythm", code="quota")
 
     @property
     def unlimited_admin(self) -> bool:

@@ -17,5 +17,6 @@ token = Table(
     Column("expires_us", BigInteger),
     Column("revoked_us", BigInteger),
     Column("last_used_us", BigInteger),  # to the hour
+    Column("quota", Text),  # NULL: none
     **AUTO,
 )  # fmt: skip

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, delete, exists, or_, select, update
 
 from monitor.model.errors import Conflict, NotFound
 from monitor.model.grants import Grant
+from monitor.model.quota import quota_of
 from monitor.model.time import DAY_US
 from monitor.store import dialect, jsontext, tables
 
@@ -54,6 +55,7 @@ def insert_token(conn: Connection, grant: Grant, *, digest: bytes, now_us: int) 
     values = {
         "name": grant.name, "role": grant.role, "models": jsontext.dump(list(grant.models)), "digest": digest,
         "created_us": now_us, "expires_us": grant.expires_us,
+        "quota": None if grant.quota is None else jsontext.dump(grant.quota.to_json()),
     }  # fmt: skip
     return _stored(conn.execute(tables.token.insert().values(values).returning(tables.token)).one())
 
@@ -84,7 +86,8 @@ def note_use(conn: Connection, *, ids: Iterable[int], now_us: int) -> None:
 
 def _stored(row: Row[Any]) -> StoredToken:
     grant = Grant(
-        name=row.name, role=row.role, models=tuple(jsontext.load(row.models)), expires_us=row.expires_us
+        name=row.name, role=row.role, models=tuple(jsontext.load(row.models)), expires_us=row.expires_us,
+        quota=None if row.quota is None else quota_of(jsontext.load(row.quota)),
     )  # fmt: skip
     return StoredToken(
         id=row.id, grant=grant, digest=bytes(row.digest), created_us=row.created_us, revoked_us=row.revoked_us,

@@ -19,7 +19,10 @@ LARGE = json.dumps({"records": [{"text": "x" * 1_000} for _ in range(2_000)]}).e
 
 @pytest.fixture
 def service(store_url, tmp_path):
-    service = Service(tmp_path, database_url=store_url, DRIFTLINE_MAX_BODY_SECONDS=str(BODY_SECONDS))
+    service = Service(
+        tmp_path, database_url=store_url, DRIFTLINE_MAX_BODY_SECONDS=str(BODY_SECONDS),
+        DRIFTLINE_MAX_INFLIGHT_BYTES="32MiB",  # what one of them announces, once it is decoded
+    )  # fmt: skip
     service.start()
     yield service
     service.stop()

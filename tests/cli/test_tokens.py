@@ -72,8 +72,13 @@ def test_tokens_are_made_listed_and_revoked_from_a_shell(tmp_path, monkeypatch, 
         assert (ended.value.code, "Token needed (401)" in capsys.readouterr().err) == (1, True)
         monkeypatch.setenv("DRIFTLINE_TOKEN", token)
         made = json.loads(run("tokens", "create", "--role", "ingest", "--name", "api", "--model", "churn*", "--model",
-                              "fraud", "--expires", "90d", "--json").stdout)  # fmt: skip
+                              "fraud", "--expires", "90d", "--quota", "records=60_000", "--quota", "requests=600",
+                              "--json").stdout)  # fmt: skip
         assert (made["name"], made["role"], made["models"]) == ("api", "ingest", ["churn*", "fraud"])
+        assert made["quota"] == {"records": 60_000, "requests": 600}
+        assert (
+            "expected such as records=60000" in run("tokens", "create", "--role", "read", "--quota", "6", code=2).output
+        )
         assert run("tokens", "revoke", made["id"]).stdout == ""
         states = {t["name"]: t["state"] for t in json.loads(run("tokens", "list", "--json").stdout)}
         assert states == {"admin": "active", "api": "revoked"}

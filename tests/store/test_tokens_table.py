@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from monitor.model.errors import InvalidInput, NotFound
 from monitor.model.grants import PREFIX, Grant, digest_of, new_token
+from monitor.model.quota import Quota
 from monitor.store import engine as engine_module
 from monitor.store import open_store, tables, tokens
 
@@ -15,7 +16,7 @@ ADMIN = Grant(name="first", role="admin")
 
 def test_a_token_is_stored_as_its_hash_and_read_back_as_it_was_made(store):
     token = new_token()
-    grant = Grant(name="etl", role="ingest", models=("churn*", "fraud"), expires_us=9)
+    grant = Grant(name="etl", role="ingest", models=("churn*", "fraud"), expires_us=9, quota=Quota(records=5))
     with store.write() as conn:
         made = tokens.insert_token(conn, grant, digest=digest_of(token), now_us=5)
     with store.read() as conn:

@@ -15,4 +15,5 @@ REVISIONS = (
     "v0010",
     "v0011",
     "v0012",
+    "v0013",
 )  # every migration of this release, oldest first
