@@ -69,6 +69,6 @@ def test_every_error_says_whose_fault_it_is_by_its_status():
     assert len(statuses) >= 14
     client = {name for name, status in statuses.items() if 400 <= status < 500}
     assert client == {
-        "ClientError", "Malformed", "Unauthenticated", "AccessDenied", "NotFound", "TooSlow", "Conflict",
+        "ClientError", "Malformed", "Unauthenticated", "AccessDenied", "NotFound", "TooSlow", "Conflict", "Held",
         "PreconditionFailed", "TooLarge", "UnsupportedMedia", "InvalidInput", "QuotaExceeded",
     }  # fmt: skip
