@@ -64,7 +64,7 @@ class Slices:
 def segments_of(
     specs: Sequence[Spec], *, schema: Schema, layout: Layout, profile: Profile
 ) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
-    """The segments that the specs make of a reference, and in words what is left out for being too many.
+    """The segments that the specs make of a reference, and in words what else is left out.
 
     ``InvalidInput`` for one that the table cannot have: who compares two tables has just asked for it.
     """

@@ -42,7 +42,7 @@ from monitor.store.reference_segments import (
     segmentation_of,
 )
 
-SEGMENT_WARNINGS = ("segment_column", "too_many_segments", "segments_need_rows")
+SEGMENT_WARNINGS = ("segment_column", "segment_name", "too_many_segments", "segments_need_rows")
 Shapes = Mapping[str, dict[str, Any]]  # of segments by name
 
 # Of the encoded profiles of windows that one pass keeps, were each as large as that of the whole reference.

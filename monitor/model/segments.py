@@ -202,7 +202,10 @@ def resolve(
             warnings.append(misfit)
             continue
         for segment in _segments(spec, counts=counts, rows=rows):
-            found.setdefault(segment.name, segment)
+            if segment.name in found:
+                warnings.append(_taken(segment, by=found[segment.name]))
+            else:
+                found[segment.name] = segment
     kept = tuple(found.values())[:limit]
     if len(kept) < len(found):
         warnings.append(_warning(
@@ -211,6 +214,21 @@ def resolve(
             f"{[*found][limit]!r} on; a smaller top or a larger min_share makes fewer",
         ))  # fmt: skip
     return kept, tuple(warnings)
+
+
+def _taken(segment: Segment, *, by: Segment) -> Told:
+    """The warning that another pair of column and value has the name already: ``a=b`` and ``c``, ``a`` and ``b=c``."""
+    column = segment.shape["by"]
+    return _warning(
+        "segment_name", column,
+        f"{_pair(segment)} is called {segment.name!r} as {_pair(by)} is: it is left out; name it with where, or rename "
+        f"column {column!r}",
+    )  # fmt: skip
+
+
+def _pair(segment: Segment) -> str:
+    told = repr(segment.shape["value"]) if "value" in segment.shape else OTHER
+    return f"{told[:80]} of column {segment.shape['by']!r}"
 
 
 def _segments(spec: Spec, *, counts: Mapping[str, Sequence[tuple[str, int]]], rows: int) -> Iterator[Segment]:

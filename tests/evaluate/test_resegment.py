@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.columns.roles import Roles
 from monitor.evaluate import relayout as relayout_module
 from monitor.evaluate import resegment as resegment_module
 from monitor.evaluate.context import Contexts
 from monitor.evaluate.recompute import request_recompute
+from monitor.evaluate.reference import set_reference
 from monitor.model.errors import FenceLost
 from monitor.model.results import CheckState, Transition
 from monitor.model.time import HOUR_US
@@ -36,7 +39,7 @@ from tests.evaluate.slicing import (
     take,
     want,
 )
-from tests.evaluate.traffic import START_US
+from tests.evaluate.traffic import START_US, make_world
 
 OTHERS = [
     {"name": "old", "where": {"age": {"gte": 60}}},
@@ -160,6 +163,28 @@ def test_warnings_of_segments_are_those_of_the_segments_wanted_now(store):
     want(world, SEGMENTS)
     look(world)
     assert warned() == others
+
+
+def test_two_segments_of_one_name_are_told_of_until_there_is_one(store):
+    """The value ``b=c`` of one column and ``c`` of the other are both called so."""
+    rows = pa.table({
+        "a": ["b=c", "d"] * 100, "a=b": ["c", "c", "e", "e"] * 50, "age": [float(n % 40) for n in range(200)],
+        "prediction": ["yes"] * 200,
+    }).to_batches()  # fmt: skip
+    world = make_world(store, model={"settings": {"segments": [{"by": "a"}, {"by": "a=b"}]}})
+    set_reference(store, version_id=world.version.id, source=lambda: iter(rows), roles=Roles(), now_us=world.clock())
+
+    def told():
+        with store.read() as conn:
+            warnings = get_reference(conn, version_id=world.version.id).warnings
+        return [(one["code"], one["column"]) for one in warnings if one["code"] == "segment_name"]
+
+    assert told() == [("segment_name", "a=b")]
+    assert list(sides(world)) == ["a=b=c", "a=d", "a=(other)", "a=b=e", "a=b=(other)"]
+    want(world, [{"by": "a=b"}])
+    look(world)
+    assert told() == []
+    assert list(sides(world)) == ["a=b=c", "a=b=e", "a=b=(other)"]
 
 
 def test_a_reference_that_changed_while_it_was_cut_is_cut_again(store, monkeypatch):

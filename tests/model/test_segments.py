@@ -197,6 +197,17 @@ def test_more_segments_than_allowed_are_left_out_with_a_warning():
     ]
 
 
+def test_two_columns_that_make_one_name_are_told_of_and_the_first_has_it():
+    schema = Schema(columns=(Column(name="a", type="categorical"), Column(name="a=b", type="categorical")))
+    specs = parse_segments([{"by": "a"}, {"by": "a=b"}])
+    counts = {"a": [("b=c", 6), ("d", 4)], "a=b": [("c", 7), ("e", 3)]}
+    found, warnings = resolve(specs, schema=schema, counts=counts, rows=10)
+    assert [segment.name for segment in found] == ["a=b=c", "a=d", "a=(other)", "a=b=e", "a=b=(other)"]
+    assert found[0].shape == {"by": "a", "value": "b=c"}
+    assert [(told["code"], told["column"]) for told in warnings] == [("segment_name", "a=b")]
+    assert warnings[0]["message"].startswith("'c' of column 'a=b' is called 'a=b=c' as 'b=c' of column 'a' is")
+
+
 @pytest.mark.parametrize(
     ("shape", "column", "message"),
     [
