@@ -302,6 +302,11 @@ def is_cut_alike(conn: Connection, *, context: VersionContext, now: Version) -> 
     return now.reference_id is not None and cut_of(conn, reference_id=now.reference_id) == context.segmentation
 
 
+def is_cut(conn: Connection, *, version: Version) -> bool:
+    """Whether the version's reference has segments, be they wanted any more or not."""
+    return version.reference_id is not None and cut_of(conn, reference_id=version.reference_id) is not None
+
+
 def segments_of(conn: Connection, *, reference_id: int) -> tuple[Segment, ...]:
     """The segments that the reference is cut by, in their order."""
     stored = reference_segments(conn, reference_id=reference_id)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from monitor.columns.split import by_window
 from monitor.evaluate.arrivals import Arrival, arrive
-from monitor.evaluate.context import Contexts, VersionContext, is_cut_alike
+from monitor.evaluate.context import Contexts, VersionContext, is_cut, is_cut_alike
 from monitor.evaluate.guard import Guard, Moved
 from monitor.evaluate.inference import infer_if_due
 from monitor.evaluate.merged import LOOKBACK
@@ -23,6 +23,7 @@ from monitor.evaluate.slices import read_rows, within_budget
 from monitor.model.entities import Version
 from monitor.model.window import WindowSpec
 from monitor.store.batches import BatchInfo, mark_folded, unfolded
+from monitor.store.cuts import forget_cuts
 from monitor.store.engine import Store
 from monitor.store.ids import replace_runs
 from monitor.store.outcomes import add_outcomes
@@ -138,6 +139,9 @@ def _write(
         raise Moved(f"version {seen.id}: its segments changed while its rows were profiled")
     fold = mark_folded(conn, version_id=seen.id, ids=[info.id for info in infos], fold_seen=seen.fold_seq)
     upsert_windows(conn, _changed_windows(conn, context=context, arrivals=arrivals))
+    if context.segmentation is None and is_cut(conn, version=locked):
+        # Counted without these rows: the segments may be wanted again before those of the reference are taken away.
+        forget_cuts(conn, version_id=seen.id, starts_us=[a.start_us for a in arrivals if a.rows])
     put_profiles(conn, [profile for arrival in arrivals for profile in _profiles(arrival, version=seen)])
     add_outcomes(conn, [a.outcomes for a in arrivals if a.outcomes is not None])
     put_scorecards(conn, [a.card for a in arrivals if a.card is not None])

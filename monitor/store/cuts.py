@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, delete, exists, or_, select, tuple_, update
 
-from monitor.store import tables
+from monitor.store import dialect, tables
 
 _w, _p, _j = tables.window.c, tables.profile.c, tables.judged_counts.c
 
@@ -15,6 +15,13 @@ def uncut_windows(conn: Connection, *, version_id: int) -> None:
     """Has every window of the version cut again when somebody needs it."""
     cut = (_w.version_id == version_id, _w.segmentation.is_not(None))
     conn.execute(update(tables.window).where(*cut).values(segmentation=None))
+
+
+def forget_cuts(conn: Connection, *, version_id: int, starts_us: Sequence[int]) -> None:
+    """Removes the profiles of all segments of these windows; those of all traffic stay."""
+    for some in dialect.slices(starts_us):
+        here = (_p.version_id == version_id, _p.window_start_us.in_(some))
+        conn.execute(delete(tables.profile).where(*here, _p.segment != ""))
 
 
 def forget_segments(conn: Connection, *, version_id: int, segments: Collection[str]) -> None:

@@ -265,6 +265,23 @@ def test_windows_from_before_the_change_are_cut_again_when_they_are_judged_again
     check_windows(world, posts(1, rows=200), picked=OTHERS_PICKED)
 
 
+def test_rows_that_come_while_segments_are_taken_away_are_in_them_when_they_are_back_before_the_job(store):
+    """What is stored of a segment meanwhile is nothing, for windows are merged and learned from as they are stored."""
+    world, first, second = segmented(store), posts(1), posts(2, hours=2)
+    post_all(world, first)
+    want(world, [])
+    post_all(world, second)
+    want(world, SEGMENTS)
+    with store.read() as conn:
+        query = sa.select(tables.profile.c.window_start_us, tables.profile.c.segment)
+        stored = conn.execute(query.where(tables.profile.c.version_id == world.version.id)).all()
+    assert {start for start, segment in stored if segment} == {START_US + 2 * HOUR_US}
+    assert {start for start, segment in stored if not segment} == {START_US + hour * HOUR_US for hour in range(3)}
+    third = [[(f"id3-{hour}", START_US + hour * HOUR_US, 60.0, "north") for hour in range(3)]]
+    post_all(world, third)
+    check_windows(world, [*first, *second, *third])
+
+
 def test_a_name_that_stands_for_other_rows_begins_without_windows_and_what_stays_the_same_keeps_them(store):
     world = segmented(store)
     post_all(world, posts(1, rows=200))
