@@ -31,7 +31,7 @@ from monitor.store.baselines import (
 from monitor.store.engine import Store
 from monitor.store.marks import marks_of
 from monitor.store.models import get_version_by_id
-from monitor.store.reference_segments import reference_segments
+from monitor.store.reference_segments import cut_of, reference_segments
 from monitor.store.windows import WindowRow
 
 MOST_FIXED = 2_000  # fixed windows, the oldest of those named: as many as a reference's own
@@ -40,20 +40,28 @@ _PAGE = 50  # profiles read at once
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """The windows that a baseline chose for one window, whose they are, and why it could not choose."""
+    """The windows that a baseline chose for one window, whose they are, and why it could not choose.
+
+    ``sizes`` are those that say how many rows a window usually has: of a segment, ones with few rows or none too.
+    """
 
     version_id: int
     windows: tuple[Usable, ...] = ()
+    sizes: tuple[Usable, ...] = ()
     reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """The sum of the chosen windows' profiles; None with the ``reason`` where they are too few."""
+    """The sum of the chosen windows' profiles; None with the ``reason`` where they are too few.
+
+    ``usual_rows`` are those of a window on average; None where the windows that say so are too few.
+    """
 
     chosen: Chosen
     profile: Profile | None
     reason: str | None = None
+    usual_rows: float | None = None
 
     @property
     def windows(self) -> int:
@@ -77,16 +85,33 @@ def choose(conn: Connection, baseline: Baseline, *, context: VersionContext, sta
         if other[1] != version.layout_id or not _same_rows(conn, context=context, version_id=other[0]):
             return Chosen(version_id=other[0], reason="not_comparable")
     id = version.id if other is None else other[0]
+    windows = _windows(conn, baseline, context=context, version_id=id, start_us=start_us)
+    sizes = windows
+    if context.segment and any(check.kind == "volume" for check in context.checks):
+        cut = context.segmentation if other is None else _cut(conn, version_id=id)
+        sizes = _windows(conn, baseline, context=context, version_id=id, start_us=start_us, least_rows=0, cut=cut)
+    return Chosen(version_id=id, windows=windows, sizes=sizes)
+
+
+def _windows(
+    conn: Connection, baseline: Baseline, *, context: VersionContext, version_id: int, start_us: int,
+    least_rows: int = LEAST_ROWS, cut: str | None = None,
+) -> tuple[Usable, ...]:  # fmt: skip
+    """Those of the rule's windows that have so many rows; with ``cut`` those without a row of the segment too."""
     fixed = baseline.kind == "windows"
     found = usable_windows(
-        conn, version_id=id, layout_id=version.layout_id, least_rows=LEAST_ROWS,
+        conn, version_id=version_id, layout_id=context.version.layout_id or 0, least_rows=least_rows,
         from_us=baseline.from_us, to_us=baseline.to_us, limit=MOST_FIXED,
         starts_us=None if fixed else places(baseline, start_us=start_us, spec=context.model.window),
-        segment=context.segment,
+        segment=context.segment, cut=cut,
     )  # fmt: skip
-    return Chosen(
-        version_id=id, windows=tuple(_healthy(conn, found, version_id=id) if baseline.skip == "alert" else found)
-    )
+    return tuple(_healthy(conn, found, version_id=version_id) if baseline.skip == "alert" else found)
+
+
+def _cut(conn: Connection, *, version_id: int) -> str | None:
+    """The digest of the other version's segments."""
+    _, other = get_version_by_id(conn, id=version_id)
+    return None if other.reference_id is None else cut_of(conn, reference_id=other.reference_id)
 
 
 def _same_rows(conn: Connection, *, context: VersionContext, version_id: int) -> bool:
@@ -111,14 +136,16 @@ def hold(store: Store, group: Group, *, chosen: Chosen, context: VersionContext,
 
     Read a page a transaction, for it takes seconds; whoever writes asks ``same_choice`` whether it still is one.
     """
-    baseline = group.baseline
-    if len(chosen.windows) < baseline.min_windows:
-        return Held(chosen=chosen, profile=None, reason=chosen.reason or "baseline_too_short")
+    baseline, enough = group.baseline, group.baseline.min_windows
+    usual = sum(window.rows for window in chosen.sizes) / len(chosen.sizes) if len(chosen.sizes) >= enough else None
+    if len(chosen.windows) < enough:
+        reason = chosen.reason or "baseline_too_short"
+        return Held(chosen=chosen, profile=None, reason=reason, usual_rows=usual)
     if baseline.moving:
-        return Held(chosen=chosen, profile=sum_of(store, chosen, context=context))
+        return Held(chosen=chosen, profile=sum_of(store, chosen, context=context), usual_rows=usual)
     key = (context.version.layout_id, context.segment, baseline, chosen)
     total = kept.get(key, make=lambda: sum_of(store, chosen, context=context), weigh=lambda found: found.counts.nbytes)
-    return Held(chosen=chosen, profile=total)
+    return Held(chosen=chosen, profile=total, usual_rows=usual)
 
 
 def sum_of(store: Store, chosen: Chosen, *, context: VersionContext) -> Profile:

@@ -44,7 +44,7 @@ def judge_held(
         return _too_short(context, group=group, layout=layout, current=current, held=held)
     found = judge_group(
         context, group=group, layout=layout, current=current, baseline=held.profile,
-        calibration=context.taught.get(group.baseline), expected_rows=held.rows / held.windows,
+        calibration=context.taught.get(group.baseline), expected_rows=held.usual_rows,
         sums=None if group.baseline.moving else sums,
     )  # fmt: skip
     told = told_of(group, held=held)
@@ -57,8 +57,11 @@ def judge_held(
 
 
 def told_of(group: Group, *, held: Held) -> dict[str, Any]:
-    """What ``method`` says of the baseline: its kind, how many windows and rows are in it."""
-    return {"baseline": {"kind": group.baseline.kind, "windows": held.windows, "rows": held.rows}}
+    """What ``method`` says of the baseline: its kind, how many windows and rows are in it, and the usual rows of a
+    window where others say those."""
+    told = {"kind": group.baseline.kind, "windows": held.windows, "rows": held.rows}
+    usual = {} if held.chosen.sizes == held.chosen.windows else {"usual_rows": held.usual_rows}
+    return {"baseline": told | usual}
 
 
 def judge_group(
@@ -103,7 +106,8 @@ def _too_short(
             alone = replace(group, checks=(check,))
             found = judge_group(
                 context, group=alone, layout=layout, current=current, baseline=None,
-                calibration=context.taught.get(group.baseline), expected_rows=None,
+                calibration=context.taught.get(group.baseline),
+                expected_rows=None if held is None else held.usual_rows,
             )  # fmt: skip
             rows += [msgspec.structs.replace(row, method=row.method | told) for row in found.rows]
             verdicts += found.verdicts

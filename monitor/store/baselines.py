@@ -42,33 +42,40 @@ def usable_windows(
     to_us: int = 0,
     limit: int = 10_000,
     segment: str = "",
+    cut: str | None = None,
 ) -> list[Usable]:
     """Those of the windows at ``starts_us``, else of those that start in [from_us, to_us), that have a profile of the
-    segment in the layout and so many rows in it, oldest first."""
+    segment in the layout and so many rows in it, oldest first.
+
+    With ``cut``, the digest of the segments there are, also those that were cut by it and have no row of the segment.
+    """
     if starts_us is not None:
         parts: list[ColumnElement[bool]] = [_w.start_us.in_(some) for some in dialect.slices(sorted(starts_us))]
     else:
         parts = [and_(_w.start_us >= from_us, _w.start_us < to_us)]
     found: list[Usable] = []
     for part in parts:
-        query = _usable_of(segment).where(_w.version_id == version_id, _p.layout_id == layout_id, part)
-        query = query.where((_p.rows if segment else _w.rows) >= least_rows)
+        query = _usable_of(segment, cut=cut).where(_w.version_id == version_id, part)
+        counted = and_(_p.layout_id == layout_id, (_p.rows if segment else _w.rows) >= least_rows)
+        query = query.where(counted if cut is None else or_(counted, _p.layout_id.is_(None)))
         rows_found = conn.execute(query.order_by(_w.start_us).limit(limit))
-        found += [Usable(start_us=row.start_us, rows=row.rows, in_alert=bool(row.in_alert)) for row in rows_found]
+        found += [Usable(start_us=row.start_us, rows=row.rows or 0, in_alert=bool(row.in_alert)) for row in rows_found]
     return found
 
 
-def _usable_of(segment: str) -> Select[tuple[int, int | None, bool | None]]:
-    """Windows with a profile of the segment: start, rows of the segment, whether they were in alert."""
+def _usable_of(segment: str, *, cut: str | None) -> Select[tuple[int, int | None, bool | None]]:
+    """Windows with a profile of the segment, or cut so: start, rows of the segment, whether they were in alert."""
     here = and_(_p.version_id == _w.version_id, _p.window_start_us == _w.start_us, _p.segment == segment)
     if not segment:
         return select(_w.start_us, _w.rows, _w.in_alert).join_from(tables.window, tables.profile, here)
     judged = and_(_r.version_id == _w.version_id, _r.window_start_us == _w.start_us, _r.segment == segment)
-    return (
+    indexed = and_(here, _p.segment != "")  # said for the sake of its index
+    query = (
         select(_w.start_us, _p.rows, or_(_w.in_alert.is_(True), _r.status == "alert").label("in_alert"))
-        .join_from(tables.window, tables.profile, and_(here, _p.segment != ""))  # said for the sake of its index
+        .join_from(tables.window, tables.profile, indexed, isouter=cut is not None)
         .join(tables.result, judged, isouter=True)
     )
+    return query if cut is None else query.where(or_(_p.version_id.is_not(None), _w.segmentation == cut))
 
 
 def profiles_at(
