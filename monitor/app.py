@@ -16,7 +16,7 @@ import monitor
 from monitor.api.application import build_application, build_worker
 from monitor.api.keyring import Keyring
 from monitor.api.services import Services
-from monitor.api.upload import remove_leftovers
+from monitor.api.upload import MAX_UPLOADS, remove_leftovers
 from monitor.evaluate.context import Contexts
 from monitor.evaluate.fixed_rates import FixedRates
 from monitor.evaluate.simulate import Simulator
@@ -119,6 +119,7 @@ def _services(
         fixed_rates=FixedRates(store, contexts=contexts, simulator=simulator),
         references=asyncio.Semaphore(REFERENCES_AT_ONCE),
         small_references=asyncio.Semaphore(1),
+        uploads=asyncio.Semaphore(MAX_UPLOADS),
         now_us=now_us,
         exporter=_exporter(settings, store=store, telemetry=telemetry, now_us=now_us, refresh_seconds=refresh_seconds),
         backups=backups,

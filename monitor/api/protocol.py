@@ -7,6 +7,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+MAX_CONNECTIONS = 800  # of one process: below the 1,024 descriptors that many systems allow it
 MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 15.0
 _PIECE_BYTES = 16_384  # a piece of a body that is not worth copying
@@ -16,6 +17,11 @@ _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/problem+json\r\n"
     b"content-length: 101\r\nconnection: close\r\n\r\n"
     b'{"type":"about:blank","title":"Request header fields too large","status":431,"detail":"over 64 KiB"}\n'
+)
+_TOO_MANY = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n"
+    b"content-length: 107\r\nconnection: close\r\n\r\n"
+    b'{"type":"about:blank","title":"Too many connections","status":503,"detail":"try again, or keep them open"}\n'
 )
 
 
@@ -39,6 +45,10 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected."""
         super().connection_made(transport)  # type: ignore[arg-type]
+        if len(self.connections) > MAX_CONNECTIONS:
+            self.transport.write(_TOO_MANY)
+            self.transport.close()
+            return
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._hang_up)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -40,7 +40,7 @@ async def put_reference(model: ModelName, version: VersionName, request: Request
     media_type = _media_type(request)
     roles, source = _roles(request)
     found = await run_in_threadpool(_version, services, model, version, request)
-    async with received_file(request, directory=services.settings.upload_dir) as upload:
+    async with received_file(request, directory=services.settings.upload_dir, places=services.uploads) as upload:
         origin = Origin(digest=upload.digest, source=source, media_type=media_type)
         async with services.small_references if upload.size <= SMALL_BYTES else services.references:
             published = await run_in_threadpool(

@@ -47,6 +47,7 @@ class Services:
     keyring: Keyring
     references: asyncio.Semaphore
     small_references: asyncio.Semaphore
+    uploads: asyncio.Semaphore
     now_us: Callable[[], int]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import tempfile
@@ -15,6 +16,7 @@ from starlette.requests import Request
 
 from monitor.model.errors import InvalidInput, Unavailable
 
+MAX_UPLOADS = 32  # at once, in one process: each is a file of up to DRIFTLINE_MAX_REFERENCE_BYTES until it is read
 _PIECE = 1024**2
 
 
@@ -28,14 +30,20 @@ class Upload:
 
 
 @asynccontextmanager
-async def received_file(request: Request, *, directory: Path) -> AsyncIterator[Upload]:
-    """The request's body as a file that is there while the block runs; memory holds a piece of it at a time."""
-    path = await run_in_threadpool(_new_file, directory)
-    try:
-        yield await _write(request, path=path)
-    finally:
-        with suppress(OSError):
-            path.unlink()
+async def received_file(request: Request, *, directory: Path, places: asyncio.Semaphore) -> AsyncIterator[Upload]:
+    """The request's body as a file that is there while the block runs; memory holds a piece of it at a time.
+
+    ``Unavailable`` where no place is left: uploads that wait for one would hold their connections for hours.
+    """
+    if places.locked():
+        raise Unavailable(f"{MAX_UPLOADS} references are being sent: send again later", retry_after_seconds=10)
+    async with places:
+        path = await run_in_threadpool(_new_file, directory)
+        try:
+            yield await _write(request, path=path)
+        finally:
+            with suppress(OSError):
+                path.unlink()
 
 
 async def _write(request: Request, *, path: Path) -> Upload:
