@@ -6,6 +6,7 @@ uvicorn has neither a body limit nor a read deadline. Pure ASGI, one small objec
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitor.api.doorkeeper import Doorkeeper
 from monitor.api.problem import answer_error
+from monitor.api.request_log import HEADER, REQUEST_ID, log_request, request_id
 from monitor.model.errors import Malformed, TooLarge, TooSlow
 
 UNROUTED = ""
@@ -84,6 +86,7 @@ class Edge:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return
+        began = time.perf_counter()
         exchange = Exchange(scope, receive=receive, send=send, limits=self._limits)
         try:
             exchange.open(self._doorkeeper)
@@ -94,12 +97,13 @@ class Edge:
             elif exchange.status < 500:  # the answer broke off in its middle: the server hangs up
                 raise
         finally:
-            self._count(scope, status=exchange.status)
+            if exchange.status:  # else cancelled before there was an answer
+                route = getattr(scope.get("route"), "path", UNROUTED)
+                self._count(route, status=exchange.status)
+                log_request(scope, route=route, status=exchange.status, seconds=time.perf_counter() - began)
 
-    def _count(self, scope: Scope, *, status: int) -> None:
-        if status == 0:  # cancelled before there was an answer
-            return
-        key = (getattr(scope.get("route"), "path", UNROUTED), status)
+    def _count(self, route: str, *, status: int) -> None:
+        key = (route, status)
         counter = self._counters.get(key)
         if counter is None:
             counter = self._counters[key] = self._requests.labels(route=key[0], code=str(status))
@@ -110,8 +114,8 @@ class Exchange:
     """One request and its answer: its ``receive`` counts and hurries, its ``send`` notes the status."""
 
     __slots__ = (
-        "_allowed", "_arrived", "_began", "_declared", "_expects", "_late", "_limits", "_receive", "_scope", "_send",
-        "answered", "complete", "status",
+        "_allowed", "_arrived", "_began", "_declared", "_expects", "_id", "_late", "_limits", "_receive", "_scope",
+        "_send", "answered", "complete", "status",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, *, receive: Receive, send: Send, limits: EdgeLimits) -> None:
@@ -124,6 +128,7 @@ class Exchange:
         self._declared = 0
         self._began = 0.0
         self._late = False
+        self._id = ""
         self._expects = False
         self.complete = True  # the whole body has arrived
         self.answered = False
@@ -131,7 +136,7 @@ class Exchange:
 
     def open(self, doorkeeper: Doorkeeper) -> None:
         """Nothing, or the error that the head of the request already deserves."""
-        host = origin = fetch_site = length = authorization = b""
+        host = origin = fetch_site = length = authorization = sent_id = b""
         for name, value in self._scope["headers"]:
             if name == b"host":
                 host = value
@@ -146,8 +151,12 @@ class Exchange:
                 fetch_site = value
             elif name == b"authorization":
                 authorization = value
+            elif name == HEADER:
+                sent_id = value
             elif name == b"expect":
                 self._expects = True
+        self._id = request_id(sent_id)
+        REQUEST_ID.set(self._id)
         server = self._scope.get("server")
         self._scope["caller"] = doorkeeper.admit(
             method=self._scope["method"], host=host, origin=origin, fetch_site=fetch_site, authorization=authorization,
@@ -203,6 +212,7 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.answered = True
             self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (HEADER, self._id.encode("ascii"))]
             if not self.complete:
                 await self._leave_politely(message)
         await self._send(message)

@@ -24,6 +24,7 @@ SCHEMAS: dict[str, Any] = {
         "properties": {
             "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
             "detail": {"type": "string"}, "code": {"type": "string"},
+            "request_id": {"type": "string", "description": "as in X-Request-Id and in the server's log"},
             "errors": {"type": "array", "items": {"type": "object"}},
         },
     },

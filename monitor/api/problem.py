@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from monitor.api.access import ROLES
 from monitor.api.render import encode_json
+from monitor.api.request_log import REQUEST_ID
 from monitor.model.errors import DriftlineError, Unauthenticated
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ def problem(
     """One problem document; ``code`` is stable for programs, ``detail`` is for people."""
     body: dict[str, Any] = {
         "type": f"urn:driftline:problem:{code}", "title": title, "status": status, "detail": detail, "code": code,
+        "request_id": REQUEST_ID.get(),
     }  # fmt: skip
     if errors:
         body["errors"] = errors[:MAX_ERRORS]

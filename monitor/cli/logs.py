@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from typing import Any
 
+from monitor.api.request_log import REQUEST_ID
 from monitor.model.time import rfc3339
 
 _QUIET = ("apscheduler", "alembic", "httpx", "httpcore", "uvicorn")
@@ -16,21 +18,34 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line."""
-        shape = {
+        shape: dict[str, Any] = {
             "time": rfc3339(int(record.created * 1_000_000)), "level": record.levelname.lower(),
             "logger": record.name, "message": record.getMessage(),
         }  # fmt: skip
+        if REQUEST_ID.get():
+            shape["request_id"] = REQUEST_ID.get()
+        shape |= getattr(record, "request", {})
         if record.exc_info:
             shape["error"] = self.formatException(record.exc_info)
         return json.dumps(shape)
 
 
+class TextLines(logging.Formatter):
+    """A readable line, with the request's id at its end where one was served."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The first line, before any traceback."""
+        line = super().formatMessage(record)
+        return f"{line} [{REQUEST_ID.get()}]" if REQUEST_ID.get() else line
+
+
 def configure_logs(*, level: str, form: str) -> None:
     """Sends every logger's messages of that level and above to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        JsonLines() if form == "json" else logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    )
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

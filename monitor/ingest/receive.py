@@ -6,6 +6,7 @@ What is particular to predictions and to labels is their ``Course``; everything 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -212,7 +213,8 @@ class Receiver:
         )  # fmt: skip
 
     async def _in_pool(self, step: Callable[..., R], *arguments: object) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, step, *arguments)
+        context = contextvars.copy_context()  # what is logged there is of this request too
+        return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, step, *arguments)
 
 
 def prepare(course: Course, arrived: Arrived) -> Prepared:

@@ -33,6 +33,7 @@ def make_engines(url: URL) -> tuple[Engine, Engine]:
             pool_timeout=POOL_SECONDS,
             pool_pre_ping=True,
             pool_use_lifo=True,
+            hide_parameters=True,  # an error's text is logged, and they are what clients sent
             connect_args={"connect_timeout": 5, "application_name": "driftline", "client_encoding": "utf8"},
         )
     except ImportError as error:

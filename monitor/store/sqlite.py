@@ -72,6 +72,7 @@ def make_engines(path: Path) -> tuple[Engine, Engine]:
         "poolclass": QueuePool,
         "pool_use_lifo": True,  # the connection used last: taking turns, each would fill a page cache of its own
         "pool_timeout": BUSY_SECONDS,
+        "hide_parameters": True,  # an error's text is logged, and they are what clients sent
         "connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 256},
     }
     reading = create_engine(url, pool_size=READERS, max_overflow=MORE_READERS, **shared)

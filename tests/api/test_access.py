@@ -139,7 +139,7 @@ def test_whatever_is_wrong_with_a_token_the_answer_is_the_same(guarded, header):
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert answer.json() == {
         "type": "urn:driftline:problem:unauthenticated", "title": "Token needed", "status": 401,
-        "code": "unauthenticated",
+        "code": "unauthenticated", "request_id": answer.headers["x-request-id"],
         "detail": "this needs a token: send 'Authorization: Bearer <token>' with one that is known, not expired and "
                   "not revoked",
     }  # fmt: skip

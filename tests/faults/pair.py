@@ -20,7 +20,7 @@ from tests.service import Service
 API = "/api/v1"
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 PARQUET, ARROW = "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"
-MADE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+MADE = re.compile(r"(?<=\"request_id\":\")[0-9a-f]{16}|[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
 RESULTS = ("stored", "quarantined", "duplicate", "rejected")
 MIB = 1 << 20

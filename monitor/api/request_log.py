@@ -1,0 +1,51 @@
+"""One line of the log for a request, and the id that ties together all that was logged while it was served."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")  # empty: no request is being served
+HEADER = b"x-request-id"
+_WELL_FORMED = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_SECRET = b"dl_"  # how a token begins: one that was put into the wrong header stays out of the log
+# What comes every second and succeeds; at debug, so that the log is not about it.
+_EXPECTED = ("/livez", "/readyz", "/metrics")
+_OFTEN = ("/predictions", "/labels")
+_log = logging.getLogger(__name__)
+
+
+def request_id(sent: bytes) -> str:
+    """The id that the client sent, if it is one, or a new one.
+
+    >>> request_id(b"trace-7"), len(request_id(b"no\\nid"))
+    ('trace-7', 16)
+    """
+    if sent and not sent.startswith(_SECRET) and _WELL_FORMED.fullmatch(sent) is not None:
+        return sent.decode("ascii")
+    return os.urandom(8).hex()
+
+
+def log_request(scope: Mapping[str, Any], *, route: str, status: int, seconds: float) -> None:
+    """Writes the line: the route's template and never the path or the query, which hold names and ids."""
+    level = _level(route, status=status)
+    if _log.isEnabledFor(level):
+        fields = {
+            "method": scope["method"] if scope["method"].isalpha() else "?", "route": route, "status": status,
+            "duration_ms": round(seconds * 1_000, 3),
+        }  # fmt: skip
+        _log.log(
+            level, "%s %s %d in %.1f ms", fields["method"], route or "(no route)", status, seconds * 1_000,
+            extra={"request": fields},
+        )  # fmt: skip
+
+
+def _level(route: str, *, status: int) -> int:
+    if status >= 500 and status != 501:
+        return logging.WARNING
+    usual = status < 400 and (route in _EXPECTED or route.endswith(_OFTEN))
+    return logging.DEBUG if usual else logging.INFO
