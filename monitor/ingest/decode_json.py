@@ -16,14 +16,22 @@ import msgspec
 
 from monitor.columns.quarantine import Quarantined, reason_message
 from monitor.columns.text import json_text
-from monitor.ingest.limits import Limits, TooManyRecords
+from monitor.ingest.limits import MAX_JSON_DEPTH, Limits, TooManyRecords
 from monitor.ingest.parse_json import UNREADABLE, parse_body, parse_lines, scan_records
 from monitor.ingest.shapes import Shapes, put_first
-from monitor.ingest.structure import check_line, check_values, structure_of
+from monitor.ingest.structure import (
+    check_depth,
+    check_line,
+    check_values,
+    may_be_deep,
+    refuse_depth,
+    structure_of,
+)
 from monitor.model.errors import InvalidInput, Malformed
 
 SLICE_RECORDS = 1_000
 SLICE_BYTES = 4 << 20
+_TOO_DEEP = b"!"  # no JSON, as a line that nests too deep is taken for
 _WHOLE_BYTES = 2 << 20  # bodies up to this are decoded in one go: their objects fit
 
 
@@ -52,6 +60,7 @@ class Slice:
 def json_slices(body: bytes, *, plan: Shapes | None, limits: Limits) -> Iterator[Slice]:
     """The slices of an ``application/json`` body."""
     if len(body) <= _WHOLE_BYTES:
+        check_depth(body)
         structs = None if plan is None else body_structs(body, plan)
         if structs is not None:
             _check_count(len(structs), limits)
@@ -64,6 +73,7 @@ def json_slices(body: bytes, *, plan: Shapes | None, limits: Limits) -> Iterator
         yield from _cut(values)
         return
     structure = structure_of(body, level=2)
+    refuse_depth(structure.depth)
     _check_count(structure.elements, limits)
     check_values(structure.largest)
     try:
@@ -94,12 +104,17 @@ def ndjson_slices(body: bytes, *, plan: Shapes | None, limits: Limits) -> Iterat
     for part in _portions(lines):
         for line in part:
             check_line(line)
-        structs = None if plan is None else line_structs(b"\n".join(part), plan)
+        shallow = [_TOO_DEEP if _nests_too_deep(line) else line for line in part]
+        structs = None if plan is None else line_structs(b"\n".join(shallow), plan)
         if structs is not None:
             yield Slice(first, structs=structs, texts=partial(list, part))
         else:
-            yield Slice(first, values=parse_lines(part), texts=partial(list, part))
+            yield Slice(first, values=parse_lines(shallow), texts=partial(list, part))
         first += len(part)
+
+
+def _nests_too_deep(line: bytes) -> bool:
+    return may_be_deep(line) and structure_of(line, level=0).depth > MAX_JSON_DEPTH
 
 
 def _portions(texts: Sequence[T]) -> Iterator[Sequence[T]]:

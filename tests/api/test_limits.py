@@ -27,9 +27,9 @@ def records(*features):
     return {"json": {"records": [{"features": f} for f in features]}}
 
 
-def nested(depth, *, outer):
-    """Lists in a column, so that the whole body nests ``depth`` deep with what is around them; no strict JSON."""
-    lists = "[" * (depth - outer) + "NaN" + "]" * (depth - outer)
+def nested(depth, *, outer=4, value="1"):
+    """Lists in a column, so that the whole body nests ``depth`` deep with what is around them."""
+    lists = "[" * (depth - outer) + value + "]" * (depth - outer)
     return {
         "content": f'{{"records": [{{"features": {{"a": {lists}}}}}]}}',
         "headers": {"content-type": "application/json"},
@@ -60,7 +60,10 @@ BOUNDS = {
     "columns": ("POST", PREDICTIONS, lambda n: records({f"c{k}": 1 for k in range(n)}), 2_000, 413, "MAX_COLUMNS"),
     "schema": ("PUT", MODEL + "/versions/43", lambda n: {"json": {"schema": {"columns": [
         {"name": f"c{k}", "type": "numeric"} for k in range(n)]}}}, 2_000, 413, "DRIFTLINE_MAX_COLUMNS"),
-    "json depth": ("POST", PREDICTIONS, lambda n: nested(n, outer=4), 64, 400, "at most 64"),
+    "json depth": ("POST", PREDICTIONS, nested, 64, 400, "at most 64"),
+    "depth of what strict JSON refuses": ("POST", PREDICTIONS, lambda n: nested(n, value="NaN"), 64, 400, "at most 64"),
+    "depth of a large body": ("POST", PREDICTIONS, lambda n: nested(n, value='"' + "x" * (3 << 20) + '"'), 64, 400,
+                              "at most 64"),
     "record values": ("POST", PREDICTIONS, lambda n: {"content": b'{"a": [' + b"1," * (n - 2) + b"1]}",
                       "headers": {"content-type": "application/x-ndjson"}}, 100_000, 413, "MAX_RECORD_VALUES"),
     "key": ("POST", PREDICTIONS, lambda n: records({"a": 1}) | {"headers": {"Idempotency-Key": "k" * n}}, 255, 422,
@@ -85,7 +88,7 @@ def answered(client, *, method, path, request):
 
 
 def test_just_within_passes_and_just_beyond_gets_the_stated_answer(churn):
-    assert len(BOUNDS) == 15
+    assert len(BOUNDS) == 17
     found, expected = {}, {}
     for what, (method, path, made, bound, status, word) in BOUNDS.items():
         within = answered(churn, method=method, path=path, request=made(bound))
@@ -108,6 +111,13 @@ def test_a_name_and_an_id_have_256_characters_and_one_more_is_quarantined(churn,
     answer = churn.post(PREDICTIONS, json={"records": [made(256), made(257)]}).json()
     assert (answer["stored"], answer["quarantined"]) == (1, 1)
     assert [(e["index"], e["code"]) for e in answer["errors"]] == [(1, code)]
+
+
+def test_a_line_that_nests_too_deep_costs_only_itself(churn):
+    lines = [f'{{"a": {"[" * n}1{"]" * n}}}' for n in (63, 64, 800)]
+    answer = churn.post(PREDICTIONS, content="\n".join(lines), headers={"content-type": "application/x-ndjson"}).json()
+    assert (answer["stored"], answer["quarantined"]) == (1, 2)
+    assert [(e["index"], e["code"]) for e in answer["errors"]] == [(1, "malformed"), (2, "malformed")]
 
 
 def test_objects_flatten_five_deep_and_the_rest_is_one_value(churn):
