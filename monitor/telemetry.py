@@ -43,6 +43,11 @@ class Telemetry:
         )
         self.queue_bytes = Gauge("driftline_queue_bytes", "Bytes of ingest in flight", registry=registry)
         self.queue_limit_bytes = Gauge("driftline_queue_limit_bytes", "Budget of bytes in flight", registry=registry)
+        self._count_work()
+
+    def _count_work(self) -> None:
+        """Makes the metrics of steps and of what hangs."""
+        registry = self.registry
         self.step_runs = Counter(
             "driftline_step_runs", "Runs of a step by outcome (done, failed, lost)", ["step", "outcome"],
             registry=registry,
