@@ -22,6 +22,7 @@ from monitor.evaluate.segment_sides import (
     Side,
     Sides,
     cut_reference,
+    forget_some_others,
     lessons_of,
     replace_sides,
     sides_of_profile,
@@ -36,7 +37,7 @@ from monitor.profile import codec
 from monitor.profile.dlp import DLP_MEDIA_TYPE
 from monitor.profile.layout import Layout
 from monitor.store.calibrations import calibration_made_us
-from monitor.store.cuts import forget_other_segments
+from monitor.store.cuts import STEP, forget_other_segments
 from monitor.store.engine import Store
 from monitor.store.layouts import get_layout
 from monitor.store.models import get_version_by_id
@@ -89,8 +90,8 @@ def resegment(
 ) -> int:  # fmt: skip
     """How many rows of segments that are gone were removed; without a reference there is nothing to do.
 
-    Reference, verdicts and what windows are cut by change in one transaction; what is left of segments that are gone is
-    removed in steps after it.
+    Reference, verdicts and what windows are cut by change in one transaction. What names stood for that stand for other
+    rows then is removed in steps before it, what is left of segments that are gone in steps after it.
     """
     with store.read() as conn:
         asked = _asked(conn, version_id=version_id)
@@ -98,6 +99,8 @@ def resegment(
     if asked is None:
         return 0
     sides = _sides(store, asked, max_segments=max_segments) if outdated else None
+    while sides is not None and _forget_others(store, asked, sides=sides, guard=progressing(0.4)) == STEP:
+        pass  # a step that was not full left nothing, but what folds have cut the old way since
     with store.write() as conn:
         if sides is not None:
             _take_up(conn, asked, sides=sides, now_us=now_us)
@@ -175,18 +178,33 @@ def _untaught(conn: Connection, asked: Asked, *, segment: str) -> bool:
 
 def _take_up(conn: Connection, asked: Asked, *, sides: Sides, now_us: int) -> None:
     """Puts the sides in force, or ``Moved`` where the version, its reference or what is configured changed."""
-    before = asked.version
-    version = lock_version(conn, id=before.id)
-    now = _asked(conn, version_id=before.id)
-    same = (version.schema_id, version.reference_id) == (before.schema_id, before.reference_id)
-    if not same or now is None or now.specs != sides.specs or now.reference.layout_id != asked.reference.layout_id:
-        raise Moved(f"version {before.id}: its reference or its segments changed while it was cut")
+    version, now = _unchanged(conn, asked, sides=sides)
     replace_sides(
         conn, sides, version=version, reference_id=now.reference.id, layout_id=now.reference.layout_id or 0,
         now_us=now_us,
     )  # fmt: skip
     others = [warning for warning in now.reference.warnings if warning["code"] not in SEGMENT_WARNINGS]
     set_reference_warnings(conn, reference_id=now.reference.id, warnings=[*others, *sides.warnings])
+
+
+def _forget_others(store: Store, asked: Asked, *, sides: Sides, guard: Guard) -> int:
+    """How many profiles were removed of names that are to stand for other rows."""
+    with store.write() as conn:
+        version, now = _unchanged(conn, asked, sides=sides)
+        removed = forget_some_others(conn, sides, version_id=version.id, reference_id=now.reference.id)
+        guard(conn)
+    return removed
+
+
+def _unchanged(conn: Connection, asked: Asked, *, sides: Sides) -> tuple[Version, Asked]:
+    """The version, locked, and what is asked now; ``Moved`` where it, its reference or what is configured changed."""
+    before = asked.version
+    version = lock_version(conn, id=before.id)
+    now = _asked(conn, version_id=before.id)
+    same = (version.schema_id, version.reference_id) == (before.schema_id, before.reference_id)
+    if not same or now is None or now.specs != sides.specs or now.reference.layout_id != asked.reference.layout_id:
+        raise Moved(f"version {before.id}: its reference or its segments changed while it was cut")
+    return version, now
 
 
 def _end_others(conn: Connection, *, version_id: int, now_us: int) -> None:

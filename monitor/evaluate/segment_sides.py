@@ -33,7 +33,7 @@ from monitor.model.schema import Schema
 from monitor.model.segments import By, Segment, Spec, Told, resolve, segmentation, wanted_specs
 from monitor.profile import codec
 from monitor.store.calibrations import save_calibration
-from monitor.store.cuts import forget_lessons, forget_segments, uncut_windows
+from monitor.store.cuts import forget_lessons, forget_segments, forget_some_of, uncut_windows
 from monitor.store.reference_segments import (
     SegmentSide,
     cut_of,
@@ -190,8 +190,20 @@ def _cut_windows_anew(conn: Connection, *, version_id: int, before: Shapes, afte
     if before == after:
         return
     uncut_windows(conn, version_id=version_id)
-    others = [name for name, shape in after.items() if before.get(name) != shape]
-    forget_segments(conn, version_id=version_id, segments=others)
+    forget_segments(conn, version_id=version_id, segments=_others(before, after))
+
+
+def _others(before: Shapes, after: Shapes) -> list[str]:
+    """The names that are to stand for other rows than they did."""
+    return [name for name, shape in after.items() if before.get(name) != shape]
+
+
+def forget_some_others(conn: Connection, sides: Sides, *, version_id: int, reference_id: int) -> int:
+    """How many profiles were removed of names that stand for other rows in these sides than they do yet: some at a
+    time, so that few are left for the transaction that puts the sides in force."""
+    after = {side.segment.name: side.segment.shape for side in sides.sides}
+    others = _others(_shapes(conn, reference_id=reference_id), after)
+    return forget_some_of(conn, version_id=version_id, segments=others)
 
 
 def _cut_some(segments: Sequence[Segment], *, rows: Rows) -> Iterator[Side]:

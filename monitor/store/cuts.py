@@ -8,6 +8,8 @@ from sqlalchemy import Connection, delete, exists, or_, select, tuple_, update
 
 from monitor.store import dialect, tables
 
+STEP = 1_000  # rows removed in one transaction
+
 _w, _p, _j = tables.window.c, tables.profile.c, tables.judged_counts.c
 
 
@@ -31,7 +33,26 @@ def forget_segments(conn: Connection, *, version_id: int, segments: Collection[s
         conn.execute(delete(tables.judged_counts).where(_j.version_id == version_id, _j.segment == name))
 
 
-def forget_other_segments(conn: Connection, *, version_id: int, kept: Collection[str], limit: int = 1_000) -> int:
+def forget_some_of(conn: Connection, *, version_id: int, segments: Collection[str], limit: int = STEP) -> int:
+    """How many profiles of these segments were removed, at most ``limit``; their windows are cut again when somebody
+    needs them.
+
+    Call it again, each time in a transaction of its own, until it says fewer than that.
+    """
+    names = sorted(set(segments) - {""})
+    of = (_p.version_id == version_id, _p.segment.in_(names), _p.segment != "")
+    some = conn.execute(select(_p.window_start_us, _p.segment).where(*of).limit(limit)).all()
+    for part in dialect.slices(sorted({row.window_start_us for row in some})):
+        here = (_w.version_id == version_id, _w.start_us.in_(part))
+        conn.execute(update(tables.window).where(*here).values(segmentation=None))
+    for name in names:
+        starts = [row.window_start_us for row in some if row.segment == name]
+        for part in dialect.slices(starts):
+            conn.execute(delete(tables.profile).where(*of, _p.segment == name, _p.window_start_us.in_(part)))
+    return len(some)
+
+
+def forget_other_segments(conn: Connection, *, version_id: int, kept: Collection[str], limit: int = STEP) -> int:
     """How many profiles and judged counts of segments other than those ``kept`` were removed, at most ``limit``.
 
     Call it again, each time in a transaction of its own, until it says 0.

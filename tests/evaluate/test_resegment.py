@@ -227,6 +227,24 @@ def test_segments_that_changed_while_a_relayout_counted_the_old_ones_are_in_forc
     assert set(sides(world)) == set(OTHERS_PICKED)
 
 
+def test_what_a_changed_name_stood_for_is_gone_before_the_transaction_that_changes_it(store, monkeypatch):
+    """Removing it there held up everybody who writes; what stays the same segment is kept."""
+    world = segmented(store)
+    post_all(world, posts(1))
+    want(world, OTHERS)
+    original, left = resegment_module._take_up, []
+
+    def and_then(conn, *given, **named):
+        left.extend(conn.execute(sa.select(tables.profile.c.segment).distinct()).scalars())
+        return original(conn, *given, **named)
+
+    monkeypatch.setattr(resegment_module, "_take_up", and_then)
+    look(world)
+    assert sorted(left) == ["", "north-or-none", "region=north", "region=south"]
+    post_all(world, posts(2))
+    check_windows(world, [*posts(1), *posts(2)], picked=OTHERS_PICKED)
+
+
 def test_a_job_killed_between_its_steps_is_finished_by_the_next(store, monkeypatch):
     world = segmented(store)
     post_all(world, posts(1))

@@ -49,6 +49,22 @@ def test_named_segments_are_forgotten_in_every_window_of_the_version_and_never_a
         assert left(conn, tables.calibration, version_id) == ALL
 
 
+def test_what_a_name_stood_for_is_removed_in_steps_and_its_windows_are_to_be_cut_again(store, make_version):
+    version_id, other = make_version(version="1").version.id, make_version(version="2").version.id
+    with store.write() as conn:
+        fill(conn, version_id)
+        fill(conn, other)
+        asked = {"version_id": version_id, "segments": ["eu", "", "us"]}
+        assert cuts.forget_some_of(conn, **asked, limit=1) == 1
+        cut = [w.segmentation for w in windows.list_windows(conn, version_id=version_id)]
+        assert sorted(map(str, cut)) == ["None", "c"]
+        assert [cuts.forget_some_of(conn, **asked, limit=2) for _ in range(3)] == [2, 1, 0]
+        assert left(conn, tables.profile, version_id) == {"": 2, "*%": 2}
+        assert [w.segmentation for w in windows.list_windows(conn, version_id=version_id)] == [None, None]
+        assert left(conn, tables.profile, other) == ALL
+        assert [w.segmentation for w in windows.list_windows(conn, version_id=other)] == ["c", "c"]
+
+
 def test_segments_that_are_gone_are_removed_in_steps(store, make_version):
     version_id, other = make_version(version="1").version.id, make_version(version="2").version.id
     with store.write() as conn:
