@@ -26,6 +26,9 @@ class Telemetry:
         self.late_rows = Counter(
             "driftline_late_rows", "Rows folded after their window had closed", ["model", "version"], registry=registry
         )
+        self.erased = Counter(
+            "driftline_erased", "What erasures found and erased, by what it was", ["model", "what"], registry=registry
+        )
         self.notifications = Counter(
             "driftline_notifications", "What Alertmanager notified of, by what became of it", ["result"],
             registry=registry,

@@ -16,6 +16,7 @@ from monitor.api import (
     configuration,
     docs,
     drills,
+    erasures,
     evaluation,
     explanations,
     handling,
@@ -49,6 +50,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 OPERATIONS: tuple[Operation, ...] = (
     *models.OPERATIONS,
     *holds.OPERATIONS,
+    *erasures.OPERATIONS,
     *simulate.OPERATIONS,
     *versions.OPERATIONS,
     *references.OPERATIONS,

@@ -46,6 +46,7 @@ def _add_commands(app: typer.Typer) -> None:
     from monitor.cli.config import config
     from monitor.cli.demo import demo
     from monitor.cli.drill import drill
+    from monitor.cli.erase import erase
     from monitor.cli.explain import explain
     from monitor.cli.export import export
     from monitor.cli.ingest import ingest
@@ -63,7 +64,7 @@ def _add_commands(app: typer.Typer) -> None:
 
     for command in (
         serve, worker, check, profile, apply, export, ingest, labels, results, status, explain, evaluate, drill,
-        migrate, backup, restore, verify, doctor, demo,
+        migrate, backup, restore, verify, doctor, demo, erase,
     ):  # fmt: skip
         app.command()(command)
     groups = {

@@ -159,7 +159,7 @@ def _window(store: Store, *, contexts: Contexts, version_id: int, start_us: int,
     with store.write() as conn:
         now = lock_version(conn, id=version_id)
         window = get_window(conn, version_id=version_id, start_us=start_us)
-        same = window is not None and now.layout_id == layout_id and window.rows == made.rows
+        same = window is not None and now.layout_id == layout_id and made.is_all_of(window)
         same = same and is_cut_alike(conn, context=context, now=now)
         if window is not None and same:
             put_profiles(conn, _stored(made, version_id=version_id, start_us=start_us, layout_id=layout_id))

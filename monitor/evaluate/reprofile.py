@@ -20,6 +20,7 @@ from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile, ProfileAccumulator, empty
 from monitor.store.batches import BatchInfo, overlapping
 from monitor.store.engine import Store
+from monitor.store.erased import erased_of_windows
 from monitor.store.windows import WindowRow, get_window
 
 _TRIES = 5
@@ -29,12 +30,19 @@ _LISTED = 1_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reprofiled:
     """A profile made again: of ``rows`` rows, after ``deduplicated`` repeats were dropped; ``segments`` has that of
-    every segment asked for, also of one without a row."""
+    every segment asked for, also of one without a row. ``erased`` rows of the window are not there to be counted."""
 
     profile: Profile
     rows: int
     deduplicated: int
+    erased: int = 0
     segments: Mapping[str, Profile] = field(default_factory=dict)
+
+    def is_all_of(self, window: WindowRow) -> bool:
+        """Whether it was made of all rows that are left of those that the window counts."""
+        if not self.erased:
+            return self.rows == window.rows
+        return self.rows + self.deduplicated + self.erased == window.rows + window.deduplicated
 
 
 def reprofile(
@@ -48,6 +56,7 @@ def reprofile(
     for _ in range(_TRIES):
         with store.read() as conn:
             window = get_window(conn, version_id=version_id, start_us=start_us)
+            erased = erased_of_windows(conn, version_id=version_id, starts_us=[start_us]).get(start_us, 0)
         if window is None:
             nothing = CutProfiles(segments, schema=schema, layout=layout)
             return Reprofiled(profile=empty(layout), rows=0, deduplicated=0, segments=nothing)
@@ -60,7 +69,7 @@ def reprofile(
         except BatchesMoved:
             continue
         whole = profile.profile()
-        return Reprofiled(profile=whole, rows=whole.rows, deduplicated=keep.dropped, segments=parts)
+        return Reprofiled(profile=whole, rows=whole.rows, deduplicated=keep.dropped, erased=erased, segments=parts)
     raise Unavailable("the window's batches were compacted again and again while they were read")
 
 

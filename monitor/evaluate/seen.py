@@ -13,6 +13,7 @@ from monitor.evaluate.judging_performance import has_labels
 from monitor.evaluate.merged import earlier_profiles
 from monitor.evaluate.recent_counts import counts_before, judged_before
 from monitor.model.baseline import Baseline
+from monitor.store.erased import erased_of_windows
 from monitor.store.judged_counts import is_stale
 from monitor.store.profiles import StoredProfile
 from monitor.store.results import StoredResult
@@ -28,7 +29,7 @@ class Seen:
     """A window as one snapshot saw it, with what it is judged by and how it was judged last.
 
     Of a segment ``window`` has the segment's rows, as far as they are known. ``slices`` are the segments judged;
-    ``told`` is whether it brought an alert before, which has words.
+    ``told`` is whether it brought an alert before, which has words; ``erased`` rows it counts are not stored any more.
     """
 
     context: VersionContext
@@ -43,6 +44,7 @@ class Seen:
     last: StoredResult | None = None
     held: Mapping[Baseline, Held] = field(default_factory=dict)
     slices: tuple[Seen, ...] = ()
+    erased: int = 0
 
     @property
     def each(self) -> tuple[Seen, ...]:
@@ -75,6 +77,7 @@ def see(
     whole = replace(
         seen[0], slices=tuple(seen[1:]), labelled=bool(context.performance) and has_labels(conn, context=context),
         judged_before=judged_before(conn, contexts=[one.context for one in seen], window=window),
+        erased=erased_of_windows(conn, version_id=id, starts_us=[start_us]).get(start_us, 0),
         told=window.revision > 0 and has_transitions(conn, version_id=id, window_start_us=start_us),
     )  # fmt: skip
     return whole, {one.context.segment: chosen_of(conn, context=one.context, start_us=start_us) for one in seen}

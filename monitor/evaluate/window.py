@@ -136,6 +136,7 @@ class Evaluator:
         if layout is None or context.schema is None:
             return Cut()
         whole = _decoded(seen.stored, context=context)
+        afresh = afresh and not seen.erased  # no row says any more what the profile counts
         if whole is not None and not afresh and (seen.is_cut or not seen.slices):
             return Cut(
                 whole=whole,
@@ -147,13 +148,15 @@ class Evaluator:
             self._store, version_id=window.version_id, schema=context.schema, layout=layout,
             start_us=window.start_us, end_us=window.end_us, segments=context.segments,
         )  # fmt: skip
-        if made.rows != window.rows:
+        if not made.is_all_of(window):
             raise Moved(f"window {window.start_us} of version {window.version_id} changed while it was read")
         return Cut(whole=made.profile, segments=made.segments, made=True)
 
     def card_of(self, seen: Seen, *, now_us: int, afresh: bool = False) -> WindowCard | None:
         """The window's scorecard; None where the reference says nothing of performance."""
-        return window_card(self._store, context=seen.context, window=seen.window, now_us=now_us, afresh=afresh)
+        return window_card(
+            self._store, context=seen.context, window=seen.window, now_us=now_us, afresh=afresh and not seen.erased
+        )
 
     def silence(self, *, version_id: int, now_us: int) -> Silence:
         """Closed windows without rows behind the newest one with rows, that are due and not judged yet."""

@@ -9,6 +9,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from monitor.evaluate.context import Contexts
+from monitor.evaluate.erasing import erase, hashes_of
 from monitor.evaluate.guard import Guard
 from monitor.evaluate.learning import RELEARN, Learner
 from monitor.evaluate.recompute import RECOMPUTE, recompute
@@ -18,7 +19,10 @@ from monitor.evaluate.window import Evaluator
 from monitor.jobs.attempts import Attempts
 from monitor.model.errors import NotFound, Unavailable
 from monitor.store.engine import Store
-from monitor.store.runs import Claim, JobRun, list_open, progress
+from monitor.store.erasures import ERASE, finish_erasure
+from monitor.store.models import get_model_by_id
+from monitor.store.runs import Claim, JobRun, check_fence, list_open, model_of, progress
+from monitor.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 
@@ -28,17 +32,18 @@ class QueueWork:
 
     def __init__(
         self, store: Store, *, attempts: Attempts, contexts: Contexts, evaluator: Evaluator, learner: Learner,
-        max_segments: int,
+        telemetry: Telemetry, max_segments: int,
     ) -> None:  # fmt: skip
         self._store = store
         self._attempts = attempts
         self._contexts = contexts
         self._evaluator = evaluator
         self._learner = learner
+        self._telemetry = telemetry
         self._max_segments = max_segments
         self._known: dict[str, Callable[[Claim, int], int]] = {
             RECOMPUTE: self._recompute, RELAYOUT: self._relayout, RELEARN: self._relearn,
-            RESEGMENT: self._resegment,
+            RESEGMENT: self._resegment, ERASE: self._erase,
         }  # fmt: skip
 
     def waiting(self, conn: Connection) -> list[JobRun]:
@@ -90,6 +95,22 @@ class QueueWork:
             self._store, version_id=int(claim.subject), now_us=now_us, progressing=partial(self._progressing, claim),
             max_segments=self._max_segments,
         )  # fmt: skip
+
+    def _erase(self, claim: Claim, now_us: int) -> int:
+        model_id, id = model_of(claim.subject), int(claim.params["erasure"])
+        if model_id is None:
+            raise NotFound(f"erasure {id} is of no model")
+        found = erase(
+            self._store, model_id=model_id, erasure_id=id, hashes=hashes_of(claim.params["hashes"]),
+            progressing=partial(self._progressing, claim),
+        )  # fmt: skip
+        with self._store.write() as conn:
+            check_fence(conn, claim)
+            finish_erasure(conn, id=id, job_id=claim.id, now_us=now_us)
+            model = get_model_by_id(conn, id=model_id)
+        for what in ("records", "labels", "quarantined"):
+            self._telemetry.erased.labels(model.name, what).inc(getattr(found, what))
+        return found.records
 
     def _relearn(self, claim: Claim, now_us: int) -> int:
         self._learner.relearn(version_id=int(claim.subject), now_us=now_us)

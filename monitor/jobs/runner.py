@@ -65,7 +65,7 @@ class JobRunner:
         self._work = VersionWork(store, telemetry=telemetry, attempts=attempts, steps=steps)
         self._queue = QueueWork(
             store, attempts=attempts, contexts=contexts, evaluator=self.evaluator, learner=learner,
-            max_segments=self._settings.max_segments,
+            telemetry=telemetry, max_segments=self._settings.max_segments,
         )  # fmt: skip
         self._upkeep = Upkeep(store, telemetry=telemetry, settings=self._settings)
         self._look = Look(store, telemetry=telemetry, settings=self._settings, labels=self._labels, queue=self._queue)

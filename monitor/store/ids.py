@@ -77,6 +77,11 @@ def run_payload(conn: Connection, *, id: int) -> bytes:
     return bytes(payload)
 
 
+def run_fold(conn: Connection, *, id: int) -> int | None:
+    """The number of the fold that wrote the run, if known."""
+    return conn.execute(select(_i.fold).where(_i.id == id)).scalar()
+
+
 def run_heads(conn: Connection, *, version_id: int) -> list[RunHead]:
     """All runs of the version, the newest windows first; out of an index alone, however large the runs are."""
     query = select(*(_i[name] for name in RunHead.__slots__)).where(_i.version_id == version_id)

@@ -88,6 +88,11 @@ class Shelf:
             taken |= {row.id: self._row(row) for row in conn.execute(change.returning(self.table))}
         return [taken[id] for id in sorted(taken)]
 
+    def remove(self, conn: Connection, *, ids: Sequence[int]) -> int:
+        """How many of those rows were there, and are removed."""
+        gone = (self.table.delete().where(self.table.c.id.in_(some)) for some in dialect.slices(ids))
+        return sum(conn.execute(statement).rowcount for statement in gone)
+
     def purge(self, conn: Connection, *, before_us: int, limit: int) -> int:
         """How many rows received before ``before_us`` were removed, at most ``limit``."""
         c = self.table.c

@@ -9,27 +9,27 @@ from sqlalchemy import Connection
 from monitor.store import tables
 from monitor.store.kept_aside import QuarantineRow, Shelf
 
-__all__ = ["QuarantineRow", "count_quarantine", "insert_quarantine", "list_quarantine", "purge_quarantine",
+__all__ = ["SHELF", "QuarantineRow", "count_quarantine", "insert_quarantine", "list_quarantine", "purge_quarantine",
            "take_for_replay"]  # fmt: skip
 
-_SHELF = Shelf(tables.label_quarantine, "model_id")
+SHELF = Shelf(tables.label_quarantine, "model_id")
 
 
 def insert_quarantine(conn: Connection, rows: Sequence[QuarantineRow]) -> None:
     """Keeps the rows, in the transaction of the labels they came with."""
-    _SHELF.insert(conn, rows)
+    SHELF.insert(conn, rows)
 
 
 def list_quarantine(
     conn: Connection, *, model_id: int, after: int = 0, limit: int = 1000, replayed: bool | None = False
 ) -> list[QuarantineRow]:
     """A model's quarantined labels by id, behind ``after``: the waiting ones, the replayed ones, or (None) both."""
-    return _SHELF.page(conn, owner_id=model_id, after=after, limit=limit, replayed=replayed)
+    return SHELF.page(conn, owner_id=model_id, after=after, limit=limit, replayed=replayed)
 
 
 def count_quarantine(conn: Connection, *, model_id: int) -> int:
     """How many of the model's labels wait in quarantine."""
-    return _SHELF.count(conn, owner_id=model_id)
+    return SHELF.count(conn, owner_id=model_id)
 
 
 def take_for_replay(
@@ -39,9 +39,9 @@ def take_for_replay(
 
     A label is taken once: of two replays at the same time one gets it. ``ids`` are at most 5,000.
     """
-    return _SHELF.take(conn, owner_id=model_id, now_us=now_us, ids=ids, limit=limit)
+    return SHELF.take(conn, owner_id=model_id, now_us=now_us, ids=ids, limit=limit)
 
 
 def purge_quarantine(conn: Connection, *, before_us: int, limit: int = 10_000) -> int:
     """How many labels received before ``before_us`` were removed, at most ``limit``."""
-    return _SHELF.purge(conn, before_us=before_us, limit=limit)
+    return SHELF.purge(conn, before_us=before_us, limit=limit)

@@ -13,7 +13,7 @@ _STEPS: tuple[Table, ...] = (
     tables.log_batch, tables.id_run, tables.profile, tables.result, tables.quarantine, tables.request_key,
     tables.window, tables.calibration, tables.baseline_calibration, tables.judged_counts, tables.verdict,
     tables.handling, tables.window_mark, tables.transition, tables.outcome, tables.window_label, tables.scorecard,
-    tables.performance, tables.drill,
+    tables.performance, tables.drill, tables.erased_rows,
 )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def _purge_model(conn: Connection, *, limit: int) -> int:
     ).scalar()
     if id is None:
         return 0
-    of_models = (tables.label_batch, tables.label_segment, tables.label_quarantine, tables.silence)
+    of_models = (tables.label_batch, tables.label_segment, tables.label_quarantine, tables.silence, tables.erasure)
     owned = [(t, t.c.model_id == id) for t in of_models]
     for table, owner in [*owned, (tables.request_key, tables.request_key.c.version_id == model_scope(id))]:
         removed = _some(conn, table, owner=owner, limit=limit)

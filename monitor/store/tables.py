@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from monitor.store.declared import AUTO, NAME, ROW_ID, ForeignText, metadata, version_column
 from monitor.store.drill_tables import drill
+from monitor.store.erasure_tables import erased_rows, erasure
 from monitor.store.handling_tables import handling, silence, window_mark
 from monitor.store.notification_tables import notification
 from monitor.store.outcome_tables import (
@@ -38,11 +39,11 @@ from monitor.store.outcome_tables import (
 from monitor.store.token_tables import token
 
 __all__ = [
-    "baseline_calibration", "calibration", "drill", "handling", "id_run", "job_run", "judged_counts", "label_batch",
-    "label_payload", "label_quarantine", "label_segment", "layout", "log_batch", "log_payload", "meta", "metadata",
-    "model", "notification", "outcome", "performance", "profile", "quarantine", "reference", "reference_chunk",
-    "reference_segment", "reference_segmentation", "request_key", "result", "schema", "scorecard", "silence", "token",
-    "transition", "verdict", "version", "window", "window_label", "window_mark",
+    "baseline_calibration", "calibration", "drill", "erased_rows", "erasure", "handling", "id_run", "job_run",
+    "judged_counts", "label_batch", "label_payload", "label_quarantine", "label_segment", "layout", "log_batch",
+    "log_payload", "meta", "metadata", "model", "notification", "outcome", "performance", "profile", "quarantine",
+    "reference", "reference_chunk", "reference_segment", "reference_segmentation", "request_key", "result", "schema",
+    "scorecard", "silence", "token", "transition", "verdict", "version", "window", "window_label", "window_mark",
 ]  # fmt: skip
 
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))

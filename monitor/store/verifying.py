@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, func, literal, or_, select, text, tuple_
 
 from monitor.store import dialect, tables
+from monitor.store.erased import erased_of_version
 
 PAGE_BYTES = 4 * 2**20
 _KEYS = 500
@@ -105,6 +106,7 @@ class Sums:
     lowest_fold: int
     unplaced: int
     twice: int
+    erased: int
 
 
 def sums(conn: Connection, *, version_id: int) -> Sums | None:
@@ -126,7 +128,7 @@ def sums(conn: Connection, *, version_id: int) -> Sums | None:
     return Sums(
         folded=int(rows), unfolded=int(unfolded), profiled=int(profiled), deduplicated=int(repeats), fold_seq=int(seq),
         highest_fold=int(highest), lowest_fold=int(lowest), unplaced=int(unplaced),
-        twice=int(conn.execute(twice).scalar_one()),
+        twice=int(conn.execute(twice).scalar_one()), erased=erased_of_version(conn, version_id=version_id),
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from monitor.profile.frames import inflate
 from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile
 from monitor.store import jsontext, tables
+from monitor.store.erased import erased_of_windows
 from monitor.store.layouts import get_layout
 from monitor.store.results import unpack
 from monitor.store.verifying import performance_payloads, rows_by_key
@@ -93,9 +94,18 @@ def _profile(row: Row, beside: Beside) -> None:
     if row["rows"] is not None:
         _rows(row["rows"], profile.rows)
     if row["segment"] == "":
-        _rows(window["rows"], profile.rows)
+        _of_window(window, profile.rows, beside)
     elif profile.rows > window["rows"]:
         raise Wrong(f"{profile.rows} rows of a segment, the window has {window['rows']}")
+
+
+def _of_window(window: Row, rows: int, beside: Beside) -> None:
+    """As many rows as the window has; where some were erased a profile may have been made of the others since."""
+    if rows != window["rows"]:
+        start_us = window["start_us"]
+        gone = erased_of_windows(beside.conn, version_id=window["version_id"], starts_us=[start_us])
+        if not window["rows"] - gone.get(start_us, 0) <= rows < window["rows"]:
+            _rows(window["rows"], rows)
 
 
 def _reference(row: Row, beside: Beside) -> None:

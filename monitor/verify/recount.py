@@ -25,6 +25,7 @@ from monitor.profile.layout import Layout
 from monitor.profile.profile import ProfileAccumulator
 from monitor.store.batches import BatchInfo, payloads
 from monitor.store.engine import Store
+from monitor.store.erased import erased_of_windows
 from monitor.store.ids import id_runs, run_payload
 from monitor.store.profiles import StoredProfile
 from monitor.store.window_segments import profiles_of_window
@@ -46,6 +47,7 @@ class Seen:
     infos: list[BatchInfo]
     stored: dict[str, StoredProfile]
     ids: tuple[int, int]
+    erased: int
 
 
 class Recount:
@@ -84,6 +86,8 @@ class Recount:
             ids, rows = _with(ids, hash_ids(kept.column(ID), key=self._key)), rows + kept.num_rows
             if made is not None and kept.num_rows:
                 made.add(kept)
+        if seen.erased:  # which of them were repeats, and what they said, is not known any more
+            return _of_the_rest(seen, rows=rows + keep.dropped, where=where)
         counted, said = (rows, keep.dropped), (seen.window.rows, seen.window.deduplicated)
         if counted != said:
             found = f"its rows are {rows} and {keep.dropped} repeats, it counts {said[0]} and {said[1]}"
@@ -107,6 +111,7 @@ class Recount:
                 context=context, window=window,
                 infos=folded_batches(conn, version_id=version_id, start_us=start_us, end_us=window.end_us),
                 stored=profiles_of_window(conn, version_id=version_id, start_us=start_us, segments=segments), ids=ids,
+                erased=erased_of_windows(conn, version_id=version_id, starts_us=[start_us]).get(start_us, 0),
             )  # fmt: skip
 
     def _batches(self, seen: Seen) -> Iterator[pa.RecordBatch]:
@@ -165,6 +170,15 @@ class Counting:
                 place = f"{where}, segment {segment}" if segment else where
                 found = f"its rows and its profile differ: {differs}"
                 yield Fault(code="window_profile", where=place, found=found, remedy=EVALUATE)
+
+
+def _of_the_rest(seen: Seen, *, rows: int, where: str) -> list[Fault]:
+    """The fault of a window that rows were erased of: those that are left do not add up with them."""
+    said = seen.window.rows + seen.window.deduplicated
+    if rows + seen.erased == said:
+        return []
+    found = f"{rows} rows are stored and {seen.erased} were erased, it counts {said} with its repeats"
+    return [Fault(code="window_rows", where=where, found=found, remedy=RESTORE)]
 
 
 def _counting(seen: Seen) -> Counting | None:

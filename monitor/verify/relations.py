@@ -55,10 +55,11 @@ def _of_version(store: Store, *, version_id: int, name: str) -> list[Fault]:
     if found is None:
         return []
     faults = []
-    if found.folded != found.profiled + found.deduplicated:
+    if found.folded + found.erased != found.profiled + found.deduplicated:
         faults.append(_fault(
-            "rows", name, f"{found.folded} rows are folded, but its windows count {found.profiled} profiled and "
-            f"{found.deduplicated} repeats (and {found.unfolded} wait): records or counts are lost",
+            "rows", name, f"{found.folded} rows are folded and {found.erased} erased, but its windows count "
+            f"{found.profiled} profiled and {found.deduplicated} repeats (and {found.unfolded} wait): "
+            "records or counts are lost",
         ))  # fmt: skip
     if found.twice:
         faults.append(_fault("fold_twice", name, f"{found.twice} places (fold, position) are held by several batches"))

@@ -21,6 +21,8 @@ FOR_READ = [
     "GET /", "GET /docs", "GET /api/v1/openapi.json", "GET /api/v1/schema/config.json", "GET /api/v1/models",
     "GET /api/v1/alerts", "GET /api/v1/alerts/{alert}", "GET /api/v1/jobs/{job}", "GET /api/v1/actions",
     "GET /api/v1/actions/{action}", f"GET {M}", f"GET {M}/versions", f"GET {M}/labels/quarantine", f"GET {M}/silences",
+
+    f"GET {M}/erasures", f"GET {M}/erasures/{{erasure}}",
     f"GET {V}", f"GET {V}/reference", f"GET {V}/references", f"GET {V}/results", f"GET {V}/drill", f"GET {V}/profile",
     f"GET {V}/windows", f"GET {V}/status", f"GET {V}/records", f"GET {V}/quarantine", f"GET {V}/compare",
     f"GET {V}/report", f"GET {V}/suggest-checks", f"POST {V}/explain",
@@ -38,8 +40,8 @@ FOR_WRITE = [
     "POST /api/v1/actions/{action}/approve",
 ]  # fmt: skip
 FOR_ADMIN = [
-    f"DELETE {M}", f"PUT {M}/legal-hold", f"DELETE {M}/legal-hold", f"DELETE {V}", "POST /api/v1/backup",
-    "GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{token}",
+    f"POST {M}/erase", f"DELETE {M}", f"PUT {M}/legal-hold", f"DELETE {M}/legal-hold", f"DELETE {V}",
+    "POST /api/v1/backup", "GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{token}",
 ]  # fmt: skip
 MAY = {
     "nobody": [*FOR_ALL],

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 from monitor.app import create_app
 from monitor.cli import build
 from monitor.cli.server import ServerRefused
+from monitor.jobs.runner import JobRunner
+from monitor.jobs.settings import JobSettings
 from monitor.model.errors import InvalidInput
 from monitor.model.results import Transition
 from monitor.model.time import HOUR_US, parse_instant
@@ -103,6 +105,25 @@ def test_a_model_is_held_and_released(driftline):
         driftline("models", "delete", "churn")
     assert driftline("models", "release", "churn") == ""
     assert driftline("models", "delete", "churn") == ""
+
+
+def test_ids_of_a_file_are_erased(driftline, application, tmp_path):
+    file = tmp_path / "ids.txt"
+    file.write_text("".join(f"person-{n}\n" for n in range(10_001)))
+    asked = driftline("erase", "churn", "--ids", str(file), "--reason", "r", "--json")
+    assert [(one["id"], one["state"], one["ids"]) for one in asked] == [
+        ("er_1", "queued", 10_000),
+        ("er_2", "queued", 1),
+    ]
+    services = application.state.services
+    JobRunner(services.store, services.telemetry, now_us=services.now_us, settings=JobSettings()).tick()
+    few = tmp_path / "few.txt"
+    few.write_text("7\n\n7\n")
+    (shown,) = driftline("erase", "churn", "--ids", str(few), "--json")
+    assert (shown["ids"], shown["state"]) == (1, "queued")
+    few.write_text("\n")
+    with pytest.raises(InvalidInput, match="no id in it"):
+        driftline("erase", "churn", "--ids", str(few))
 
 
 def test_an_alert_is_snoozed_and_its_model_silenced(driftline):

@@ -212,6 +212,9 @@ def fill_said(conn, *, model_id, version_id):
     conn.execute(tables.silence.insert().values(
         model_id=model_id, reason="", start_us=1, end_us=2, created_us=1, created_by="", **dict.fromkeys(names, "[]")
     ))  # fmt: skip
+    conn.execute(tables.erased_rows.insert().values(version_id=version_id, window_start_us=0, rows=1))
+    counts = dict.fromkeys(("asked_us", "ids", "records", "labels", "quarantined", "job_id"), 1)
+    conn.execute(tables.erasure.insert().values(model_id=model_id, reason="", by_name="", **counts))
     conn.execute(tables.drill.insert().values(
         model_id=model_id, version_id=version_id, severity="warning", started_us=1, ends_us=2))  # fmt: skip
 
