@@ -47,6 +47,10 @@ def check(n):
     return {"name": f"c{n}", "kind": "quality", "metric": "missing"}
 
 
+def where(conditions):
+    return {"json": {"segments": [{"name": "s", "where": conditions}]}}
+
+
 def documents(count):
     return {
         "dry_run": True,
@@ -76,6 +80,14 @@ BOUNDS = {
     "description": ("PUT", MODEL, lambda n: {"json": {"description": "d" * n}}, 4_000, 422, "at most 4000"),
     "source": ("PUT", f"{VERSION}/reference", lambda n: {"content": "a\n1\n2\n", "headers": CSV,
                "params": {"source": "s" * n}}, 2_000, 422, "at most 2000"),
+    "segments of a check": ("PUT", MODEL + "-too", lambda n: {"json": {"checks": [
+        check(0) | {"segments": [f"s{k}" for k in range(n)]}],
+        "segments": [{"name": f"s{k}", "where": {"a": k}} for k in range(100)]}}, 100, 422, "1 to 100 names"),
+    "conditions": ("PUT", MODEL, lambda n: where({f"c{k}": 1 for k in range(n)}), 50, 422, "at most 50"),
+    "values of a condition": ("PUT", MODEL, lambda n: where({"a": {"in": list(range(n))}}), 1_000, 422, "1 to 1000"),
+    "characters of a value": ("PUT", MODEL, lambda n: where({"a": "x" * n}), 1_024, 422, "longer than 1024"),
+    "unit": ("PUT", MODEL + "/versions/44", lambda n: {"json": {"schema": {"columns": [
+        {"name": "a", "type": "numeric", "unit": "u" * n}]}}}, 20, 422, "longer than 20"),
     "silence reason": ("POST", f"{MODEL}/silences", lambda n: {"json": {"reason": "r" * n, "end": "2h"}}, 1_000, 422,
                        "1,000 characters"),
     "silence patterns": ("POST", f"{MODEL}/silences", lambda n: {"json": {
@@ -88,7 +100,7 @@ def answered(client, *, method, path, request):
 
 
 def test_just_within_passes_and_just_beyond_gets_the_stated_answer(churn):
-    assert len(BOUNDS) == 17
+    assert len(BOUNDS) == 22
     found, expected = {}, {}
     for what, (method, path, made, bound, status, word) in BOUNDS.items():
         within = answered(churn, method=method, path=path, request=made(bound))
