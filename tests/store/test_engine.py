@@ -382,3 +382,10 @@ def test_connections_to_a_database_that_became_read_only_are_made_anew(store_url
 def test_without_that_they_would_stay_read_only(store_url, tmp_path, monkeypatch):
     monkeypatch.setattr(postgres, "_leave_read_only", lambda context: None)
     assert not writes_after_read_only(store_url, tmp_path)
+
+
+def test_the_text_of_an_error_has_no_parameters_for_it_is_logged_and_they_are_what_clients_sent(store):
+    with pytest.raises(sa.exc.IntegrityError) as failed, store.write() as conn:
+        conn.execute(sa.insert(tables.meta), [{"key": "twice", "value": "planted-value"}] * 2)
+    assert "INSERT INTO meta" in str(failed.value)
+    assert "planted-value" not in str(failed.value)
