@@ -16,4 +16,5 @@ REVISIONS = (
     "v0011",
     "v0012",
     "v0013",
+    "v0014",
 )  # every migration of this release, oldest first

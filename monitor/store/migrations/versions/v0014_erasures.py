@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "v0013"
-down_revision = "v0012"
+revision = "v0014"
+down_revision = "v0013"
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
