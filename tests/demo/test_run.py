@@ -39,7 +39,9 @@ def test_the_demo_ends_by_itself_and_says_that_summer_is_not_winter():
     assert "Firing now: drift (alert)" in shown
     told = " ".join(shown.split())
     assert re.search(r"Why\? drift is in alert in the window of \S+, [\d,]+ rows: \d+ of 17 columns\. ", told), shown
-    assert re.search(r"above everything in the reference \(64\.4 °F\) in (\d+|over 99\.9) % of rows", told), shown
+    assert re.search(r"above everything in the reference \(64\.4 °F\) in (\d+|over 99\.9) % of (rows|values)", told), (
+        shown
+    )
     assert re.search(r"Healthy traffic of this model goes this far (about|rarer than) once in \d+ days", told), shown
     # what the model was worth, with labels and without: the reference's value, then a column a month
     (estimated,) = (row[1:] for row in rows if row[:1] == ["estimated"])
