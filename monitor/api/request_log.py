@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -17,6 +18,34 @@ _SECRET = b"dl_"  # how a token begins: one that was put into the wrong header s
 _EXPECTED = ("/livez", "/readyz", "/metrics")
 _OFTEN = ("/predictions", "/labels")
 _log = logging.getLogger(__name__)
+
+
+class Failures:
+    """Which answers of 5xx are written: of each route and status one a second, with how many came in between.
+
+    While a disk is full every request of every client is refused, and the log is on a disk too.
+    """
+
+    def __init__(self, *, every_seconds: float = 1.0) -> None:
+        self._every_seconds = every_seconds
+        self._last: dict[tuple[str, int], tuple[float, int]] = {}  # when one was written, and how many since
+
+    def since(self, route: str, *, status: int, now: float) -> int | None:
+        """How many were left out before this one; None where this one is left out too.
+
+        >>> failures = Failures()
+        >>> [failures.since("/x", status=503, now=now) for now in (0.0, 0.1, 0.2, 1.0, 1.1)]
+        [0, None, None, 2, None]
+        """
+        before = self._last.get((route, status))
+        if before is not None and now - before[0] < self._every_seconds:
+            self._last[route, status] = (before[0], before[1] + 1)
+            return None
+        self._last[route, status] = (now, 0)
+        return 0 if before is None else before[1]
+
+
+_failures = Failures()
 
 
 def request_id(sent: bytes) -> str:
@@ -32,14 +61,18 @@ def request_id(sent: bytes) -> str:
 
 def log_request(scope: Mapping[str, Any], *, route: str, status: int, seconds: float) -> None:
     """Writes the line: the route's template and never the path or the query, which hold names and ids."""
-    level = _level(route, status=status)
+    level, more = _level(route, status=status), ""
+    if level == logging.WARNING:
+        left_out = _failures.since(route, status=status, now=time.monotonic())
+        level = logging.DEBUG if left_out is None else level
+        more = f", after {left_out} more like it" if left_out else ""
     if _log.isEnabledFor(level):
         fields = {
             "method": scope["method"] if scope["method"].isalpha() else "?", "route": route, "status": status,
             "duration_ms": round(seconds * 1_000, 3),
         }  # fmt: skip
         _log.log(
-            level, "%s %s %d in %.1f ms", fields["method"], route or "(no route)", status, seconds * 1_000,
+            level, "%s %s %d in %.1f ms%s", fields["method"], route or "(no route)", status, seconds * 1_000, more,
             extra={"request": fields},
         )  # fmt: skip
 

@@ -121,6 +121,8 @@ def ask_every_rule(server: str, *, api: httpx.Client) -> None:
     """Every expression answers within the time, or is listed with the reason why it does not."""
     silent = set(rule_queries.expressions()) - rule_queries.EMPTY.keys() - rule_queries.EITHER.keys()
     unmatched = rule_queries.selectors()
+    assert rule_queries.ABSENT.keys() <= unmatched
+    unmatched -= rule_queries.ABSENT.keys()
     assert len(silent) >= 20
     until = time.monotonic() + QUERIES_SECONDS
     while (silent or unmatched) and time.monotonic() < until:
