@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TypeVar
 
 import numpy as np
 
+from monitor.alert.cells import Floats
 from monitor.alert.findings import Finding, undecided, verdict_of
 from monitor.model.checks import Check
 from monitor.model.results import CheckVerdict, ResultRow, Status
@@ -14,10 +16,11 @@ from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile
 
 HALF = 0.5  # of the rows
+_Share = TypeVar("_Share", float, Floats)
 
 
-def share_limit(reference_share: float) -> float:
-    """The share of missing or invalid values from which a column counts as broken: half of the rows more."""
+def share_limit(reference_share: _Share) -> _Share:
+    """The share of missing or invalid values from which a column counts as broken, or each: half of the rows more."""
     return reference_share + HALF
 
 
@@ -80,7 +83,7 @@ def _broken_columns(layout: Layout, *, reference: Profile, current: Profile) -> 
     """The names of the columns that are missing in every row and were not, or as good as unreadable."""
     was_missing, was_invalid = (hits / max(reference.rows, 1) for hits in (reference.missing, reference.invalid))
     gone = (current.missing == current.rows) & (was_missing < 1.0 - HALF)
-    unreadable = current.invalid / max(current.rows, 1) >= was_invalid + HALF
+    unreadable = current.invalid / max(current.rows, 1) >= share_limit(was_invalid)
     return frozenset(layout.columns[position].name for position in np.flatnonzero(gone | unreadable).tolist())
 
 
