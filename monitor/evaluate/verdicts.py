@@ -42,17 +42,7 @@ def move_verdicts(
     )
     if not moving:
         return []
-    after: list[CheckState] = []
-    transitions: list[Transition] = []
-    for verdict in moving:
-        before = states.get((verdict.check, verdict.segment))
-        state, transition = advance(
-            before, verdict, now_us=now_us, window_start_us=window_start_us, window_end_us=window_end_us, counts=True
-        )
-        if state is not None and state != before:
-            after.append(state)
-        if transition is not None:
-            transitions.append(transition)
+    after, transitions = _advanced(moving, states=states, start_us=window_start_us, end_us=window_end_us, now_us=now_us)
     judged = judged_pairs(checks_of(model), segments=segments)
     gone = [state for state in states.values() if (state.check, state.segment) not in judged]
     transitions += _ended(gone, named={check for check, _ in judged}, now_us=now_us)
@@ -60,6 +50,25 @@ def move_verdicts(
     put_states(conn, version_id=version.id, states=after)
     add_transitions(conn, model_id=model.id, version_id=version.id, transitions=transitions)
     return transitions
+
+
+def _advanced(
+    moving: Iterable[CheckVerdict], *, states: Mapping[tuple[str, str], CheckState], start_us: int, end_us: int,
+    now_us: int,
+) -> tuple[list[CheckState], list[Transition]]:  # fmt: skip
+    """The states that the verdicts changed, and the transitions they brought."""
+    after: list[CheckState] = []
+    transitions: list[Transition] = []
+    for verdict in moving:
+        before = states.get((verdict.check, verdict.segment))
+        state, transition = advance(
+            before, verdict, now_us=now_us, window_start_us=start_us, window_end_us=end_us, counts=True
+        )
+        if state is not None and state != before:
+            after.append(state)
+        if transition is not None:
+            transitions.append(transition)
+    return after, transitions
 
 
 def _ended(gone: Iterable[CheckState], *, named: Collection[str], now_us: int) -> list[Transition]:
