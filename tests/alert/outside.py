@@ -1,9 +1,9 @@
-"""What an outside test says of a column's raw values: have they moved since winter, weeks taken as blocks?"""
+"""What outside tests say of a column's raw values: have they moved since winter, weeks taken as blocks?"""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import permutation_test
+from scipy.stats import permutation_test, ttest_ind
 
 from tests.alert.flights import flights
 
@@ -29,6 +29,18 @@ def moved_by_weeks(column, *, of="values", months=7):
         (np.flatnonzero(winter), np.flatnonzero(~winter)), apart, alternative="greater", n_resamples=1_999, batch=200,
         rng=np.random.default_rng(5), vectorized=True, axis=-1,
     ).pvalue  # fmt: skip
+
+
+def moved_in_the_week(column, *, of="values", last):
+    """The p of Student's t test of one week against the eight of winter: its share missing, or the mean of its values.
+
+    The week is the seven days up to ``last``, a day of the year from 0. Of "values" the column has to have numbers.
+    """
+    frame = flights()
+    values = frame[column].isna() if of == "missing" else frame[column]
+    ends = [*range(6, WINTER_DAYS, 7), last]
+    *winter, week = (values[frame.day.between(end - 6, end)].astype(float).mean() for end in ends)
+    return ttest_ind([week], winter).pvalue
 
 
 def _distributions(frame, *, column):
