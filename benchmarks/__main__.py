@@ -8,7 +8,7 @@ from pathlib import Path
 
 ORDER = (
     "counting", "check", "access", "ingest_core", "ingest", "labels_ingest", "window", "scales", "join", "fleet",
-    "scrape", "reading", "memory", "alarms", "drifted", "falls", "intervals", "estimates", "apply",
+    "scrape", "reading", "memory", "alarms", "drifted", "falls", "intervals", "estimates", "apply", "before", "soak",
 )  # fmt: skip
 
 

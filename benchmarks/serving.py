@@ -82,11 +82,12 @@ def _milliseconds(text: str) -> float:
 
 
 @contextlib.contextmanager
-def uvicorn_app(target: str, **environment: str) -> Iterator[tuple[str, int]]:
+def uvicorn_app(target: str, *, pinned: bool = True, **environment: str) -> Iterator[tuple[str, int]]:
     """URL and process of a baseline application under the same server and the same options, on the server's core."""
     port = free_port()
-    command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", "uvicorn", target, "--port", str(port),
-               "--no-access-log", "--log-level", "warning"]  # fmt: skip
+    on_core = ["taskset", "-c", str(SERVER_CORE)] if pinned else []
+    command = [*on_core, sys.executable, "-m", "uvicorn", target, "--port", str(port), "--no-access-log", "--log-level",
+               "warning"]  # fmt: skip
     process = subprocess.Popen(command, env=os.environ | environment)
     try:
         url = f"http://127.0.0.1:{port}/"
@@ -104,10 +105,10 @@ def uvicorn_app(target: str, **environment: str) -> Iterator[tuple[str, int]]:
 @contextlib.contextmanager
 def driftline(
     folder: Path, *, command: str = "serve", arguments: tuple[str, ...] = ("--no-jobs",), pinned: bool = True,
-    **settings: str,
+    database_url: str | None = None, code: Path | None = None, **settings: str,
 ) -> Iterator[Service]:  # fmt: skip
-    """The real server (or worker), on the server's core unless not pinned."""
-    service = Service(folder, command=command, arguments=arguments, **settings)
+    """The real server (or worker), on the server's core unless not pinned; ``code``: a checkout other than this one."""
+    service = Service(folder, command=command, arguments=arguments, database_url=database_url, code=code, **settings)
     try:
         service.start()
         if pinned:

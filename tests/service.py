@@ -22,15 +22,16 @@ def free_port() -> int:
 class Service:
     """``driftline serve`` (or ``worker``) on a data directory; ``start`` waits until it is ready.
 
-    ``mutation`` names the guard that is taken out of it, see ``tests.faults.mutations``.
+    ``mutation`` names the guard that is taken out of it, see ``tests.faults.mutations``; ``code`` is the checkout whose
+    server it is, where that is not this one.
     """
 
     def __init__(
         self, data_dir: Path, *,
         database_url: str | None = None, command: str = "serve", arguments: tuple[str, ...] = (),
-        mutation: str | None = None, **settings,
+        mutation: str | None = None, code: Path | None = None, **settings,
     ):  # fmt: skip
-        self.data_dir = data_dir
+        self.data_dir, self.code = data_dir, code
         self.port = free_port()
         module = ("monitor.cli",) if mutation is None else ("tests.faults.mutations", mutation)
         self.command = (sys.executable, "-m", *module, command, *arguments)
@@ -47,7 +48,7 @@ class Service:
         began = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.command, "--port", str(self.port)], env=self.environment, stdout=log, stderr=log
+                [*self.command, "--port", str(self.port)], env=self.environment, stdout=log, stderr=log, cwd=self.code
             )
         while time.monotonic() - began < within_seconds:
             if self.process.poll() is not None:

@@ -73,8 +73,13 @@ def table(outcomes: Iterable[Outcome]) -> str:
 
 def write(page: Path, outcomes: Iterable[Outcome]) -> None:
     """Puts the table between the markers of the page; ``ValueError`` where they are missing."""
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page} has no {BEGIN} … {END} around its table")
-    page.write_text(f"{before}{BEGIN}\n\n{table(outcomes)}\n\n{END}{after}", encoding="utf-8")
+    put_between(page, begin=BEGIN, end=END, text=table(outcomes))
+
+
+def put_between(page: Path, *, begin: str, end: str, text: str) -> None:
+    """Puts the text between two lines of the page; ``ValueError`` where they are missing."""
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"{page} has no {begin} … {end} around its table")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
