@@ -8,7 +8,7 @@ than 64 characters on average text, a list-of-numbers column embedding.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -96,14 +96,22 @@ class SchemaInference:
             self._evidence.setdefault(name, _Evidence()).merge(evidence)
 
     def finish(self) -> Schema:
-        """The schema: roles' columns by their own names, the others features in the order first seen."""
+        """The schema: roles' columns by their own names, the others features in the order first seen.
+
+        A role's column whose name a feature has is ``record.<name>``: in a record it is not among the features.
+        """
         roles = self._roles
         columns: list[Column] = []
         if roles.id is not None:
             columns.append(Column(name=roles.id, role="id", type="text"))
         if roles.timestamp is not None:
             columns.append(Column(name=roles.timestamp, role="timestamp", type="timestamp"))
-        columns += [self._column(stored, evidence) for stored, evidence in self._evidence.items()]
+        features = {s.removeprefix(FEATURE_PREFIX) for s in self._evidence if s.startswith(FEATURE_PREFIX)}
+        for stored, evidence in self._evidence.items():
+            column = self._column(stored, evidence)
+            while not stored.startswith(FEATURE_PREFIX) and column.name in features:
+                column = replace(column, name=f"record.{column.name}")
+            columns.append(column)
         return Schema(columns=tuple(columns), inferred=True)
 
     def _column(self, stored: str, evidence: _Evidence) -> Column:

@@ -28,7 +28,7 @@ from monitor.ingest.decode_json import (
     with_raw_text,
 )
 from monitor.ingest.limits import MAX_ERRORS_SHOWN, Limits
-from monitor.ingest.shapes import Shape
+from monitor.ingest.shapes import Shape, can_be_fields
 from monitor.ingest.tables import READERS, Table, as_text
 from monitor.model.errors import InvalidInput
 from monitor.model.names import nearest
@@ -41,10 +41,13 @@ class LabelPlan:
     """How records of labels are decoded whose fields have these names; other fields are nobody's concern."""
 
     def __init__(self, names: tuple[str, str, str]) -> None:
+        self.shapes: tuple[Shape, ...] = ()
+        if not can_be_fields(names):
+            return
         kinds = (str | int | float | None, _SCALAR, str | int | float | None)
         given = [(f, k, msgspec.UNSET if f == LABEL else None) for f, k in zip(_FIELDS, kinds, strict=True)]
         record = msgspec.defstruct("Label", given, rename=dict(zip(_FIELDS, names, strict=True)), gc=False)
-        self.shapes: tuple[Shape, ...] = (Shape(record),)
+        self.shapes = (Shape(record),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """How one schema's JSON records are decoded: msgspec structs made from the schema, and rows to columns.
 
 The structs refuse unknown keys and values of another kind, so whatever decodes has exactly the schema's
-shape and needs no further look; everything else goes the general way (``decode_json``).
+shape and needs no further look; everything else goes the general way (``decode_json``), as do all records of a
+schema with names that no struct can have.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from monitor.columns.batch import ID, TIMESTAMP, TIMESTAMP_TYPE
 from monitor.columns.coerce import coerce, stored_type
 from monitor.columns.conform import stored_columns
 from monitor.columns.sent import as_sent
-from monitor.ingest.shapes import Shape
+from monitor.ingest.shapes import Shape, can_be_fields
 from monitor.model.schema import Column, Schema
 
 _SCALAR = str | int | float | bool | None
@@ -53,7 +54,9 @@ class RecordPlan:
         self._places = _places(others)
         self.nested = _nested_struct(features, others, dropped)
         self.flat = _flat_struct(features, others, dropped, schema)
-        self.shapes: tuple[Shape, ...] = (Shape(self.nested), Shape(self.flat))
+        self.shapes: tuple[Shape, ...] = tuple(
+            Shape(struct) for struct in (self.nested, self.flat) if struct is not None
+        )
 
     def row(self, record: Any) -> tuple[Any, ...]:
         """The row of a decoded record, nested or flat."""
@@ -110,7 +113,9 @@ def _field_type(column: Column) -> Any:
 
 
 def _struct(name: str, fields: Sequence[tuple[str, Any]]) -> Any:
-    """A struct whose wire names may be any text."""
+    """A struct with fields of these wire names; None where no struct can have them."""
+    if not can_be_fields([wire for wire, _ in fields]):
+        return None
     inner = [(f"v{i}", kind, None) for i, (_, kind) in enumerate(fields)]
     names = {f"v{i}": wire for i, (wire, _) in enumerate(fields)}
     return msgspec.defstruct(name, inner, rename=names, forbid_unknown_fields=True, gc=False)
@@ -120,11 +125,15 @@ def _nested_struct(features: Sequence[Column], others: Sequence[Column], dropped
     inner = _struct(
         "Features", [(c.name, _field_type(c)) for c in features] + [(c.name, Any) for c in dropped]
     )  # fmt: skip
+    if inner is None:
+        return None
     fields: list[Any] = [("features", inner), ("id", str | int | None, None), ("timestamp", _INSTANT, None)]
     classes = [c for c in others if c.role == "score" and c.class_ is not None]
     fields += [(str(c.role), _field_type(c), None) for c in others if c not in classes]
     if classes:
         scores = _struct("Scores", [(str(c.class_), _field_type(c)) for c in classes])
+        if scores is None:
+            return None
         fields.append(("scores", scores | None, None))
     return msgspec.defstruct("Record", fields, forbid_unknown_fields=True, gc=False, kw_only=True)
 

@@ -28,6 +28,7 @@ _READ_BYTES = 4 << 20  # payloads of one read transaction: well under 50 ms
 _CURSOR = re.compile(r"(\d{1,18}):(\d{1,9})")
 _UNFOLDED = 1 << 62
 _TRIES = 10
+_OWN = 3  # columns behind a table's own by which its records are put in order: fold, place, row
 _T = TypeVar("_T")
 
 
@@ -131,7 +132,7 @@ def _page(store: Store, wanted: Wanted, *, after: Place | None, limit: int) -> t
     skipped = _skipped(table, begin)
     shown = _fitting(table.slice(skipped, min(limit, need - begin.skip - 1)))
     more = table.num_rows > skipped + shown.num_rows
-    return shown.select(unified_schema(wanted.schema).names), _next(shown, begin) if more else None
+    return shown.select(range(shown.num_columns - _OWN)), _next(shown, begin) if more else None
 
 
 def pages(store: Store, wanted: Wanted, *, limit: int = STREAM_ROWS) -> Iterator[pa.Table]:
@@ -197,20 +198,18 @@ def _selected(batch: pa.RecordBatch, info: BatchInfo, wanted: Wanted, begin: Pla
         batch = batch.take(pa.array(np.flatnonzero(chosen)))
     table = pa.Table.from_batches([unified(batch, wanted.schema)])
     fold = info.fold if info.fold is not None else _UNFOLDED
-    for name, value in (("#fold", fold), ("#place", info.position)):
+    for name, value in (("fold", fold), ("place", info.position)):
         table = table.append_column(name, pa.repeat(pa.scalar(value, pa.int64()), table.num_rows))
     row = pa.array(np.arange(table.num_rows, dtype=np.int64))
-    return table.append_column("#row", row)
+    return table.append_column("row", row)
 
 
 def _oldest(held: list[pa.Table], need: int) -> pa.Table:
     """The first ``need`` records of the tables in order, repeats left out."""
     table = pa.concat_tables(held)
-    identity, time = table.schema.names[:2]
-    order = pc.sort_indices(
-        table, sort_keys=[(n, "ascending") for n in (time, identity, "#fold", "#place", "#row")]
-    )  # fmt: skip
-    table = table.take(order)
+    # by position: features may have any name, also that of what is put behind them here
+    keys = pa.table([table.column(place) for place in (1, 0, -3, -2, -1)], names=list("abcde"))
+    table = table.take(pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.schema.names]))
     ids, us = table.column(0), table.column(1).cast(pa.int64()).to_numpy()
     again = np.zeros(len(us), np.bool_)
     if len(us) > 1:

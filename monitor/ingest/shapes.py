@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
+
+# https://jcristharif.com/msgspec/api.html#msgspec.defstruct: what renamed fields may not contain
+_NO_FIELD = re.compile(r'[\x00-\x1f"\\]')
+
+
+def can_be_fields(names: Sequence[str]) -> bool:
+    """Whether a struct can have fields of these names on the wire: none twice, none that JSON writes with an escape.
+
+    >>> can_be_fields(["age", "größe"]), can_be_fields(['5"', "age"]), can_be_fields(["id", "id"])
+    (True, False, False)
+    """
+    return len(set(names)) == len(names) and not any(map(_NO_FIELD.search, names))
 
 
 class Shape:

@@ -25,12 +25,24 @@ UNKNOWN = "unknown"
 def unified_schema(schema: Schema) -> pa.Schema:
     """The Arrow schema of ``unified`` batches."""
     identity, time = schema.role("id"), schema.role("timestamp")
-    fields = [
-        pa.field(identity.name if identity is not None else ID, pa.string()),
-        pa.field(time.name if time is not None else TIMESTAMP, TIMESTAMP_TYPE),
-    ]
-    fields += [pa.field(shown_column(c.stored_name, schema), stored_type(c)) for c in stored_columns(schema)]
+    own = [identity.name if identity is not None else ID, time.name if time is not None else TIMESTAMP]
+    names = _unlike([column.name for column in stored_columns(schema)], taken=[*own, INVALID, UNKNOWN])
+    fields = [pa.field(own[0], pa.string()), pa.field(own[1], TIMESTAMP_TYPE)]
+    fields += [pa.field(name, stored_type(c)) for name, c in zip(names, stored_columns(schema), strict=True)]
     return pa.schema([*fields, pa.field(INVALID, pa.string()), pa.field(UNKNOWN, pa.string())])
+
+
+def _unlike(names: list[str], *, taken: list[str]) -> list[str]:
+    """The columns' names, with ``features.`` before each that another column of the table has."""
+    others = {*taken, *names}
+    shown = []
+    for column in names:
+        name = column
+        while column in taken and name in others:
+            name = f"features.{name}"
+        others.add(name)
+        shown.append(name)
+    return shown
 
 
 def shown_column(stored_name: str, schema: Schema) -> str:

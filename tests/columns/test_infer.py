@@ -79,6 +79,18 @@ def test_roles_make_contexts_segments_codes_and_named_outputs():
     assert schema.by_name["p_yes"].class_ == "yes"
 
 
+def test_a_role_whose_name_a_feature_has_gets_another():
+    batch = canonical_columns(
+        {"f:prediction": as_sent([1]), "prediction": as_sent([2]), "f:record.score": as_sent([3]),
+         "score": as_sent([4]), "f:score": as_sent([5])},
+        rows=1, schema=None, received_us=0,
+    ).batch  # fmt: skip
+    assert {c.stored_name: c.name for c in infer_schema([batch], roles=Roles()).columns} == {
+        "f:prediction": "prediction", "prediction": "record.prediction", "f:record.score": "record.score",
+        "f:score": "score", "score": "record.record.score",
+    }  # fmt: skip
+
+
 def test_roles_survive_json_and_are_read_from_a_query():
     roles = Roles.from_query(
         [("score", "yes:p"), ("score", "s"), ("ignore", "a"), ("label", "l"), ("source", "s3://x")]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
+from urllib.parse import quote
 
 import pyarrow as pa
 import pytest
@@ -194,6 +196,17 @@ def test_parameters_of_the_query_name_the_fields_in_tables_and_in_json(binary):
     for wrong in ("?score=p", "?lable=x", "?id=label", "?id=a&id=b", "?dry_run=maybe"):
         assert binary.label(LABELS, query=wrong).status_code == 422, wrong
     assert "did you mean 'order'" in binary.label(b"order,x\n1,2\n", CSV, query="?id=ordr").json()["detail"]
+
+
+@pytest.mark.parametrize("name", ['the "id"', "a\\b", "a\tb"])
+@pytest.mark.parametrize("media_type", [JSON, NDJSON, CSV])
+def test_fields_of_labels_may_have_any_name(binary, name, media_type):
+    text = {
+        JSON: json.dumps({"records": [{name: "a", "label": "yes"}]}), NDJSON: json.dumps({name: "a", "label": "yes"}),
+        CSV: 'label,"{}"\nyes,a\n'.format(name.replace('"', '""')),
+    }  # fmt: skip
+    answer = binary.label(text[media_type], media_type, query=f"?id={quote(name)}")
+    assert (answer.status_code, binary.labels_by_id("a")) == (200, {"a": "yes"}), answer.text
 
 
 def test_of_two_labels_the_later_stands_behind_the_earlier_within_a_request_and_between_them(binary):

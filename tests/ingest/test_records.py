@@ -17,9 +17,10 @@ from monitor.ingest import records
 from monitor.ingest.record_formats import arrow_stream, csv_stream, json_page, json_records, parquet_stream
 from monitor.ingest.records import Place, page, pages, wanted_records
 from monitor.model.errors import InvalidInput, Unavailable
+from monitor.model.schema import Column, Schema
 from monitor.store import batches, models
 from monitor.store.batches import NewBatch
-from tests.ingest.conftest import CSV, NOW
+from tests.ingest.conftest import CSV, NDJSON, NOW
 
 HOUR = 3_600_000_000
 
@@ -137,6 +138,51 @@ def test_without_a_schema_the_columns_are_inferred_from_the_rows(opened):
         )
     )
     assert [r["features"] for r in read(door)] == [{"n": 1.0}, {"s": "x"}]
+
+
+AWKWARD = ['5" wide', "a\\b", "id", "timestamp", "invalid", "unknown", "fold", "a", "features.id"]
+
+
+def awkward_records():
+    features = [{name: float(i + k) for i, name in enumerate(AWKWARD)} for k in range(2)]
+    return [{"id": f"r{k}", "timestamp": "2026-03-01T11:00:00Z", "features": features[k]} for k in range(2)]
+
+
+@pytest.mark.parametrize("columns", [[name] for name in AWKWARD] + [AWKWARD], ids=lambda names: " ".join(names)[:20])
+def test_features_may_have_any_name_in_json_and_in_tables(opened, columns):
+    door = opened(schema=Schema(columns=tuple(Column(name=name) for name in columns)))
+    sent = [record | {"features": {n: record["features"][n] for n in columns}} for record in awkward_records()]
+    assert door.post(body(sent)).json()["columns"] == {"unknown": {}, "missing": [], "invalid": {}}
+    assert door.post("\n".join(map(json.dumps, sent)), NDJSON, path="/models/m/versions/2").json()["stored"] == 2
+    assert read(door) == sent
+    assert door.stored(schema=door_schema(door)) == door.stored("2", schema=door_schema(door))
+    found = wanted_records(door.store, model="m", version="1")
+    table = pa.ipc.open_stream(b"".join(arrow_stream(pages(door.store, found)))).read_all()
+    assert len(set(table.column_names)) == len(table.column_names) == len(columns) + 4
+    assert [table.column(2 + i).to_pylist() for i in range(len(columns))] == [
+        [record["features"][name] for record in sent] for name in columns
+    ]
+
+
+def door_schema(door):
+    return wanted_records(door.store, model="m", version="1").schema
+
+
+def test_a_score_of_a_class_with_a_quote_in_its_name_is_stored(opened):
+    column = Column(name="p", role="score", class_='5" wide')
+    door = opened(schema=Schema(columns=(Column(name="age"), column)))
+    sent = [{"id": "a", "timestamp": "2026-03-01T11:00:00Z", "features": {"age": 1.0}, "scores": {'5" wide': 0.5}}]
+    assert door.post(body(sent)).status_code == 200
+    assert read(door) == sent
+
+
+def test_without_a_schema_a_feature_may_be_called_like_a_part_of_the_record(opened):
+    door = opened(schema=None)
+    features = {"prediction": 1.0, "label": 2.0, "score:yes": 3.0}
+    sent = [{"id": "a", "timestamp": "2026-03-01T11:00:00Z", "features": features, "prediction": 4.0, "label": 5.0,
+             "scores": {"yes": 6.0}}]  # fmt: skip
+    door.post(body(sent))
+    assert read(door) == sent
 
 
 def test_no_records_are_an_empty_page_and_empty_streams_that_read(door):
