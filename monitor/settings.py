@@ -186,7 +186,7 @@ class Settings:
         default=64 * MEBIBYTE, metadata=_row(_bytes, _SIZE, "the largest request body after decompression")
     )
     max_inflight_bytes: int = field(
-        default=128 * MEBIBYTE, metadata=_row(_bytes, _SIZE, "bytes of ingest in flight at once; beyond it: 503")
+        default=128 * MEBIBYTE, metadata=_row(_bytes, _SIZE, "bytes of requests in flight at once; beyond it: 503")
     )
     max_records: int = field(
         default=50_000, metadata=_row(_whole(least=1), "a whole number from 1", "the most records in one request")

@@ -44,7 +44,7 @@ class Telemetry:
         self.commit_seconds = Histogram(
             "driftline_commit_duration_seconds", "One group commit", buckets=_LATENCY_BUCKETS, registry=registry
         )
-        self.queue_bytes = Gauge("driftline_queue_bytes", "Bytes of ingest in flight", registry=registry)
+        self.queue_bytes = Gauge("driftline_queue_bytes", "Bytes of requests in flight", registry=registry)
         self.queue_limit_bytes = Gauge("driftline_queue_limit_bytes", "Budget of bytes in flight", registry=registry)
         self._count_work()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends
@@ -9,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from monitor.api.access import API
-from monitor.api.body import media_type_is_json
+from monitor.api.body import held_body, media_type_is_json, refuse_too_many_values
 from monitor.api.render import answer
 from monitor.api.routing import Operation, json_body
 from monitor.api.services import Parts
@@ -18,11 +19,13 @@ from monitor.model.errors import TooSlow, Unavailable
 from monitor.store import drills, notifications
 
 
-async def body_in_time(request: Request) -> bytes:
+async def body_in_time(request: Request, services: Parts) -> AsyncIterator[bytes]:
     """The body; one that came too slowly is a 503, for Alertmanager gives up what it gets a 4xx for."""
     media_type_is_json(request)
     try:
-        return await request.body()
+        async with held_body(request, services=services) as body:
+            refuse_too_many_values(body)
+            yield body
     except TooSlow as late:
         raise Unavailable(late.detail) from None
 

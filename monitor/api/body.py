@@ -1,17 +1,31 @@
-"""A request's JSON object, read strictly: no NaN, no NUL, no number beyond 64 bits, no bottomless nesting."""
+"""A request's JSON object, read strictly: no NaN, no NUL, no number beyond 64 bits, no bottomless nesting.
+
+It is read under the budget of bytes in flight, and held there until the answer has gone.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import Depends
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from monitor.api.services import Parts, Services
+from monitor.ingest.body import read_body
+from monitor.ingest.limits import JSON_WEIGHT
 from monitor.model.errors import InvalidInput, Malformed, UnsupportedMedia
 
 MAX_DEPTH = 32
+MAX_VALUES = 1_000_000  # keys too
+VALUE_BYTES = 100  # what one of them takes once it is decoded, a list of nothing for instance
 _INT64 = 2**63
+_QUICK_BYTES = 65_536  # decoded at once: more would hold up whoever else is served
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def media_type_is_json(request: Request) -> None:
@@ -19,21 +33,60 @@ def media_type_is_json(request: Request) -> None:
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMedia(f"content type {media_type[:80]!r} is not taken here: expected application/json")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMedia(f"content encoding {encoding[:40]!r} is not taken here: send the JSON as it is")
 
 
-async def json_object(request: Request) -> dict[str, Any]:
+@asynccontextmanager
+async def held_body(request: Request, *, services: Services) -> AsyncIterator[bytes]:
+    """The whole body, and the bytes that it and what is made of it take, until the block ends.
+
+    ``Unavailable`` where the budget has not that much left.
+    """
+    ingest = services.ingest
+    with ingest.budget.lease(0) as lease:
+        body = await read_body(
+            request.receive, declared=request.headers.get("content-length"), lease=lease, weight=JSON_WEIGHT,
+            limits=ingest.receiver.limits,
+        )  # fmt: skip
+        lease.grow(_separators(body) * VALUE_BYTES)
+        yield body
+
+
+async def json_object(request: Request, services: Parts) -> AsyncIterator[dict[str, Any]]:
     """The body as a JSON object; says what is wrong with it otherwise."""
     media_type_is_json(request)
-    return decode_object(await request.body())
+    async with held_body(request, services=services) as body:
+        yield await _decoded(body)
 
 
-async def json_object_or_nothing(request: Request) -> dict[str, Any]:
+async def json_object_or_nothing(request: Request, services: Parts) -> AsyncIterator[dict[str, Any]]:
     """The body as a JSON object; an empty one is an object without fields."""
-    body = await request.body()
-    if not body:
-        return {}
-    media_type_is_json(request)
-    return decode_object(body)
+    async with held_body(request, services=services) as body:
+        if body:
+            media_type_is_json(request)
+        yield await _decoded(body) if body else {}
+
+
+async def _decoded(body: bytes) -> dict[str, Any]:
+    return decode_object(body) if len(body) <= _QUICK_BYTES else await run_in_threadpool(decode_object, body)
+
+
+def _separators(body: bytes) -> int:
+    """At least the number of values and keys, for each has one of these before it (those within texts count too)."""
+    return sum(body.count(mark) for mark in (b",", b":", b"[", b"{"))
+
+
+def refuse_too_many_values(body: bytes) -> None:
+    """Nothing, or ``InvalidInput`` for more values and keys than ``MAX_VALUES``, before any of them is made."""
+    if _separators(body) <= MAX_VALUES:
+        return
+    found = _separators(_TEXT.sub(b"", body))
+    if found > MAX_VALUES:
+        raise InvalidInput(
+            f"the body has {found:,} values and keys: expected at most {MAX_VALUES:,}; send it in several requests"
+        )
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
@@ -42,6 +95,7 @@ def decode_object(body: bytes) -> dict[str, Any]:
     >>> decode_object(b'{"task": "none"}')
     {'task': 'none'}
     """
+    refuse_too_many_values(body)
     try:
         value = msgspec.json.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:

@@ -25,7 +25,7 @@ from monitor.evaluate.stored_reference import set_stored_reference
 from monitor.ingest.open_table import TABLE_TYPES, open_table
 from monitor.model.entities import Version
 from monitor.model.errors import InvalidInput, UnsupportedMedia
-from monitor.profile.dlp import DLP_MEDIA_TYPE, read_dlp
+from monitor.profile.dlp import DLP_MEDIA_TYPE, MAX_BYTES, read_dlp
 from monitor.store import references, versions
 
 MEDIA_TYPES = (*TABLE_TYPES, DLP_MEDIA_TYPE)
@@ -40,7 +40,9 @@ async def put_reference(model: ModelName, version: VersionName, request: Request
     media_type = _media_type(request)
     roles, source = _roles(request)
     found = await run_in_threadpool(_version, services, model, version, request)
-    async with received_file(request, directory=services.settings.upload_dir, places=services.uploads) as upload:
+    async with received_file(
+        request, directory=services.settings.upload_dir, places=services.uploads, budget=services.ingest.budget
+    ) as upload:
         origin = Origin(digest=upload.digest, source=source, media_type=media_type)
         async with services.small_references if upload.size <= SMALL_BYTES else services.references:
             published = await run_in_threadpool(
@@ -174,7 +176,8 @@ def _active_number(conn: Connection, version: Version) -> int | None:
 
 def _set(services: Services, *, version: Version, upload: Upload, roles: Roles, origin: Origin) -> Published:
     if origin.media_type == DLP_MEDIA_TYPE:
-        file = read_dlp(upload.path.read_bytes())
+        with upload.path.open("rb") as sent:
+            file = read_dlp(sent.read(MAX_BYTES + 1))
         return set_profile_file(
             services.store, version_id=version.id, file=file, origin=origin, now_us=services.now_us()
         )

@@ -14,10 +14,12 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from monitor.ingest.budget import ByteBudget
 from monitor.model.errors import InvalidInput, Unavailable
 
 MAX_UPLOADS = 32  # at once, in one process: each is a file of up to DRIFTLINE_MAX_REFERENCE_BYTES until it is read
 _PIECE = 1024**2
+_HELD = 2 * _PIECE  # what is gathered, and the copy of it that is being written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,17 +32,22 @@ class Upload:
 
 
 @asynccontextmanager
-async def received_file(request: Request, *, directory: Path, places: asyncio.Semaphore) -> AsyncIterator[Upload]:
+async def received_file(
+    request: Request, *, directory: Path, places: asyncio.Semaphore, budget: ByteBudget
+) -> AsyncIterator[Upload]:  # fmt: skip
     """The request's body as a file that is there while the block runs; memory holds a piece of it at a time.
 
-    ``Unavailable`` where no place is left: uploads that wait for one would hold their connections for hours.
+    ``Unavailable`` where no place is left: uploads that wait for one would hold their connections for hours. What
+    memory holds while it is sent is taken from the budget.
     """
     if places.locked():
         raise Unavailable(f"{MAX_UPLOADS} references are being sent: send again later", retry_after_seconds=10)
     async with places:
         path = await run_in_threadpool(_new_file, directory)
         try:
-            yield await _write(request, path=path)
+            with budget.lease(_HELD):
+                upload = await _write(request, path=path)
+            yield upload
         finally:
             with suppress(OSError):
                 path.unlink()

@@ -96,7 +96,7 @@ class Receiver:
         self._committer = committer
         self._clock = clock
         self._pool = pool
-        self._budget = ByteBudget(limits.max_inflight_bytes, gauge=telemetry.queue_bytes)
+        self.budget = ByteBudget(limits.max_inflight_bytes, gauge=telemetry.queue_bytes)
         telemetry.queue_limit_bytes.set(limits.max_inflight_bytes)
         self._in_flight: set[tuple[int, str]] = set()
 
@@ -121,7 +121,7 @@ class Receiver:
         weight = JSON_WEIGHT if head.asked.media_type in JSON_TYPES else 1
         if seen.meter is not None and head.key is None and not head.asked.dry_run:
             seen.meter.expect_records()  # one with a key may have been answered before: its first answer stands
-        with self._budget.lease(0) as lease:
+        with self.budget.lease(0) as lease:
             sent = await read_body(body, declared=head.length, lease=lease, weight=weight, limits=self.limits)
             if head.key is None or head.asked.dry_run:
                 return await self._store_body(course, head, sent, lease, seen)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from monitor.ingest.budget import ByteBudget
 from monitor.ingest.group_commit import GroupCommitter
 from monitor.ingest.labels import Labels
 from monitor.ingest.limits import Limits
@@ -48,6 +49,11 @@ class IngestService:
         self._predictions = Predictions(store, telemetry, limits=limits)
         self._labels = Labels(store, telemetry, limits=limits, runs=runs or RunCache(store))
         self.labels = Endpoint(self.answer_labels)
+
+    @property
+    def budget(self) -> ByteBudget:
+        """The bytes that all requests of the process may hold together; other routes lease of it too."""
+        return self.receiver.budget
 
     async def predictions(self, request: Request) -> Response:
         """The answer to ``POST /models/{model}[/versions/{version}]/predictions``; refusals are raised.

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from monitor.model.errors import Malformed
+from monitor.model.errors import Malformed, TooLarge
 from monitor.model.schema import Schema
 from monitor.profile import codec
 from monitor.profile.layout import Layout
@@ -20,6 +20,9 @@ from monitor.profile.profile import Profile
 
 MAGIC = b"DLP1"
 DLP_MEDIA_TYPE = "application/vnd.driftline.profile"
+MAX_BYTES = 256 * 1024**2  # of a file, which is read whole
+MAX_COUNTS_BYTES = 512 * 1024**2  # of the counts of all of its windows, once they are unpacked
+_SMALLER = "profile fewer rows, longer windows (--window) or fewer columns (--ignore)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +64,24 @@ def write_dlp(file: ProfileFile) -> bytes:
 
 
 def read_dlp(content: bytes) -> ProfileFile:
-    """The file of ``write_dlp``'s bytes; ``Malformed`` where they are cut, changed or something else."""
+    """The file of ``write_dlp``'s bytes; ``Malformed`` where they are cut, changed or something else.
+
+    ``TooLarge`` for a file, or for windows of it, that would take more memory than is stated.
+    """
+    if len(content) > MAX_BYTES:
+        raise TooLarge(f"the .dlp profile has {len(content)} bytes: expected at most {MAX_BYTES}; {_SMALLER}")
     if content[:4] != MAGIC:
         raise Malformed(
             f"not a .dlp profile: it begins with {content[:4]!r}, expected {MAGIC!r}; make one with `driftline profile`"
         )
-    if hashlib.sha256(content[36:]).digest() != content[4:36]:
+    if hashlib.sha256(memoryview(content)[36:]).digest() != content[4:36]:
         raise Malformed(
             "the .dlp profile is damaged: its checksum does not match; make it again with `driftline profile`"
         )
     try:
-        parts = msgspec.msgpack.decode(content[36:], type=_Parts)
+        parts = msgspec.msgpack.decode(memoryview(content)[36:], type=_Parts)
         layout = Layout.decode(parts.layout)
+        _refuse_too_many(len(parts.windows), layout=layout)
         return ProfileFile(
             schema=Schema.from_json(parts.schema), layout=layout, profile=_profile(parts.profile, layout),
             roles=parts.roles, window=parts.window, timezone=parts.timezone,
@@ -80,6 +89,15 @@ def read_dlp(content: bytes) -> ProfileFile:
         )  # fmt: skip
     except (msgspec.DecodeError, ValueError, KeyError, TypeError) as error:
         raise Malformed(f"the .dlp profile cannot be read: {error}; make it again with `driftline profile`") from error
+
+
+def _refuse_too_many(windows: int, *, layout: Layout) -> None:
+    size = windows * 8 * int(layout.offsets[-1])
+    if size > MAX_COUNTS_BYTES:
+        raise TooLarge(
+            f"the .dlp profile has {windows} windows, whose counts take {size} bytes: expected at most "
+            f"{MAX_COUNTS_BYTES}; {_SMALLER}"
+        )
 
 
 def _profile(payload: bytes, layout: Layout) -> Profile:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
+import socket
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
-from monitor.api.alertmanager import body_in_time
 from monitor.api.webhook_body import MAX_ALERTS
+from monitor.app import create_app
 from monitor.jobs.settings import JobSettings
 from monitor.jobs.upkeep import Upkeep
-from monitor.model.errors import TooSlow, Unavailable
 from monitor.model.results import Transition
 from monitor.model.time import DAY_US, HOUR_US, MINUTE_US, SECOND_US, rfc3339
 from monitor.store import models, notifications, tables, transitions
 from monitor.store.notifications import KEPT_OF_ONE_ALERT, purge_notifications
 from tests.api.conftest import NOW
+from tests.api.running import running
 
 WEBHOOK = "/api/v1/alertmanager"
 LABELS = {
@@ -169,16 +170,15 @@ def test_where_the_database_cannot_take_it_the_answer_is_503_and_the_next_try_is
     assert post(client, alert())["stored"] == 1
 
 
-def test_a_body_that_comes_too_slowly_is_503_for_a_408_would_never_be_tried_again():
-    class Slow:
-        def __init__(self):
-            self.headers = {}
-
-        async def body(self):
-            raise TooSlow("5 bytes arrived in time")
-
-    with pytest.raises(Unavailable, match="5 bytes"):
-        asyncio.run(body_in_time(Slow()))
+def test_a_body_that_comes_too_slowly_is_503_for_a_408_would_never_be_tried_again(settings):
+    with running(create_app(replace(settings, max_body_seconds=0.5), jobs=False)) as url:
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
+            slow.sendall(f"POST {WEBHOOK} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\n{{    ".encode())
+            said = slow.makefile("rb").read()
+    assert said.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: " in said.lower()
+    assert b"5 bytes of the body arrived in time" in said
 
 
 def test_of_one_alert_the_newest_hundred_notifications_stay_and_of_all_those_of_400_days(client, application, clock):

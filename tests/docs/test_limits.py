@@ -21,7 +21,7 @@ LOOKED_AT = (
     "monitor.configuration.reading", "monitor.configuration.resolve", "monitor.ingest.limits", "monitor.model.checks",
     "monitor.model.conditions", "monitor.model.grants", "monitor.model.handling", "monitor.model.labels",
     "monitor.model.schema", "monitor.model.silences", "monitor.store.silences", "monitor.store.tokens",
-    "monitor.tokens_file",
+    "monitor.profile.dlp", "monitor.tokens_file",
 )  # fmt: skip
 
 

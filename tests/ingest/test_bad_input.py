@@ -114,7 +114,7 @@ def test_an_unusable_request_is_refused_and_nothing_is_stored(opened, fault):
     assert answer.status_code == status, answer.text
     assert answer.json()["detail"]
     assert (door.stored(), door.quarantined()) == ([], [])
-    assert door.service.receiver._budget.used == 0
+    assert door.service.receiver.budget.used == 0
 
 
 RECORDS = {

@@ -290,7 +290,7 @@ def test_limits_and_the_budget_hold_for_labels(opened):
     assert door.label(LABELS).status_code == 413
     assert door.labels_counted("rejected") == 6
     assert door.label([{"id": "x" * 20_000, "label": 1}]).status_code == 413
-    with door.service.receiver._budget.lease(50_000):
+    with door.service.receiver.budget.lease(50_000):
         answer = door.label(LABELS[:1])
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert door.label(LABELS[:5]).status_code == 200

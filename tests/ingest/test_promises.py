@@ -275,7 +275,7 @@ def test_a_changed_schema_counts_after_invalidation(door):
 
 def test_the_budget_refuses_before_the_body_is_read(opened):
     door = opened(limits=Limits(max_inflight_bytes=1_000_000))
-    with door.service.receiver._budget.lease(900_000):
+    with door.service.receiver.budget.lease(900_000):
         answer = door.post(body(*[RECORD] * 1_000))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert door.telemetry.registry.get_sample_value("driftline_queue_bytes") == 900_000

@@ -1,0 +1,82 @@
+"""Every body is within the one budget of bytes in flight, whatever its route."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+import pytest
+
+from monitor.api import body
+from monitor.api.application import OPERATIONS
+
+PLACES = {"{model}": "churn", "{version}": "42", "{start}": "2026-03-01T00:00:00Z", "{alert}": "al_1"}
+JSON_ROUTES = [
+    (o.method, re.sub(r"\{[a-z]+\}", lambda found: PLACES[found[0]], o.path))
+    for o in OPERATIONS
+    if o.body is not None and list(o.body) == ["application/json"]
+]
+MODEL = "/api/v1/models/churn"
+REFERENCE = f"{MODEL}/versions/42/reference"
+JSON, CSV = {"content-type": "application/json"}, {"content-type": "text/csv"}
+
+
+@pytest.fixture
+def budget(application):
+    return application.state.services.ingest.budget
+
+
+def sent(client, method, path, *, fields=60):
+    content = json.dumps({f"x{n}": "x" * 1_000 for n in range(fields)}).encode()
+    return client.request(method, path, content=content, headers=JSON)
+
+
+def returned(budget):
+    """Whether everything is given back, soon after the answer."""
+    until = time.monotonic() + 5
+    while budget.used and time.monotonic() < until:
+        time.sleep(0.01)
+    return budget.used == 0
+
+
+def test_a_body_of_any_route_is_503_while_no_bytes_are_left_and_taken_when_they_are_again(churn, budget):
+    assert len(JSON_ROUTES) >= 12
+    with budget.lease(budget.limit - 100_000):
+        full = {(m, p): sent(churn, m, p) for m, p in JSON_ROUTES}
+        upload = churn.put(REFERENCE, content=b"a\n1\n", headers=CSV)
+        for (method, path), answer in [*full.items(), (("PUT", REFERENCE), upload)]:
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable"), (method, path, answer.text)
+            assert int(answer.headers["retry-after"]) >= 1
+            assert "MAX_INFLIGHT_BYTES" in answer.text
+        assert churn.put(MODEL, json={}).status_code == 200, "what is small has room"
+    assert {sent(churn, m, p).status_code for m, p in JSON_ROUTES} <= {400, 404, 409, 415, 422}
+    assert churn.put(REFERENCE, content=b"a\n1\n", headers=CSV).status_code == 201
+    assert returned(budget)
+
+
+def test_what_is_made_of_a_body_is_held_until_its_answer(churn, application, budget, monkeypatch):
+    held = []
+    write = application.state.services.store.write
+    monkeypatch.setattr(application.state.services.store, "write", lambda *a, **k: held.append(budget.used) or write())
+    assert churn.put(MODEL, json={"description": "d" * 1_000, "tags": {f"t{n}": "" for n in range(50)}}).is_success
+    assert held[0] >= 4 * 1_000 + 100 * 100
+    assert returned(budget)
+
+
+def test_a_body_has_as_many_values_as_are_stated_and_one_more_is_refused_before_any_is_made(churn, monkeypatch):
+    monkeypatch.setattr(body, "MAX_VALUES", 10_000)
+
+    def put(values):  # the key, its list, a mark that begins it, and the numbers; marks within a text are none
+        return churn.put(MODEL, content=b'{"x,:[{": [' + b"1," * (values - 3) + b"1]}", headers=JSON)
+
+    within, beyond = put(10_000), put(10_001)
+    assert (within.status_code, "is not known" in within.text) == (422, True)
+    assert (beyond.status_code, "at most 10,000" in beyond.text) == (422, True)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd", "br"])
+def test_an_encoding_is_refused_by_its_name_where_none_is_taken(churn, encoding):
+    answer = churn.put(MODEL, content=b"{}", headers=JSON | {"content-encoding": encoding})
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media")
+    assert encoding in answer.json()["detail"]
