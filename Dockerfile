@@ -4,8 +4,8 @@
 ARG BASE=python:3.13.14-slim-trixie
 
 FROM ${BASE} AS build
-# Extras of the package: postgres, demo.
-ARG EXTRAS=postgres
+# Extras of the package: postgres, otel, demo.
+ARG EXTRAS=postgres,otel
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 RUN ["python3", "-m", "venv", "/opt/driftline"]
 WORKDIR /source

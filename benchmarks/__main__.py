@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 ORDER = (
-    "counting", "check", "access", "ingest_core", "ingest", "labels_ingest", "window", "scales", "join", "fleet",
-    "scrape", "reading", "memory", "alarms", "drifted", "falls", "intervals", "estimates", "apply", "before", "soak",
+    "counting", "check", "access", "ingest_core", "ingest", "tracing", "labels_ingest", "window", "scales", "join",
+    "fleet", "scrape", "reading", "memory", "alarms", "drifted", "falls", "intervals", "estimates", "apply", "before",
+    "soak",
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ The packages, in the order the data flows through them:
     demo       a year of real flights through the real service
     app        the composition root: wires concrete things, owns the clock
     settings   one table of settings: environment, command line, docs
+    telemetry, tracing   the process's own counters; spans of OpenTelemetry
     server_file, tokens_file   what the administrator keeps in files, read strictly
 
 Imports go down only; ``pyproject.toml`` holds the contracts and the tests run them.

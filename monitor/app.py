@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -36,6 +37,7 @@ from monitor.store.connections import crowding
 from monitor.store.run_cache import RunCache
 from monitor.telemetry import Telemetry
 from monitor.tokens_file import TokensFile
+from monitor.tracing.environment import asked_for
 
 logger = logging.getLogger(__name__)
 REFERENCES_AT_ONCE = 2
@@ -78,6 +80,8 @@ def _lifespan(services: Services, *, exporting: bool) -> Lifespan:
     async def running(_: FastAPI) -> AsyncIterator[None]:
         if isinstance(services.now_us, SharedClock):
             services.now_us.start()
+        if services.telemetry.tracer is not None:
+            services.telemetry.tracer.start()
         services.keyring.start()
         if exporting:
             services.exporter.start()
@@ -104,7 +108,7 @@ def _services(
     remove_leftovers(settings.upload_dir, before_us=now_us() - DAY_US)
     backups = Backups(store, directory=settings.backup_dir, release=monitor.__version__)
     backups.remove_leftovers()
-    telemetry = Telemetry()
+    telemetry = _telemetry()
     # made also where another process runs the jobs: the open window is folded and judged here when somebody asks
     contexts, runs = Contexts(), RunCache(store)  # labels ask for the id runs that folds have read or merged
     rhythm = replace(rhythm or JobSettings(), max_segments=settings.max_segments)
@@ -125,6 +129,18 @@ def _services(
         backups=backups,
         keyring=make_keyring(store, server_file=server_file, now_us=now_us, telemetry=telemetry),
     )  # fmt: skip
+
+
+def _telemetry() -> Telemetry:
+    """The process's counters, and its traces where the environment asks for them."""
+    telemetry, asked = Telemetry(), asked_for(os.environ)
+    if asked.warning:
+        logger.warning("%s", asked.warning)
+    if asked.on:
+        from monitor.tracing.otlp import OtlpTracer
+
+        telemetry.tracer = OtlpTracer(version=monitor.__version__, count=telemetry.count_spans)
+    return telemetry
 
 
 def _shared_clock(store: Store) -> SharedClock:
@@ -192,3 +208,5 @@ def _close(services: Services) -> None:
     if isinstance(services.now_us, SharedClock):
         services.now_us.close()
     services.store.close()
+    if services.telemetry.tracer is not None:
+        services.telemetry.tracer.close()

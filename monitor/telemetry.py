@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from monitor.tracing import Tracer
+
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 STEPS = ("fold", "join", "evaluate", "verdict", "outbox", "retention", "compact")
 
 
 class Telemetry:
-    """Counters, histograms and gauges of one process (names of API 4); ``registry`` renders them."""
+    """Counters, histograms and gauges of one process (names of API 4), which ``registry`` renders, and its traces.
+
+    ``tracer`` is None where traces are off.
+    """
 
     def __init__(self) -> None:
+        self.tracer: Tracer | None = None
         self.registry = registry = CollectorRegistry(auto_describe=False)
         self.records = Counter(
             "driftline_records", "Records by what became of them", ["model", "version", "result"], registry=registry
@@ -46,7 +52,12 @@ class Telemetry:
         )
         self.queue_bytes = Gauge("driftline_queue_bytes", "Bytes of requests in flight", registry=registry)
         self.queue_limit_bytes = Gauge("driftline_queue_limit_bytes", "Budget of bytes in flight", registry=registry)
+        self.spans = Counter("driftline_spans", "Spans of traces by what became of them", ["result"], registry=registry)
         self._count_work()
+
+    def count_spans(self, result: str, number: int) -> None:
+        """Counts spans that were ``recorded``, ``sent``, or ``failed`` to be sent."""
+        self.spans.labels(result).inc(number)
 
     def _count_work(self) -> None:
         """Makes the metrics of steps and of what hangs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.routing import Match
@@ -46,6 +47,8 @@ from monitor.api.routing import HotRoute, Operation, register
 from monitor.api.services import Services
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+# FastAPI traces by itself where OpenTelemetry is set up, and its spans have paths and queries in them.
+_NONE_OF_ITS_OWN: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 OPERATIONS: tuple[Operation, ...] = (
     *models.OPERATIONS,
@@ -106,7 +109,7 @@ class Application(FastAPI):
     def __init__(self, services: Services, *, lifespan: Lifespan, hot: Sequence[HotRoute]) -> None:
         super().__init__(
             title="Driftline", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None,
-            redirect_slashes=False,
+            redirect_slashes=False, telemetry=_NONE_OF_ITS_OWN,
         )  # fmt: skip
         self.state.services = services
         self.router.routes.extend(hot)  # for who lists the routes; requests reach them by the fork
@@ -125,6 +128,7 @@ class Application(FastAPI):
                 keys=services.keyring,
             ),
             requests=services.telemetry.requests,
+            tracer=services.telemetry.tracer,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -17,10 +17,13 @@ from monitor.api.doorkeeper import Doorkeeper
 from monitor.api.problem import answer_error
 from monitor.api.request_log import HEADER, REQUEST_ID, log_request, request_id
 from monitor.model.errors import Malformed, TooLarge, TooSlow
+from monitor.tracing import CURRENT, TRACE_ID, Span, Tracer, read_traceparent
 
 UNROUTED = ""
 REFERENCE_BYTES_PER_SECOND = 65_536  # the least rate of an upload
 _CLOSE = (b"connection", b"close")
+_UNTRACED = ("/livez", "/readyz", "/metrics")  # what comes every second and says nothing
+_METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +74,12 @@ class Allowance:
 class Edge:
     """The application behind its limits."""
 
-    def __init__(self, app: ASGIApp, *, limits: EdgeLimits, doorkeeper: Doorkeeper, requests: Counter) -> None:
+    def __init__(
+        self, app: ASGIApp, *, limits: EdgeLimits, doorkeeper: Doorkeeper, requests: Counter,
+        tracer: Tracer | None = None,
+    ) -> None:  # fmt: skip
         self._app = app
+        self._tracer = tracer
         self._limits = limits
         self._doorkeeper = doorkeeper
         self._requests = requests
@@ -89,7 +96,7 @@ class Edge:
         began = time.perf_counter()
         exchange = Exchange(scope, receive=receive, send=send, limits=self._limits)
         try:
-            exchange.open(self._doorkeeper)
+            exchange.open(self._doorkeeper, tracer=self._tracer)
             await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:
             if not exchange.answered:
@@ -97,8 +104,10 @@ class Edge:
             elif exchange.status < 500:  # the answer broke off in its middle: the server hangs up
                 raise
         finally:
+            route = getattr(scope.get("route"), "path", UNROUTED)
+            if exchange.span is not None:
+                _end(exchange.span, scope, route=route, exchange=exchange)
             if exchange.status:  # else cancelled before there was an answer
-                route = getattr(scope.get("route"), "path", UNROUTED)
                 self._count(route, status=exchange.status)
                 log_request(scope, route=route, status=exchange.status, seconds=time.perf_counter() - began)
 
@@ -110,12 +119,25 @@ class Edge:
         counter.inc()
 
 
+def _end(span: Span, scope: Scope, *, route: str, exchange: Exchange) -> None:
+    """Ends the span of a request: its route's template and never its path, which has names in it."""
+    method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+    status = exchange.status
+    span.note({"http.request.method": method, "driftline.request_id": exchange.id})
+    if route:
+        span.note({"http.route": route})
+    if status:
+        span.note({"http.response.status_code": status})
+    failed = "cancelled" if not status else str(status) if status >= 500 and status != 501 else ""
+    span.end(name=f"{method} {route}".rstrip(), failed=failed)
+
+
 class Exchange:
     """One request and its answer: its ``receive`` counts and hurries, its ``send`` notes the status."""
 
     __slots__ = (
-        "_allowed", "_arrived", "_began", "_declared", "_expects", "_id", "_late", "_limits", "_receive", "_scope",
-        "_send", "answered", "complete", "status",
+        "_allowed", "_arrived", "_began", "_declared", "_expects", "_late", "_limits", "_receive", "_scope",
+        "_send", "answered", "complete", "id", "span", "status",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, *, receive: Receive, send: Send, limits: EdgeLimits) -> None:
@@ -128,15 +150,16 @@ class Exchange:
         self._declared = 0
         self._began = 0.0
         self._late = False
-        self._id = ""
         self._expects = False
+        self.id = ""
+        self.span: Span | None = None
         self.complete = True  # the whole body has arrived
         self.answered = False
         self.status = 0
 
-    def open(self, doorkeeper: Doorkeeper) -> None:
+    def open(self, doorkeeper: Doorkeeper, *, tracer: Tracer | None) -> None:
         """Nothing, or the error that the head of the request already deserves."""
-        host = origin = fetch_site = length = authorization = sent_id = b""
+        host = origin = fetch_site = length = authorization = sent_id = traceparent = b""
         for name, value in self._scope["headers"]:
             if name == b"host":
                 host = value
@@ -155,8 +178,12 @@ class Exchange:
                 sent_id = value
             elif name == b"expect":
                 self._expects = True
-        self._id = request_id(sent_id)
-        REQUEST_ID.set(self._id)
+            elif name == b"traceparent":
+                traceparent = value
+        self.id = request_id(sent_id)
+        REQUEST_ID.set(self.id)
+        if traceparent or tracer is not None:
+            self._trace(traceparent, tracer=tracer)
         server = self._scope.get("server")
         self._scope["caller"] = doorkeeper.admit(
             method=self._scope["method"], host=host, origin=origin, fetch_site=fetch_site, authorization=authorization,
@@ -165,6 +192,17 @@ class Exchange:
         if b"%00" in self._scope["query_string"]:
             raise Malformed("the query has a NUL character (%00): expected text without it")
         self._declared = int(length[:18]) if length.isdigit() else 0  # 18 digits pass every limit
+
+    def _trace(self, sent: bytes, *, tracer: Tracer | None) -> None:
+        """Makes the request part of its caller's trace, in the log also where nothing is recorded."""
+        parent = read_traceparent(sent)
+        if parent is not None:
+            TRACE_ID.set(parent.trace_id)
+        if tracer is not None and not self._scope["path"].endswith(_UNTRACED):
+            self.span = span = tracer.request(parent=parent)
+            TRACE_ID.set(span.trace_id)
+            if span.recording:
+                CURRENT.set(span)
 
     async def receive(self) -> Message:
         """The next piece of the body, within the limits of bytes and time."""
@@ -212,7 +250,7 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.answered = True
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (HEADER, self._id.encode("ascii"))]
+            message["headers"] = [*message.get("headers", ()), (HEADER, self.id.encode("ascii"))]
             if not self.complete:
                 await self._leave_politely(message)
         await self._send(message)

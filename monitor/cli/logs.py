@@ -9,6 +9,7 @@ from typing import Any
 
 from monitor.api.request_log import REQUEST_ID
 from monitor.model.time import rfc3339
+from monitor.tracing import TRACE_ID
 
 _QUIET = ("apscheduler", "alembic", "httpx", "httpcore", "uvicorn")
 
@@ -24,6 +25,8 @@ class JsonLines(logging.Formatter):
         }  # fmt: skip
         if REQUEST_ID.get():
             shape["request_id"] = REQUEST_ID.get()
+        if TRACE_ID.get():
+            shape["trace_id"] = TRACE_ID.get()
         shape |= getattr(record, "request", {})
         if record.exc_info:
             shape["error"] = self.formatException(record.exc_info)
@@ -31,7 +34,7 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """A readable line, with the request's id at its end where one was served."""
+    """A readable line, with the request's id and its trace's at its end where there are such."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
@@ -39,7 +42,8 @@ class TextLines(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The first line, before any traceback."""
         line = super().formatMessage(record)
-        return f"{line} [{REQUEST_ID.get()}]" if REQUEST_ID.get() else line
+        ids = [REQUEST_ID.get(), f"trace={TRACE_ID.get()}" if TRACE_ID.get() else ""]
+        return f"{line} [{' '.join(filter(None, ids))}]" if any(ids) else line
 
 
 def configure_logs(*, level: str, form: str) -> None:

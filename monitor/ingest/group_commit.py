@@ -21,12 +21,14 @@ from monitor.model.errors import DriftlineError, InvalidInput, NotFound, Unavail
 from monitor.store import Store, keys
 from monitor.store.keys import KeyAnswer
 from monitor.telemetry import Telemetry
+from monitor.tracing import spanned
 
 _log = logging.getLogger(__name__)
 _GROUP_BYTES = 32 << 20
 _GROUP_REQUESTS = 5_000
 _CROWD = 8  # requests at once from which on a commit waits for more
 _LINGER_SECONDS = 0.002
+_MOST_LINKS = 64  # of a trace to the requests that rode on the commit
 Outcome = Committed | DriftlineError
 
 
@@ -106,8 +108,11 @@ class GroupCommitter:
     def _outcomes(self, group: list[Work]) -> list[Outcome]:
         """What each request is told. A failure that is not the database's absence is narrowed to its request."""
         began = time.perf_counter()
+        links = [w.origin for w in group[:_MOST_LINKS] if w.origin is not None]
         try:
-            outcomes = self._commit(group)
+            riding = {"driftline.requests": len(group)}
+            with spanned(self._telemetry.tracer, "group commit", attributes=riding, links=links):
+                outcomes = self._commit(group)
         except Unavailable as error:
             return [error] * len(group)
         except Exception:

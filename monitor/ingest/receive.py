@@ -28,6 +28,7 @@ from monitor.model.errors import ClientError, Conflict, InvalidInput, Malformed
 from monitor.store import Store, keys
 from monitor.store.kept_aside import QuarantineRow
 from monitor.telemetry import Telemetry
+from monitor.tracing import CURRENT, stage
 
 R = TypeVar("R")
 
@@ -122,7 +123,8 @@ class Receiver:
         if seen.meter is not None and head.key is None and not head.asked.dry_run:
             seen.meter.expect_records()  # one with a key may have been answered before: its first answer stands
         with self.budget.lease(0) as lease:
-            sent = await read_body(body, declared=head.length, lease=lease, weight=weight, limits=self.limits)
+            with stage("ingest read"):
+                sent = await read_body(body, declared=head.length, lease=lease, weight=weight, limits=self.limits)
             if head.key is None or head.asked.dry_run:
                 return await self._store_body(course, head, sent, lease, seen)
             claim = (course.scope, head.key)
@@ -141,7 +143,11 @@ class Receiver:
         self, course: Course, head: Head, sent: bytes, lease: Lease, seen: Seen
     ) -> Committed:  # fmt: skip
         small = len(sent) <= MAX_BYTES and not head.asked.encoding
-        body = sent if small else await self._in_pool(self._decoded, sent, head, lease)
+        if small:
+            body = sent
+        else:
+            with stage("ingest decompress"):
+                body = await self._in_pool(self._decoded, sent, head, lease)
         digest = hashlib.sha256(body).hexdigest() if head.key is not None else ""
         arrived = Arrived(
             head=head, body=body, received_us=self._clock(), digest=digest,
@@ -149,7 +155,8 @@ class Receiver:
         )  # fmt: skip
         try:
             if small and not head.asked.dry_run:
-                work = course.quick(arrived)
+                with stage("ingest decode"):
+                    work = course.quick(arrived)
                 if work is not None:
                     seen.records = work.stored
                     return await self._commit(work, seen)
@@ -162,7 +169,8 @@ class Receiver:
             return stored
 
     async def _general(self, course: Course, arrived: Arrived, *, inline: bool, seen: Seen) -> Committed:
-        prepared = prepare(course, arrived) if inline else await self._in_pool(prepare, course, arrived)
+        with stage("ingest decode"):
+            prepared = prepare(course, arrived) if inline else await self._in_pool(prepare, course, arrived)
         seen.records = prepared.records
         if arrived.head.asked.strict and prepared.quarantined:
             raise InvalidInput(
@@ -182,18 +190,25 @@ class Receiver:
         """
         meter = seen.meter
         if meter is None:
-            self._committer.submit(work)
-            return await work.future
+            return await self._ride(work)
         minute = meter.take_records(seen.records)
         try:
-            self._committer.submit(work)
-            answer = await work.future
+            answer = await self._ride(work)
         except Exception:
             meter.give_back(seen.records, minute=minute)
             raise
         if answer.replayed:
             meter.give_back(seen.records, minute=minute)
         return answer
+
+    async def _ride(self, work: Work) -> Committed:
+        """What the group commit says of the work."""
+        span = CURRENT.get()
+        if span is not None:
+            work.origin = span.link
+        with stage("ingest commit"):
+            self._committer.submit(work)
+            return await work.future
 
     async def _answered_before(self, course: Course, head: Head, digest: str) -> Committed | None:
         if head.key is None or head.asked.dry_run:

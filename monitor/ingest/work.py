@@ -16,6 +16,7 @@ from monitor.store.batches import NewBatch
 from monitor.store.keys import model_scope
 from monitor.store.labels import LabelBatch
 from monitor.store.quarantine import QuarantineRow
+from monitor.tracing import Link
 
 MAX_LABELS_A_BATCH = 1 << 20  # a label's place among all is its batch's id and 20 bits of position in it
 
@@ -40,6 +41,7 @@ class Work:
     key: str | None = None
     digest: str = ""
     stored: int = 0
+    origin: Link | None = None  # the request's span, where it is recorded
 
     @property
     def scope(self) -> int:

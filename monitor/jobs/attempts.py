@@ -62,7 +62,8 @@ class Attempts:
         """
         with self.leases.working(held):
             try:
-                with watched(step, telemetry=self._telemetry):
+                attributes: dict[str, str | int] = {"driftline.job": held.job, "driftline.attempt": held.attempt}
+                with watched(step, telemetry=self._telemetry, attributes=attributes):
                     done = work(partial(_finish, held))
             except FenceLost as taken:
                 _log.info("%s of %s: %s", held.job, held.subject, taken)

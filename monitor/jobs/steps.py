@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from monitor.model.errors import FenceLost
 from monitor.telemetry import Telemetry
+from monitor.tracing import spanned
+
+_NONE: Mapping[str, str | int] = {}
 
 
 def caught_up(step: str, *, telemetry: Telemetry) -> None:
@@ -16,17 +19,24 @@ def caught_up(step: str, *, telemetry: Telemetry) -> None:
 
 
 @contextmanager
-def watched(step: str, *, telemetry: Telemetry) -> Iterator[None]:
-    """Counts the block as one run of the step: ``done``, ``lost`` (somebody else does it) or ``failed``."""
+def watched(step: str, *, telemetry: Telemetry, attributes: Mapping[str, str | int] = _NONE) -> Iterator[None]:
+    """Counts the block as one run of the step: ``done``, ``lost`` (somebody else does it) or ``failed``.
+
+    Where traces are on it is a span of its own, with the attributes and the outcome.
+    """
     began = time.perf_counter()
     outcome = "failed"
-    try:
-        yield
-        outcome = "done"
-        caught_up(step, telemetry=telemetry)
-    except FenceLost:
-        outcome = "lost"
-        raise
-    finally:
-        telemetry.step_runs.labels(step=step, outcome=outcome).inc()
-        telemetry.step_seconds.labels(step=step).observe(time.perf_counter() - began)
+    told = {"driftline.step": step, **attributes}
+    with spanned(telemetry.tracer, f"step {step}", attributes=told, no_failure=FenceLost) as span:
+        try:
+            yield
+            outcome = "done"
+            caught_up(step, telemetry=telemetry)
+        except FenceLost:
+            outcome = "lost"
+            raise
+        finally:
+            telemetry.step_runs.labels(step=step, outcome=outcome).inc()
+            telemetry.step_seconds.labels(step=step).observe(time.perf_counter() - began)
+            if span is not None:
+                span.note({"driftline.outcome": outcome})

@@ -1,0 +1,100 @@
+"""Spans as the rest of the service sees them: begun by an entry point, divided into stages by what works for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from monitor.tracing.traceparent import TraceParent
+
+Attribute = str | int | float | bool
+TRACE_ID: ContextVar[str] = ContextVar("trace_id", default="")  # 32 hex digits; empty: part of no trace
+CURRENT: ContextVar[Span | None] = ContextVar("span", default=None)  # None: nothing is recorded
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+class Link(Protocol):
+    """What names a span to another span; opaque."""
+
+
+class Span(Protocol):
+    """Something that began and will end. Attributes are numbers and words of our own, never what a client sent."""
+
+    trace_id: str
+    recording: bool
+
+    @property
+    def link(self) -> Link:
+        """What names it to another span."""
+        ...
+
+    def note(self, attributes: Mapping[str, Attribute]) -> None:
+        """Adds attributes."""
+        ...
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """A part of it, timed."""
+        ...
+
+    def end(self, *, name: str | None = None, failed: str = "") -> None:
+        """It is over; ``failed`` is the kind of error, never its message."""
+        ...
+
+
+class Tracer(Protocol):
+    """Begins spans; a process has one, or None where traces are off."""
+
+    def request(self, *, parent: TraceParent | None) -> Span:
+        """A request comes in."""
+        ...
+
+    def work(self, name: str, *, links: Sequence[Link]) -> Span:
+        """Work begins that no request waits in."""
+        ...
+
+    def start(self) -> None:
+        """Sends from now on, in a thread of this process."""
+        ...
+
+    def close(self) -> None:
+        """Sends what waits, for two seconds at most."""
+        ...
+
+
+def stage(name: str) -> AbstractContextManager[Any]:
+    """Times the block as a part of what this task or thread works for; does nothing where that is not recorded."""
+    span = CURRENT.get()
+    return _NOTHING if span is None else span.stage(name)
+
+
+@contextmanager
+def spanned(
+    tracer: Tracer | None,
+    name: str,
+    *,
+    attributes: Mapping[str, Attribute],
+    links: Sequence[Link] = (),
+    no_failure: type[BaseException] | tuple[()] = (),
+) -> Iterator[Span | None]:
+    """The block is work of its own, to which what is logged in it belongs too; None where traces are off.
+
+    It failed where it raises, unless ``no_failure``.
+    """
+    if tracer is None:
+        yield None
+        return
+    span = tracer.work(name, links=links)
+    span.note(attributes)
+    told, current = TRACE_ID.set(span.trace_id), CURRENT.set(span if span.recording else None)
+    failed = ""
+    try:
+        yield span
+    except BaseException as error:
+        failed = "" if isinstance(error, no_failure) else type(error).__name__
+        raise
+    finally:
+        CURRENT.reset(current)
+        TRACE_ID.reset(told)
+        span.end(failed=failed)
