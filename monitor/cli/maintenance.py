@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from monitor.cli.bars import bars
 from monitor.cli.options import with_settings
 from monitor.cli.output import print_json, print_table
 from monitor.cli.server import Json
@@ -16,7 +17,7 @@ from monitor.settings import Settings, load_settings
 
 @with_settings()
 def migrate(settings: Settings, as_json: Json = False) -> None:
-    """Brings the database to the current schema.
+    """Brings the database to the current schema, with its progress; stopped at any point, it goes on where it was.
 
     Example: driftline migrate --data-dir /var/lib/driftline
     """
@@ -24,7 +25,8 @@ def migrate(settings: Settings, as_json: Json = False) -> None:
 
     store = open_store(settings.store_url, data_dir=settings.data_dir)
     try:
-        applied = store.migrate()
+        with bars() as told:
+            applied = store.migrate(told=told)
     finally:
         store.close()
     if as_json:

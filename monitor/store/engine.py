@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -109,12 +109,14 @@ class Store:
         with self.read() as conn:
             return migrate.pending(conn) == ()
 
-    def migrate(self) -> tuple[str, ...]:
-        """The migrations applied now, oldest first; all of them in one transaction, by one process at a time."""
-        from monitor.store import migrate
+    def migrate(self, *, told: Callable[[str, int, int], None] | None = None) -> tuple[str, ...]:
+        """The migrations that this process has brought to their end, oldest first; ``told`` (what, done, of how much).
 
-        with self.write() as conn:
-            return migrate.upgrade(conn)
+        Several processes may do it at once, and each ends when nothing is left to do.
+        """
+        from monitor.store.migrating import bring_up_to_date
+
+        return bring_up_to_date(self, told=told)
 
     def mark_running(self) -> None:
         """From here on the embedded database is in use by a server, until ``close``: an end without it is noticed."""

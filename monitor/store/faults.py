@@ -14,6 +14,7 @@ from monitor.store import sqlite
 
 _log = logging.getLogger(__name__)
 
+DAMAGED_SECONDS = 60  # to wait where waiting does not help: what is wrong is the database's content
 # Primary result codes, https://www.sqlite.org/rescode.html: (name, part of its message, seconds, what to say).
 # A driver's exceptions may carry no code, so the message decides there.
 _SQLITE = (
@@ -23,12 +24,12 @@ _SQLITE = (
     ("SQLITE_IOERR", "disk I/O error", 10, "the disk that holds the database fails to read or write"),
     ("SQLITE_READONLY", "readonly database", 10, "the database file or its directory is read-only"),
     ("SQLITE_CANTOPEN", "unable to open database", 10, "the database file cannot be opened"),
-    ("SQLITE_CORRUPT", "image is malformed", 60, "the database file is damaged: restore a backup"),
-    ("SQLITE_NOTADB", "is not a database", 60, "the file is not a database: restore a backup"),
+    ("SQLITE_CORRUPT", "image is malformed", DAMAGED_SECONDS, "the database file is damaged: restore a backup"),
+    ("SQLITE_NOTADB", "is not a database", DAMAGED_SECONDS, "the file is not a database: restore a backup"),
     ("SQLITE_PROTOCOL", "locking protocol", 1, "the database is locked by another process"),
     ("SQLITE_NOMEM", "out of memory", 10, "the database is out of memory"),
     ("", "FOREIGN KEY constraint failed", 1, "what this belongs to was deleted meanwhile"),
-    ("", "no such table", 60, "the database lacks its tables: run driftline migrate"),
+    ("", "no such table", DAMAGED_SECONDS, "the database lacks its tables: run driftline migrate"),
 )
 # Codes and classes of SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRESQL = {
@@ -39,7 +40,7 @@ _POSTGRESQL = {
     "28": (10, "the database refuses this user: see DATABASE_URL"),
     "3D000": (10, "the database that DATABASE_URL names does not exist"),
     "40": (1, "the transaction collided with another one"),
-    "42P01": (60, "the database lacks its tables: run driftline migrate"),
+    "42P01": (DAMAGED_SECONDS, "the database lacks its tables: run driftline migrate"),
     "53100": (10, "the disk of the database is full: free some space"),
     "53": (5, "the database is out of resources"),
     "55P03": (1, "a lock in the database is held by somebody else"),

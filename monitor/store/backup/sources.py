@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from monitor.model.errors import ConfigurationError
 from monitor.store import tables
 from monitor.store.backup.file import Row
+from monitor.store.migrate import UNDER_WAY
 
 _FETCHED = 100
 
@@ -131,4 +132,6 @@ def _only(rows: Any) -> str:
     found = [row[0] for row in rows]
     if len(found) != 1:
         raise ConfigurationError("the database has no schema of Driftline: nothing to back up")
+    if str(found[0]).endswith(UNDER_WAY):
+        raise ConfigurationError(f"migration {found[0][:-1]} is under way: let driftline migrate end, then back up")
     return str(found[0])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from monitor.store.stepwise import Stepwise
+
 NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 revision = "v0010"
@@ -24,6 +26,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("version_id", "reference_id", "baseline", name=op.f("pk_baseline_calibration")),
     )
     op.add_column("window", sa.Column("in_alert", sa.Boolean(), nullable=True))
+
+
+def _note_alerts(conn: sa.Connection, within: sa.ColumnElement[bool]) -> None:
     window = sa.table(
         "window", sa.column("version_id", sa.BigInteger()), sa.column("start_us", sa.BigInteger()),
         sa.column("in_alert", sa.Boolean()),
@@ -36,4 +41,7 @@ def upgrade() -> None:
         result.c.version_id == window.c.version_id, result.c.window_start_us == window.c.start_us,
         result.c.segment == "", result.c.status == "alert",
     )  # fmt: skip
-    op.execute(sa.update(window).where(told).values(in_alert=True))
+    conn.execute(sa.update(window).where(told, within).values(in_alert=True))
+
+
+STEPS = (Stepwise(what="windows", table="window", key=("version_id", "start_us"), change=_note_alerts),)

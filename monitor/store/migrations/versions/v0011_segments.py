@@ -10,6 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from monitor.store.stepwise import Stepwise
+
 NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 revision = "v0011"
@@ -44,8 +46,33 @@ def upgrade() -> None:
             sa.Column("reference_id", sa.BigInteger(), nullable=False),
             sa.Column("stale", sa.Boolean(), nullable=False), _payload(),
         ),
+        stepwise=True,
     )  # fmt: skip
     _two_streaks()
+
+
+def _move_judged_counts(conn: sa.Connection, within: sa.ColumnElement[bool]) -> None:
+    names = ("version_id", "window_start_us", "layout_id", "reference_id", "stale", "payload")
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
+    before = sa.table("judged_counts_before", *columns)
+    moved = sa.select(sa.literal(""), *columns).select_from(before).where(within)
+    into = sa.table("judged_counts", sa.column("segment"), *(sa.column(name) for name in names))
+    conn.execute(sa.insert(into).from_select(["segment", *names], moved))
+    conn.execute(sa.delete(before).where(within))
+
+
+STEPS = (
+    Stepwise(
+        what="judged windows", table="judged_counts_before", key=("version_id", "window_start_us"), only="sqlite",
+        change=_move_judged_counts,
+    ),
+)  # fmt: skip
+
+
+def finish() -> None:
+    """Removes the table that the steps have emptied."""
+    if op.get_bind().dialect.name == "sqlite":
+        op.drop_table("judged_counts_before")
 
 
 def _two_streaks() -> None:
@@ -84,8 +111,13 @@ def _payload() -> sa.Column[bytes]:
     return sa.Column("payload", sa.LargeBinary(), nullable=False)
 
 
-def _with_segment(table: str, *, key: tuple[str, ...], rest: tuple[sa.Column[Any], ...]) -> None:
-    """Puts ``segment`` into the table's key: all traffic, which has no name, for what is there."""
+def _with_segment(
+    table: str, *, key: tuple[str, ...], rest: tuple[sa.Column[Any], ...], stepwise: bool = False
+) -> None:  # fmt: skip
+    """Puts ``segment`` into the table's key: all traffic, which has no name, for what is there.
+
+    With ``stepwise`` the rows that SQLite has to move come later: there is one of each window.
+    """
     if op.get_bind().dialect.name == "postgresql":
         op.add_column(table, sa.Column("segment", NAME, nullable=False, server_default=""))
         op.alter_column(table, "segment", server_default=None)
@@ -105,6 +137,8 @@ def _with_segment(table: str, *, key: tuple[str, ...], rest: tuple[sa.Column[Any
         sa.ForeignKeyConstraint(["version_id"], ["version.id"], name=op.f(f"fk_{table}_version_id")),
         sa.PrimaryKeyConstraint(*key, name=op.f(f"pk_{table}")),
     )
+    if stepwise:
+        return
     kept = ", ".join([*(name for name in key if name != "segment"), *(column.name for column in rest)])
     op.execute(f"INSERT INTO {table} (segment, {kept}) SELECT '', {kept} FROM {table}_before")
     op.drop_table(f"{table}_before")
