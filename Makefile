@@ -21,9 +21,9 @@ test: $(VENV)/installed lint ## tests, doctests, ruff, mypy, import contracts
 	$(RUNNING) pytest -n $(TEST_WORKERS) --dist loadgroup -m "not alone"
 	$(RUNNING) pytest -m alone
 
-test-faults: $(VENV)/installed ## every fault at full length; its table goes to docs/reliability.md
+test-faults: $(VENV)/installed ## every fault at full length (PARTS="kill disk": these); its table goes to docs/reliability.md
 	sh tools/debian strace
-	$(RUNNING) tests.faults
+	$(RUNNING) tests.faults $(PARTS)
 
 lint: $(VENV)/installed ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

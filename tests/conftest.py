@@ -1,4 +1,4 @@
-"""Fixtures that need a database: every test that takes ``store`` runs on SQLite and on PostgreSQL."""
+"""Which tests run, and fixtures that need a database: what takes ``store`` runs on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ import sqlalchemy as sa
 
 from monitor.store import Store, open_store, tables
 from monitor.store.migrations import REVISIONS
+from tests.faults.selection import select
 
 DATABASES = ("sqlite", "postgresql")
 COUNTED = [name for name, table in tables.metadata.tables.items() if table.primary_key.columns.keys() == ["id"]]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what is marked ``whole``, or all but the faults and what is, when ``make test-faults`` asks for it."""
+    items[:], left_out = select(items)
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from benchmarks.soak.bodies import RECORDS, Bodies, EventClock, prepare
 from benchmarks.soak.report import Run, faults, page
 from benchmarks.soak.traffic import Sender, senders
 from benchmarks.soak.watch import Watch
-from tests.faults.report import put_between
+from tests.faults.page import put_between
 
 HOLDS = {"1 record": 1, "JSON 500": RECORDS, "Arrow 500": RECORDS}
 DOCS = Path(__file__).parents[2] / "docs" / "reliability.md"

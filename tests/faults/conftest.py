@@ -10,21 +10,11 @@ import pytest
 from tests.faults.cluster import Cluster
 from tests.faults.load import Place
 from tests.faults.pair import MIB, Pair, Server
-from tests.faults.report import WHOLE
 from tests.service import Service
 
 # What one fault may add to the memory of a server: MAX_INFLIGHT_BYTES and as much again for what is made of them.
 MOST_GROWTH = 512 * MIB
 _NUMBERS = itertools.count(1)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is ``whole``, unless the whole is asked for (``make test-faults``)."""
-    if WHOLE:
-        return
-    left_out = [item for item in items if item.get_closest_marker("whole") is not None]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

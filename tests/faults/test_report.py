@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.report import BEGIN, END, GATHERED, judge, read, write
+from tests.faults.report import GATHERED, judge, read
 
 
 @pytest.mark.parametrize(
@@ -23,25 +23,9 @@ def test_what_breaks_the_promise_fails(acked, stored, refused, said, monkeypatch
         judge("f", database="SQLite", rounds=1, sent={"a", "b"}, acked=acked, stored=stored, refused=refused)
 
 
-def test_what_was_judged_is_a_row_of_the_page(tmp_path, monkeypatch):
+def test_what_was_judged_is_gathered_in_its_order(tmp_path, monkeypatch):
     monkeypatch.setenv(GATHERED, str(tmp_path / "rows"))
     judge("kill -9", database="SQLite", rounds=2, sent={"a", "b"}, acked={"a"}, stored=["a", "b"], recovery_seconds=1.5)
     judge("SIGTERM", database="PostgreSQL", rounds=3, sent={"a"}, acked={"a"}, stored=["a"])
-    page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
-    write(page, read(tmp_path / "rows"))
-    text = page.read_text(encoding="utf-8")
-    assert text.startswith(f"before\n{BEGIN}\n")
-    assert text.endswith(f"{END}\nafter\n")
-    assert [line for line in text.splitlines() if line.startswith("|")][2:] == [
-        "| kill -9 | SQLite | 2 | 1 | 2 | 0 | 0 | 1.5 s |",
-        "| SIGTERM | PostgreSQL | 3 | 1 | 1 | 0 | 0 |  |",
-    ]
-
-
-def test_a_page_without_markers_is_not_written(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("nothing", encoding="utf-8")
-    with pytest.raises(ValueError, match="around its table"):
-        write(page, [])
-    assert page.read_text(encoding="utf-8") == "nothing"
+    found = [(row.fault, row.database, row.rounds, row.acked, row.stored) for row in read(tmp_path / "rows")]
+    assert found == [("kill -9", "SQLite", 2, 1, 2), ("SIGTERM", "PostgreSQL", 3, 1, 1)]
