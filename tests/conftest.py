@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from monitor.store import Store, open_store, tables
 from monitor.store.migrations import REVISIONS
-from tests.faults.selection import select
+from tests.faults.selection import lengthen, select
 
 DATABASES = ("sqlite", "postgresql")
 COUNTED = [name for name, table in tables.metadata.tables.items() if table.primary_key.columns.keys() == ["id"]]
@@ -25,6 +25,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leaves out what is marked ``whole``, or all but the faults and what is, when ``make test-faults`` asks for it."""
     items[:], left_out = select(items)
     config.hook.pytest_deselected(items=left_out)
+    lengthen(items)
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.faults.page import Run, table, tests_of, write
+from tests.faults.page import Run, ended_of, table, write
 from tests.faults.report import GATHERED, read
 from tests.faults.selection import FAULTS, parts, paths_of
+from tests.service import PATIENCE
 
 ROOT = FAULTS.parents[1]
 PAGE = ROOT / "docs" / "reliability.md"
@@ -38,10 +39,10 @@ def main(words: Sequence[str] | None = None) -> int:
         code = _run_tests(paths, at_once=told.at_once, rows=rows, results=results)
         outcomes = sorted(read(rows), key=lambda outcome: (outcome.fault, outcome.database))
         run = Run(parts=tuple(told.parts), ended=datetime.now(UTC), seconds=time.monotonic() - began,
-                  at_once=told.at_once, cores=os.cpu_count() or 1, tests=tests_of(results))  # fmt: skip
+                  at_once=told.at_once, cores=os.cpu_count() or 1, patience=PATIENCE,
+                  tests=ended_of(results, code=code))  # fmt: skip
     sys.stdout.write(f"\n{table(outcomes)}\n\n{run}\n")
-    if outcomes or run.tests:
-        write(PAGE, outcomes, run=run)
+    write(PAGE, outcomes, run=run)
     return code
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from tests.service import Service
+from tests.service import PATIENCE, Service
 
 PAUSE_SECONDS = 0.05  # after what was not acknowledged
 
@@ -112,6 +112,6 @@ def kill_under_load(service: Service, *, clients: Sequence[AckingClient], second
     for client in clients:
         client.halt.set()
     for client in clients:
-        client.join(timeout=15)
+        client.join(timeout=15 * PATIENCE)
         assert client.error is None
     return len(ledger.unknown) > 0

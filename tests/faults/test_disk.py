@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,16 +27,17 @@ LEFT = 2 * MIB
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk() -> Iterator[Path]:
     """A file system of 20 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
+    disk = Path(tempfile.mkdtemp(prefix="driftline-disk-"))  # see ``own``
     mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(disk)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode != 0:
+        disk.rmdir()
         (pytest.fail if os.environ.get("CI", "").lower() in ("1", "true") else pytest.skip)(done.stderr.strip())
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
+    disk.rmdir()
 
 
 @pytest.fixture(params=("SQLite", "PostgreSQL"))
@@ -47,6 +49,7 @@ def small_place(request: pytest.FixtureRequest, small_disk: Path, tmp_path: Path
     tables = small_disk / "tables"
     tables.mkdir()
     own(tables)
+    small_disk.chmod(0o711)
     cluster.sql(f"CREATE TABLESPACE small LOCATION '{tables}'", "CREATE DATABASE victim TABLESPACE small")
     return Place(database=request.param, data_dir=tmp_path, url=cluster.url("victim"), cluster=cluster)
 

@@ -35,7 +35,7 @@ def traced_requests(place: Place, *, mutation: str | None = None) -> tuple[list[
     try:
         with (
             traced(service.process.pid, calls=CALLS, log=place.data_dir / "server"),
-            httpx.Client(timeout=30) as client,
+            httpx.Client(timeout=90) as client,
         ):
             if place.cluster is None:
                 send(client, service.url)

@@ -18,12 +18,12 @@ from monitor.store import labels, models, open_store
 from tests.faults.acking import AckingClient, LabelClient, Ledger, kill_under_load
 from tests.faults.load import PREDICTIONS, RECORDS, make_victim, resend_unknown, stored_ids
 from tests.faults.report import GATHERED, WHOLE, judge
-from tests.service import Service
+from tests.service import PATIENCE, Service
 
 ROUNDS = 20 if WHOLE else 3
 LABEL_ROUNDS = 20 if WHOLE else 1
-READY_SECONDS = 5.0  # more than its first start on this machine, which is mostly imports
-JOIN_SECONDS = 90.0
+READY_SECONDS = 5.0 * PATIENCE  # more than its first start on this machine, which is mostly imports
+JOIN_SECONDS = 90.0 * PATIENCE
 LABELS = "/api/v1/models/victim/labels"
 
 
@@ -79,6 +79,7 @@ def it_is_killed(service: Service, *, database: str, rounds: int) -> None:
 
 @pytest.mark.alone
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("store_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.whole)], indirect=True)
 def test_labels_acknowledged_before_a_kill_wait_for_their_join_after_it(tmp_path, store_url):
     service = Service(tmp_path, database_url=store_url, arguments=("--no-jobs",))  # nothing is joined meanwhile
     service.start()
@@ -116,14 +117,14 @@ def joined_after_another_kill(data_dir: Path, store_url: str, *, ids: list[str])
     try:
         assert httpx.put(service.url + "/api/v1/models/victim/versions/1", json={}).status_code == 201
         records = [{"id": id, "timestamp": "2026-01-01T00:00:00Z", "age": 1.0} for id in ids]
-        assert httpx.post(service.url + PREDICTIONS, json={"records": records}, timeout=30).status_code == 200
+        assert httpx.post(service.url + PREDICTIONS, json={"records": records}, timeout=90).status_code == 200
         service.kill()
         service.start()
         shown: dict[str, str | None] = {}
         until = time.monotonic() + JOIN_SECONDS
         while time.monotonic() < until and not any(shown.values()):
             time.sleep(0.5)
-            page = httpx.get(service.url + RECORDS, params={"limit": 10_000}, timeout=60).raise_for_status().json()
+            page = httpx.get(service.url + RECORDS, params={"limit": 10_000}, timeout=90).raise_for_status().json()
             shown = {record["id"]: record.get("label") for record in page["results"]}
         return shown
     finally:

