@@ -16,6 +16,7 @@ from fastapi import FastAPI
 import monitor
 from monitor.api.application import build_application, build_worker
 from monitor.api.keyring import Keyring
+from monitor.api.readiness import ReadinessWatch
 from monitor.api.services import Services
 from monitor.api.upload import MAX_UPLOADS, remove_leftovers
 from monitor.evaluate.context import Contexts
@@ -87,10 +88,13 @@ def _lifespan(services: Services, *, exporting: bool) -> Lifespan:
             services.exporter.start()
         if services.jobs is not None:
             services.jobs.start()
+        readiness = ReadinessWatch(services)
+        readiness.start()
         _settle_memory()
         try:
             yield
         finally:
+            readiness.close()
             _close(services)
 
     return running
@@ -103,12 +107,12 @@ def _services(
     server_file = read_server_file(settings.config)
     store = open_store(settings.store_url, data_dir=settings.data_dir, migrate=True)
     store.mark_running()
-    now_us = now_us or _shared_clock(store)
+    telemetry = _telemetry()
+    now_us = now_us or _shared_clock(store, telemetry=telemetry)
     _warn_of_crowding(store)
     remove_leftovers(settings.upload_dir, before_us=now_us() - DAY_US)
     backups = Backups(store, directory=settings.backup_dir, release=monitor.__version__)
     backups.remove_leftovers()
-    telemetry = _telemetry()
     # made also where another process runs the jobs: the open window is folded and judged here when somebody asks
     contexts, runs = Contexts(), RunCache(store)  # labels ask for the id runs that folds have read or merged
     rhythm = replace(rhythm or JobSettings(), max_segments=settings.max_segments)
@@ -143,8 +147,8 @@ def _telemetry() -> Telemetry:
     return telemetry
 
 
-def _shared_clock(store: Store) -> SharedClock:
-    clock = SharedClock(store, wall_us=wall_clock_us)
+def _shared_clock(store: Store, *, telemetry: Telemetry) -> SharedClock:
+    clock = SharedClock(store, wall_us=wall_clock_us, skewed=telemetry.clock_skew.set)
     clock.agree()
     return clock
 

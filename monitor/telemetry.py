@@ -18,6 +18,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.tracer: Tracer | None = None
+        self.looked_ready: float | None = None
         self.registry = registry = CollectorRegistry(auto_describe=False)
         self.records = Counter(
             "driftline_records", "Records by what became of them", ["model", "version", "result"], registry=registry
@@ -53,7 +54,18 @@ class Telemetry:
         self.queue_bytes = Gauge("driftline_queue_bytes", "Bytes of requests in flight", registry=registry)
         self.queue_limit_bytes = Gauge("driftline_queue_limit_bytes", "Budget of bytes in flight", registry=registry)
         self.spans = Counter("driftline_spans", "Spans of traces by what became of them", ["result"], registry=registry)
+        self.ready = Gauge(
+            "driftline_ready", "1 while this process can do its work, as /readyz says", registry=registry
+        )
+        self.clock_skew = Gauge(
+            "driftline_clock_skew_seconds", "How far this host's clock is ahead of the database's", registry=registry
+        )
         self._count_work()
+
+    def note_ready(self, *, ready: bool, at: float) -> None:
+        """Notes what a look at the process's readiness found, and when by the clock that nobody sets."""
+        self.ready.set(ready)
+        self.looked_ready = at
 
     def count_spans(self, result: str, number: int) -> None:
         """Counts spans that were ``recorded``, ``sent``, or ``failed`` to be sent."""

@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from monitor.api.problem import problem
+from monitor.api.readiness import look
 from monitor.api.render import answer
 from monitor.api.routing import Operation
-from monitor.api.services import Parts, Services
+from monitor.api.services import Parts
 from monitor.export.process import OPENMETRICS, media_type
-from monitor.model.errors import DriftlineError
 
 logger = logging.getLogger(__name__)
 
@@ -25,29 +25,10 @@ async def get_livez() -> Response:
 
 def get_readyz(services: Parts) -> Response:
     """Whether this process can do its work now, and if not why."""
-    reasons = unready_reasons(services)
+    reasons = look(services)
     if not reasons:
         return answer({"ready": True, "reasons": [], "notes": [] if services.jobs is None else services.jobs.notes()})
     return problem(503, code="not_ready", title="Not ready", detail="; ".join(reasons), headers={"Retry-After": "5"})
-
-
-def unready_reasons(services: Services) -> list[str]:
-    """What keeps this process from its work, in words; empty when nothing does."""
-    reasons = []
-    try:
-        if not services.store.schema_current():
-            reasons.append("the database's schema is older than this release: run driftline migrate")
-        services.store.check_writable()
-    except DriftlineError as error:
-        reasons.append(f"the database cannot be written now: {error.detail}")
-    trouble = services.ingest.committer.watch.trouble()
-    if trouble is not None and not reasons:
-        reasons.append(f"records cannot be stored now: {trouble}")
-    if services.jobs is not None:
-        behind = services.jobs.behind()
-        if behind is not None:
-            reasons.append(f"the jobs are behind: {behind}")
-    return reasons
 
 
 async def get_metrics(request: Request, services: Parts) -> Response:

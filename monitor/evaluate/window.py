@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from monitor.evaluate.against import Held, hold
@@ -33,6 +34,14 @@ from monitor.store.windows import WindowRow, get_window, recent_windows
 
 _log = logging.getLogger(__name__)
 _KEPT_BASELINES = 64 * 2**20
+_VERDICT = "verdict"
+# Watches a step: the block is one run of it.
+Watch = Callable[[str], AbstractContextManager[None]]
+
+
+def unwatched(_: str) -> AbstractContextManager[None]:
+    """Watches nothing."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +55,14 @@ class Evaluated:
 
 
 class Evaluator:
-    """Evaluates windows of one store; keeps nothing but decoded contexts and sums of fixed windows."""
+    """Evaluates windows of one store; keeps nothing but decoded contexts and sums of fixed windows.
 
-    def __init__(self, store: Store, *, contexts: Contexts) -> None:
+    ``watch`` is told of the step ``verdict``: what was decided is written.
+    """
+
+    def __init__(self, store: Store, *, contexts: Contexts, watch: Watch = unwatched) -> None:
         self._store = store
+        self._watch = watch
         self._contexts = contexts
         self._explainer = Explainer(store, contexts=contexts)
         self._baselines = Kept(limit=_KEPT_BASELINES)
@@ -66,7 +79,7 @@ class Evaluator:
         if seen is None:
             return None
         cut, rulings, card = self._rule(seen, now_us=now_us, afresh=afresh)
-        with self._store.write() as conn:
+        with self._watch(_VERDICT), self._store.write() as conn:
             transitions = write_window(conn, rulings, cut=cut, card=card, now_us=now_us)
             if guard is not None:
                 guard(conn)
@@ -187,7 +200,7 @@ class Evaluator:
             Ruling(seen=one, judged=judge_window(one.context, window=one.window, profile=profile, earlier=[]))
             for one in seen.each
         )
-        with self._store.write() as conn:
+        with self._watch(_VERDICT), self._store.write() as conn:
             lock_version(conn, id=version_id)
             if get_window(conn, version_id=version_id, start_us=start_us) is not None:
                 return None

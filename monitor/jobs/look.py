@@ -88,9 +88,10 @@ class Look:
         dues = due_versions(
             facts, fleet=fleet, rule=self._rule, memory=memory, fold_interval_us=self._interval_us, now_us=now_us
         )
-        for step, waits in (("fold", any(due.fold for due in dues)), ("evaluate", any(due.windows for due in dues))):
-            if not waits:
-                caught_up(step, telemetry=self._telemetry)
+        idle = [] if any(due.fold for due in dues) else ["fold"]
+        idle += [] if any(due.windows for due in dues) else ["evaluate", "verdict"]
+        for step in idle:
+            caught_up(step, telemetry=self._telemetry)
         return dues
 
     def _labelled(self, conn: Connection, *, now_us: int) -> list[int]:

@@ -7,6 +7,7 @@ background, every second, spread over a few threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from monitor.evaluate.context import Contexts
 from monitor.evaluate.fold import Folder
@@ -22,6 +23,7 @@ from monitor.jobs.look import Look
 from monitor.jobs.plan import Due
 from monitor.jobs.queue_work import QueueWork
 from monitor.jobs.settings import JobSettings
+from monitor.jobs.steps import watched
 from monitor.jobs.upkeep import Upkeep
 from monitor.jobs.version_work import Steps, Tally, VersionWork
 from monitor.store.engine import Store
@@ -51,7 +53,7 @@ class JobRunner:
         self._settings = settings or JobSettings()
         contexts = contexts or Contexts()
         self.folder = Folder(store, contexts=contexts, runs=runs)
-        self.evaluator = Evaluator(store, contexts=contexts)
+        self.evaluator = Evaluator(store, contexts=contexts, watch=partial(watched, telemetry=telemetry))
         self.open_windows = OpenWindows(store, folder=self.folder, evaluator=self.evaluator)
         self._leases = Leases(
             store, lease_us=self._settings.lease_us, patience_us=self._settings.patience_us,

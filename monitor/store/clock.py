@@ -24,10 +24,16 @@ _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class SharedClock:
-    """Microseconds since the epoch by the database's clock; by ``wall_us`` until the database has been asked once."""
+    """Microseconds since the epoch by the database's clock; by ``wall_us`` until the database has been asked once.
 
-    def __init__(self, store: Store, *, wall_us: Callable[[], int]) -> None:
+    ``skewed`` is told how many seconds ``wall_us`` is ahead, whenever the database was asked.
+    """
+
+    def __init__(
+        self, store: Store, *, wall_us: Callable[[], int], skewed: Callable[[float], None] | None = None
+    ) -> None:  # fmt: skip
         self._store = store
+        self._skewed = skewed
         self._wall_us = wall_us
         self._ahead_us: int | None = None  # of the steady clock
         self._told_us = 0
@@ -47,6 +53,8 @@ class SharedClock:
             after_us = _steady_us()
         self._ahead_us = shared_us - (before_us + after_us) // 2
         skew_us = self._wall_us() - self()
+        if self._skewed is not None:
+            self._skewed(skew_us / 1e6)
         if abs(skew_us - self._told_us) > _TOLD_US:
             self._told_us = skew_us
             _log.warning("this host's clock is %.0f s off the database's, which counts", skew_us / 1e6)

@@ -109,10 +109,7 @@ class OtlpSpan:
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
-        if self._context is None:
-            self._context = api.set_span_in_context(self._span, _ROOT)
-        begun = self._tracer.start_span(name, context=self._context)
-        span = OtlpSpan(begun, tracer=self._tracer, count=self._count)
+        span = self.child(name)
         failed = ""
         try:
             yield
@@ -121,6 +118,13 @@ class OtlpSpan:
             raise
         finally:
             span.end(failed=failed)
+
+    def child(self, name: str) -> OtlpSpan:
+        """A part of it that has attributes and parts of its own."""
+        if self._context is None:
+            self._context = api.set_span_in_context(self._span, _ROOT)
+        begun = self._tracer.start_span(name, context=self._context)
+        return OtlpSpan(begun, tracer=self._tracer, count=self._count)
 
     def end(self, *, name: str | None = None, failed: str = "") -> None:
         """It is over; ``failed`` is the kind of error, never its message."""

@@ -38,6 +38,10 @@ class Span(Protocol):
         """A part of it, timed."""
         ...
 
+    def child(self, name: str) -> Span:
+        """A part of it that has attributes and parts of its own."""
+        ...
+
     def end(self, *, name: str | None = None, failed: str = "") -> None:
         """It is over; ``failed`` is the kind of error, never its message."""
         ...
@@ -78,14 +82,15 @@ def spanned(
     links: Sequence[Link] = (),
     no_failure: type[BaseException] | tuple[()] = (),
 ) -> Iterator[Span | None]:
-    """The block is work of its own, to which what is logged in it belongs too; None where traces are off.
+    """The block is work of its own, or part of the work around it; what is logged in it belongs to it.
 
-    It failed where it raises, unless ``no_failure``.
+    None where traces are off. It failed where it raises, unless ``no_failure``.
     """
     if tracer is None:
         yield None
         return
-    span = tracer.work(name, links=links)
+    around = CURRENT.get()
+    span = tracer.work(name, links=links) if around is None else around.child(name)
     span.note(attributes)
     told, current = TRACE_ID.set(span.trace_id), CURRENT.set(span if span.recording else None)
     failed = ""

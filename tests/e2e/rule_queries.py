@@ -14,6 +14,11 @@ RULES = Path(__file__).resolve().parents[2] / "deploy/prometheus/driftline.rules
 EMPTY = {
     "DriftlineLabelsUnmatched/warning": "labels of two hours are compared, and the server is a minute old",
     "DriftlineStepLate/critical": "no step is late",
+    "DriftlineStepFailing/warning": "no run of a step fails",
+    "DriftlineWorkHanging/warning": "nothing hangs",
+    "DriftlineNotReady/critical": "the server is ready",
+    "DriftlineClockSkew/warning": "server and database are on one host",
+    "DriftlineQuotaRefused/warning": "no token of the fleet has a quota",
     "DriftlineWindowMissed/warning": "every window was computed",
     "DriftlineFoldBehind/warning": "no more than a few thousand rows ever wait",
     "DriftlineCommitSlow/warning": "commits take milliseconds",
@@ -29,8 +34,12 @@ EITHER = {
     "DriftlineDiskLow/critical": "by the space that is free on this machine",
     "driftline:check_warned": "by chance: a healthy column may be at warning",
 }
-# What a rule leaves out and no model of the fleet has; it is seen in deploy/prometheus/tests/checks.yml.
-ABSENT = {'driftline_check_unknown{segment!="",reason="few_rows"}': "no model is cut into segments"}
+# What a rule looks at and the fleet does not have; it is seen in deploy/prometheus/tests.
+ABSENT = {
+    'driftline_check_unknown{segment!="",reason="few_rows"}': "no model is cut into segments",
+    'driftline_step_runs_total{outcome="failed"}': "no run of a step fails",
+    "driftline_quota_refused_total": "no token of the fleet has a quota",
+}
 
 
 def expressions() -> dict[str, str]:

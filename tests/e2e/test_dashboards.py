@@ -26,6 +26,7 @@ from monitor.jobs.settings import JobSettings
 from monitor.model.time import HOUR_US
 from monitor.settings import Settings
 from tests.api.running import running as served
+from tests.e2e import contract
 from tests.e2e.alerting import binary, running
 from tests.e2e.watched_fleet import Clock, WatchedFleet
 from tests.service import free_port
@@ -168,6 +169,22 @@ def test_every_variable_has_options_and_its_default_is_one_of_them(prometheus, n
             assert found, variable["name"]
             default = variable.get("current", {}).get("text", found[0])
             assert default in ("All", ["All"]) or default in found, variable["name"]
+
+
+def test_every_series_of_the_contract_is_on_the_page_with_its_labels_and_no_other(watched):
+    shown = contract.labels_of(watched.pages["text/plain"].decode())
+    assert {name: shown.get(name) for name in contract.LABELS} == {
+        n: set(o.split()) for n, o in contract.LABELS.items()
+    }
+    assert contract.LATER.keys() & shown.keys() == set()
+
+
+def test_what_a_label_of_the_contract_may_say_is_said_and_nothing_else(watched):
+    page = watched.pages["text/plain"].decode()
+    for (name, label), words in contract.WORDS.items():
+        found = contract.words_of(page, name=name, label=label)
+        assert found <= words, (name, label)
+        assert found >= words - contract.UNSEEN.get((name, label), set()), (name, label)
 
 
 def test_models_of_every_state_are_shown_as_what_they_are(prometheus):

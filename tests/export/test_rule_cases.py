@@ -14,7 +14,10 @@ from tests.export.test_rules import UNIT_TESTS, alerts, rules
 ALERTS = sorted({alert["alert"] for alert in alerts()})
 ALWAYS = {"DriftlineWatchdog"}  # fires whatever happens: there is nothing that it would not fire at, or resolve by
 # Of one process each, by `instance`: two replicas that are both ill are two alerts.
-BY_PROCESS = {"DriftlineQueueFull", "DriftlineDiskLow", "DriftlineDiskFilling", "DriftlineTargetDown"}
+BY_PROCESS = {
+    "DriftlineQueueFull", "DriftlineDiskLow", "DriftlineDiskFilling", "DriftlineTargetDown",
+    "DriftlineNotReady", "DriftlineWorkHanging", "DriftlineClockSkew",
+}  # fmt: skip
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 

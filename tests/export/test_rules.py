@@ -50,7 +50,7 @@ def test_the_rules_fire_and_resolve_as_their_unit_tests_say(promtool, path):
 
 def test_every_alert_says_what_how_much_and_where_to_read_on():
     named = {alert["alert"] for alert in alerts()}
-    assert len(named) >= 19
+    assert len(named) >= 24
     for alert in alerts():
         said = alert["annotations"]
         assert {"summary", "description", "link", "runbook_url"} <= set(said), alert["alert"]

@@ -14,7 +14,7 @@ from monitor.model.errors import FenceLost
 from monitor.model.time import DAY_US, HOUR_US, SECOND_US
 from monitor.store import models, runs
 from monitor.store.batches import count_rows
-from monitor.store.runs import claim, get_run, list_open
+from monitor.store.runs import claim, finish, get_run, list_open
 from monitor.store.verdicts import get_states
 from monitor.telemetry import Telemetry
 from tests.evaluate.traffic import PATIENT, START_US, hour_of_rows, make_world, set_usual_reference
@@ -333,3 +333,26 @@ def test_small_batches_are_compacted_by_the_jobs(store):
     with store.read() as conn:
         kept = overlapping(conn, version_id=world.version.id, start_us=0, end_us=2**62)
     assert [(batch.rows, batch.codec) for batch in kept] == [(50, "zstd")]
+
+
+def test_a_verdict_is_a_step_that_counts_once_its_window_is_written(store, monkeypatch):
+    world = make_world(store, settings=RETRYING)
+    set_usual_reference(world)
+    world.post(hour_of_rows(0))
+    began = time.time()
+    world.tick_after(0)
+    assert outcomes(world.telemetry, "verdict") == {"done": 1.0}
+    seen = {s.labels["step"]: s.value for m in world.telemetry.step_last_success.collect() for s in m.samples}
+    assert began <= seen["verdict"] <= time.time()
+
+    def taken_over(conn, held):
+        if held.job == "evaluate":
+            raise FenceLost("taken over")
+        finish(conn, held)
+
+    monkeypatch.setattr("monitor.jobs.attempts.finish", taken_over)
+    world.post(hour_of_rows(1))
+    world.tick_after(1)
+    after = outcomes(world.telemetry, "verdict")
+    assert after.pop("done") == 1.0
+    assert set(after) == {"lost"}  # what was rolled back is no verdict

@@ -27,8 +27,8 @@ def test_it_is_the_databases_time_whatever_the_hosts_clock_says(store, caplog):
 
 
 def test_it_goes_on_by_itself_and_says_once_how_far_the_hosts_clock_is_off(store, caplog):
-    off_us = 0
-    clock = SharedClock(store, wall_us=lambda: true_us() + off_us)
+    off_us, skews = 0, []
+    clock = SharedClock(store, wall_us=lambda: true_us() + off_us, skewed=skews.append)
     clock.agree()
     before, began = clock(), time.monotonic()
     off_us = HOUR_US  # set meanwhile: nobody asks it
@@ -36,4 +36,5 @@ def test_it_goes_on_by_itself_and_says_once_how_far_the_hosts_clock_is_off(store
     assert abs((clock() - before) / 1e6 - (time.monotonic() - began)) < 0.05
     for _ in range(3):
         clock.agree()
+    assert [round(skew, -2) for skew in skews] == [0.0, 3600.0, 3600.0, 3600.0]
     assert len([record for record in caplog.records if "3600 s off" in record.message]) == 1

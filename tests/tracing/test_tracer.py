@@ -49,7 +49,9 @@ def test_each_run_of_a_step_is_a_span_that_says_nothing_of_whose_it_is(store, re
         (span.name, said(span).get("driftline.attempt"), said(span).get("error.type")): span for span in received.spans
     }
     assert {name for name, _, _ in spans} >= {"step fold", "step evaluate", "step compact", "step retention"}
-    assert spans["step evaluate", 1, None].status.code == 0
+    evaluated, verdict = spans["step evaluate", 1, None], spans["step verdict", None, None]
+    assert evaluated.status.code == 0
+    assert (verdict.trace_id, verdict.parent_span_id) == (evaluated.trace_id, evaluated.span_id)
     failed = spans["step evaluate", 1, "ZeroDivisionError"]
     assert (failed.status.message, list(failed.events)) == ("", [])
     allowed = {"driftline.step", "driftline.job", "driftline.attempt", "driftline.outcome", "error.type"}

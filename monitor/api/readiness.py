@@ -1,0 +1,70 @@
+"""Whether this process can do its work: looked at when somebody asks, and by itself where nobody does."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from monitor.api.services import Services
+from monitor.model.errors import DriftlineError
+
+_log = logging.getLogger(__name__)
+EVERY_SECONDS = 10.0
+_CLOSE_SECONDS = 2.0
+
+
+def look(services: Services) -> list[str]:
+    """What keeps this process from its work, in words; empty when nothing does. ``driftline_ready`` says it too."""
+    reasons = _reasons(services)
+    services.telemetry.note_ready(ready=not reasons, at=time.monotonic())
+    return reasons
+
+
+def _reasons(services: Services) -> list[str]:
+    reasons = []
+    try:
+        if not services.store.schema_current():
+            reasons.append("the database's schema is older than this release: run driftline migrate")
+        services.store.check_writable()
+    except DriftlineError as error:
+        reasons.append(f"the database cannot be written now: {error.detail}")
+    trouble = services.ingest.committer.watch.trouble()
+    if trouble is not None and not reasons:
+        reasons.append(f"records cannot be stored now: {trouble}")
+    if services.jobs is not None:
+        behind = services.jobs.behind()
+        if behind is not None:
+            reasons.append(f"the jobs are behind: {behind}")
+    return reasons
+
+
+class ReadinessWatch:
+    """Looks every ten seconds, unless somebody has asked meanwhile: an orchestrator that probes is enough."""
+
+    def __init__(self, services: Services, *, every_seconds: float = EVERY_SECONDS) -> None:
+        self._services = services
+        self._every_seconds = every_seconds
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Looks from now on."""
+        self._thread = threading.Thread(target=self._watch, name="driftline-ready", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Looks no more; a look that waits for the database is waited for a moment only."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(_CLOSE_SECONDS)
+
+    def _watch(self) -> None:
+        while not self._stopped.is_set():
+            asked = self._services.telemetry.looked_ready
+            if asked is None or time.monotonic() - asked >= self._every_seconds:
+                try:
+                    look(self._services)
+                except Exception:
+                    _log.exception("whether this process is ready could not be found out")
+            self._stopped.wait(self._every_seconds)
