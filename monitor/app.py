@@ -115,7 +115,9 @@ def _services(
     backups.remove_leftovers()
     # made also where another process runs the jobs: the open window is folded and judged here when somebody asks
     contexts, runs = Contexts(), RunCache(store)  # labels ask for the id runs that folds have read or merged
-    rhythm = replace(rhythm or JobSettings(), max_segments=settings.max_segments)
+    rhythm = replace(
+        rhythm or JobSettings(), max_segments=settings.max_segments, profile_ages=settings.retention_profiles
+    )  # fmt: skip
     runner = JobRunner(store, telemetry, now_us=now_us, settings=rhythm, contexts=contexts, runs=runs)
     simulator = Simulator(store, evaluator=runner.evaluator)
     ingest = IngestService(

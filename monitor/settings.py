@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from monitor.model.errors import ConfigurationError, InvalidInput
 from monitor.model.names import nearest
+from monitor.model.profile_ages import ProfileAges, parse_profile_ages
 from monitor.model.time import DAY_US, format_duration, parse_duration
 
 PREFIX = "DRIFTLINE_"
@@ -204,10 +205,13 @@ class Settings:
     retention_unlabelled: int = field(
         default=180 * DAY_US, metadata=_row(_duration, _LASTS, "how long a record waits for its label", later=True)
     )
-    retention_profiles: str = field(
-        default="hours 30d, then days 400d, then weeks",
-        metadata=_row(_text, "as the default is written", "how profiles are thinned out", later=True),
-    )
+    retention_profiles: ProfileAges = field(
+        default=ProfileAges(),
+        metadata=_row(
+            parse_profile_ages, "'hours', 'hours <age>, then days' or 'hours <age>, then days <age>, then weeks'",
+            "how long profiles stay before they are merged into longer spans",
+        ),
+    )  # fmt: skip
     retention_results: int = field(
         default=400 * DAY_US, metadata=_row(_duration, _LASTS, "how long results are kept", later=True)
     )

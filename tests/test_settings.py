@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from monitor.model.errors import ConfigurationError
+from monitor.model.profile_ages import ProfileAges
+from monitor.model.time import DAY_US
 from monitor.settings import DEFAULTS, TABLE, Settings, load_settings, settings_page
 
 DOCS = Path(__file__).parent.parent / "docs" / "settings.md"
@@ -35,6 +37,7 @@ ACCEPTED = {  # a text that is not the default → what it means
     "max_columns": ("10", 10),
     "max_segments": ("200", 200),
     "max_series": ("1", 1),
+    "retention_profiles": ("hours 7d, then days", ProfileAges(hours_us=7 * DAY_US, days_us=None)),
     "export_columns": ("top:5", "top:5"),
     "auto_create": ("yes", True),
     "url": ("http://h:1/", "http://h:1"),
@@ -47,10 +50,11 @@ REFUSED = {
     "max_body_bytes": "0", "max_body_seconds": "0",
     "max_reference_bytes": "2 GB", "max_decoded_bytes": "-1", "max_inflight_bytes": "much",
     "max_records": "0", "max_columns": "1.5", "max_segments": "1001", "max_series": "",
+    "retention_profiles": "hours 30d, then days 1d, then weeks",
     "export_columns": "top:0", "auto_create": "",
     "url": "ftp://x", "token": "a\nb",
 }  # fmt: skip
-LATER = {"retention_rows", "retention_unlabelled", "retention_profiles", "retention_results"}
+LATER = {"retention_rows", "retention_unlabelled", "retention_results"}
 
 
 def variable(name):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -13,17 +15,20 @@ from monitor.api.render import answer
 from monitor.api.routing import Operation, V
 from monitor.api.services import Parts
 from monitor.model.entities import Version
-from monitor.model.errors import NotFound
+from monitor.model.errors import NotFound, ProfilesMerged, Unavailable
 from monitor.model.names import nearest
+from monitor.model.time import rfc3339
 from monitor.profile import codec
 from monitor.profile.layout import Layout
 from monitor.profile.profile import Profile, empty, merge
 from monitor.profile.summary import side, summarise_column
-from monitor.store import layouts, profiles, references, versions, windows
+from monitor.store import layouts, merged_profiles, profiles, references, versions, windows
+from monitor.store.merged_profiles import MergedProfile
 from monitor.store.reference_segments import reference_segment, reference_segments
 
 _FOREVER_US = 2**62
 _TOGETHER = 50  # stored profiles read in one transaction
+_TRIES = 5
 
 
 def get_profile(
@@ -101,23 +106,76 @@ def _span(conn: Connection, *, version: Version, span: TimeRange) -> TimeRange:
 
 
 def _current(services: Parts, *, version: Version, layout: Layout, span: TimeRange, segment: str) -> Profile | None:
-    """The sum of the windows' profiles, read a few a transaction; None if there are none on this layout."""
-    total: Profile | None = None
+    """The sum of the windows' profiles and of longer spans' in the range; None if there are none on this layout."""
+    for _ in range(_TRIES):
+        before, total = _merged_so_far(services, version=version), None
+        for payload in chain(
+            _of_windows(services, version=version, span=span, segment=segment),
+            _of_longer(services, version=version, span=span, segment=segment),
+        ):
+            total = merge(total or empty(layout), codec.decode(payload, layout))
+        if _merged_so_far(services, version=version) == before:  # else a window may be in it twice
+            return total
+    raise Unavailable("profiles of this version are being merged: ask again", retry_after_seconds=5)
+
+
+def _merged_so_far(services: Parts, *, version: Version) -> tuple[int, int]:
+    with services.store.read() as conn:
+        return merged_profiles.merged_so_far(conn, version_id=version.id)
+
+
+def _of_windows(services: Parts, *, version: Version, span: TimeRange, segment: str) -> Iterator[bytes]:
+    """The encoded profiles of windows on the version's layout, read a few a transaction."""
     after: int | None = None
-    from_us = -_FOREVER_US if span.from_us is None else span.from_us
-    to_us = _FOREVER_US if span.to_us is None else span.to_us
+    from_us, to_us = _bounds(span)
     while True:
         with services.store.read() as conn:
             stored = profiles.list_profiles(
                 conn, version_id=version.id, from_us=from_us, to_us=to_us, after=after, limit=_TOGETHER,
                 segment=segment,
             )  # fmt: skip
-        for row in stored:
-            if row.layout_id == version.layout_id:
-                total = merge(total or empty(layout), codec.decode(row.payload, layout))
+        yield from (row.payload for row in stored if row.layout_id == version.layout_id)
         if len(stored) < _TOGETHER:
-            return total
+            return
         after = stored[-1].window_start_us
+
+
+def _of_longer(services: Parts, *, version: Version, span: TimeRange, segment: str) -> Iterator[bytes]:
+    """The same of days and weeks that windows were merged into; ``Conflict`` where the range cuts one in two."""
+    assert version.layout_id is not None  # noqa: S101 - ``_layout`` has refused it
+    after: tuple[int, int] | None = None
+    from_us, to_us = _bounds(span)
+    while True:
+        with services.store.read() as conn:
+            page = merged_profiles.overlapping(
+                conn, version_id=version.id, layout_id=version.layout_id, segment=segment, from_us=from_us,
+                to_us=to_us, after=after, limit=_TOGETHER,
+            )  # fmt: skip
+            whole = [one for one in page if not _cut(conn, one, from_us=from_us, to_us=to_us)]
+        yield from (one.payload for one in whole)
+        if len(page) < _TOGETHER:
+            return
+        after = page[-1].start_us, page[-1].end_us
+
+
+def _cut(conn: Connection, one: MergedProfile, *, from_us: int, to_us: int) -> bool:
+    """Whether the range has a part of the span only, and none of the windows that are merged in it."""
+    if from_us <= one.start_us and one.end_us <= to_us:
+        return False
+    if merged_profiles.has_merged_windows(
+        conn, version_id=one.version_id, layout_id=one.layout_id, from_us=max(from_us, one.start_us),
+        to_us=min(to_us, one.end_us),
+    ):  # fmt: skip
+        start, end = rfc3339(one.start_us), rfc3339(one.end_us)
+        raise ProfilesMerged(
+            f"the profiles from {start} to {end} are merged into one by their age, and the range from … to … has a "
+            f"part of it only: ask for all of it (from={start}&to={end} or more) or for none of it"
+        )
+    return True
+
+
+def _bounds(span: TimeRange) -> tuple[int, int]:
+    return (-_FOREVER_US if span.from_us is None else span.from_us), _FOREVER_US if span.to_us is None else span.to_us
 
 
 OPERATIONS = (

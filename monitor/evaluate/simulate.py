@@ -165,6 +165,8 @@ class Simulator:
             if window.rows:
                 return "gone"
             return self.evaluator.read_silence(version_id=version_id, start_us=window.start_us, end_us=window.end_us)
+        if seen.window.merged_layout_id is not None:
+            return "merged"
         if seen.window.state == "gap":
             return seen, None
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from monitor.model.profile_ages import ProfileAges
 from monitor.model.segments import MAX_SEGMENTS
 from monitor.model.time import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
@@ -37,3 +38,4 @@ class JobSettings:
     keep_runs_us: int = 7 * DAY_US
     keep_folds_us: int = HOUR_US
     max_segments: int = MAX_SEGMENTS
+    profile_ages: ProfileAges = field(default_factory=ProfileAges)

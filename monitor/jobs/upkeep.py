@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from monitor.evaluate.compact import compact_version
 from monitor.evaluate.gaps import gap_waiting, gap_window
 from monitor.jobs.occurrences import CLAIMED, EVALUATE, FOLD, window_occurrence
+from monitor.jobs.profile_merging import ProfileMerging
 from monitor.jobs.release import release_memory
 from monitor.jobs.segment_look import SegmentLook
 from monitor.jobs.settings import JobSettings
@@ -47,6 +48,7 @@ class Upkeep:
         self._settings = settings
         self._done_us: dict[str, int] = {}
         self._segments = SegmentLook(store)
+        self._profiles = ProfileMerging(store, ages=settings.profile_ages)
 
     def task(self, now_us: Callable[[], int]) -> bool:
         """Tidies if it is time; for a lane."""
@@ -95,6 +97,10 @@ class Upkeep:
         if self._time_for("retention", every_us=self._settings.tidy_every_us, now_us=now_us):
             with watched("retention", telemetry=self._telemetry):
                 self._purge(now_us=now_us)
+        if self._time_for("profiles", every_us=self._settings.tidy_every_us, now_us=now_us):
+            with watched("retention", telemetry=self._telemetry):
+                if not self._profiles.run(now_us=now_us):
+                    del self._done_us["profiles"]  # there is more: go on with the next look
         if self._time_for("release", every_us=self._settings.release_every_us, now_us=now_us):
             release_memory()
 

@@ -8,7 +8,8 @@ DriftlineError
 │   ├── NotFound           404
 │   ├── TooSlow            408  the body did not arrive in time
 │   ├── Conflict           409
-│   │   └── Held           409  the model is under a legal hold: nothing of it may be removed
+│   │   ├── Held           409  the model is under a legal hold: nothing of it may be removed
+│   │   └── ProfilesMerged 409  the range has a part of a span only that is one profile by now
 │   ├── PreconditionFailed 412
 │   ├── TooLarge           413
 │   ├── UnsupportedMedia   415
@@ -103,6 +104,13 @@ class Held(Conflict):
 
     title = "Legal hold"
     code = "legal_hold"
+
+
+class ProfilesMerged(Conflict):
+    """A range cuts a span in two that is profiled as one by now."""
+
+    title = "Profiles merged"
+    code = "profiles_merged"
 
 
 class PreconditionFailed(ClientError):

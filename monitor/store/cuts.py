@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, delete, exists, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select, tuple_, update
 
 from monitor.store import dialect, tables
 
 STEP = 1_000  # rows removed in one transaction
 
-_w, _p, _j = tables.window.c, tables.profile.c, tables.judged_counts.c
+_w, _p, _j, _m = tables.window.c, tables.profile.c, tables.judged_counts.c, tables.merged_profile.c
 
 
 def uncut_windows(conn: Connection, *, version_id: int) -> None:
@@ -31,6 +31,7 @@ def forget_segments(conn: Connection, *, version_id: int, segments: Collection[s
     for name in sorted(set(segments) - {""}):  # one at a time, by the index that is made for it
         conn.execute(delete(tables.profile).where(_p.version_id == version_id, _p.segment == name, _p.segment != ""))
         conn.execute(delete(tables.judged_counts).where(_j.version_id == version_id, _j.segment == name))
+        conn.execute(delete(tables.merged_profile).where(_m.version_id == version_id, _m.segment == name))
 
 
 def forget_some_of(conn: Connection, *, version_id: int, segments: Collection[str], limit: int = STEP) -> int:
@@ -49,7 +50,15 @@ def forget_some_of(conn: Connection, *, version_id: int, segments: Collection[st
         starts = [row.window_start_us for row in some if row.segment == name]
         for part in dialect.slices(starts):
             conn.execute(delete(tables.profile).where(*of, _p.segment == name, _p.window_start_us.in_(part)))
-    return len(some)
+    merged = and_(_m.version_id == version_id, _m.segment.in_(names))
+    return len(some) + _forget_merged(conn, merged, limit=limit - len(some))
+
+
+def _forget_merged(conn: Connection, of: ColumnElement[bool], *, limit: int) -> int:
+    """How many merged profiles were removed, at most ``limit``: nobody can cut those again."""
+    key = tuple(tables.merged_profile.primary_key.columns)
+    some = select(*key).where(of).limit(limit)
+    return conn.execute(delete(tables.merged_profile).where(tuple_(*key).in_(some))).rowcount
 
 
 def forget_other_segments(conn: Connection, *, version_id: int, kept: Collection[str], limit: int = STEP) -> int:
@@ -66,7 +75,7 @@ def forget_other_segments(conn: Connection, *, version_id: int, kept: Collection
         removed = conn.execute(delete(table).where(*here)).rowcount
         if removed:
             return removed
-    return 0
+    return _forget_merged(conn, and_(_m.version_id == version_id, _m.segment.not_in(names)), limit=limit)
 
 
 def forget_lessons(conn: Connection, *, version_id: int, reference_id: int, kept: Collection[str]) -> None:

@@ -13,7 +13,7 @@ _STEPS: tuple[Table, ...] = (
     tables.log_batch, tables.id_run, tables.profile, tables.result, tables.quarantine, tables.request_key,
     tables.window, tables.calibration, tables.baseline_calibration, tables.judged_counts, tables.verdict,
     tables.handling, tables.window_mark, tables.transition, tables.outcome, tables.window_label, tables.scorecard,
-    tables.performance, tables.drill, tables.erased_rows,
+    tables.performance, tables.drill, tables.erased_rows, tables.merged_profile,
 )  # fmt: skip
 
 

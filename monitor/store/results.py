@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, exists, select
 
 from monitor.model.results import ResultRow, Status
 from monitor.store import dialect, tables
 from monitor.store.marks import held_healthy
 
-_r = tables.result.c
+_r, _w = tables.result.c, tables.window.c
 # Built once: asked for with every status.
 _HELD_HEALTHY, _SEGMENT_HELD_HEALTHY = held_healthy(), held_healthy(of_a_segment=True)
 _LENGTH = struct.Struct("<BQ")  # format, bytes before compression
@@ -118,11 +118,14 @@ def healthy_windows(
     """(start, rows) of judged windows of the segment with ``min_rows`` rows that are held healthy, newest first.
 
     Those in no alarm, neither by the segment nor by all traffic, unless somebody said otherwise. Only those that
-    start after ``after_us``.
+    start after ``after_us`` and whose profile is no part of a longer span's.
     """
     here = (_r.version_id == version_id, _r.segment == segment, _r.rows >= min_rows, _r.window_start_us > after_us)
+    merged = exists().where(
+        _w.version_id == _r.version_id, _w.start_us == _r.window_start_us, _w.merged_layout_id.is_not(None)
+    )
     healthy = _SEGMENT_HELD_HEALTHY if segment else _HELD_HEALTHY
-    query = select(_r.window_start_us, _r.rows).where(*here, healthy)
+    query = select(_r.window_start_us, _r.rows).where(*here, healthy, ~merged)
     found = conn.execute(query.order_by(_r.window_start_us.desc()).limit(limit))
     return [(row.window_start_us, row.rows) for row in found]
 

@@ -36,14 +36,16 @@ from monitor.store.outcome_tables import (
     scorecard,
     window_label,
 )
+from monitor.store.profile_tables import merged_profile, profile
 from monitor.store.token_tables import token
 
 __all__ = [
     "baseline_calibration", "calibration", "drill", "erased_rows", "erasure", "handling", "id_run", "job_run",
     "judged_counts", "label_batch", "label_payload", "label_quarantine", "label_segment", "layout", "log_batch",
-    "log_payload", "meta", "metadata", "model", "notification", "outcome", "performance", "profile", "quarantine",
-    "reference", "reference_chunk", "reference_segment", "reference_segmentation", "request_key", "result", "schema",
-    "scorecard", "silence", "token", "transition", "verdict", "version", "window", "window_label", "window_mark",
+    "log_payload", "merged_profile", "meta", "metadata", "model", "notification", "outcome", "performance", "profile",
+    "quarantine", "reference", "reference_chunk", "reference_segment", "reference_segmentation", "request_key",
+    "result", "schema", "scorecard", "silence", "token", "transition", "verdict", "version", "window", "window_label",
+    "window_mark",
 ]  # fmt: skip
 
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
@@ -236,19 +238,6 @@ id_run = Table(
     **AUTO,
 )  # fmt: skip
 
-profile = Table(
-    "profile", metadata,
-    Column("version_id", BigInteger, ForeignKey("version.id"), primary_key=True, autoincrement=False),
-    Column("window_start_us", BigInteger, primary_key=True, autoincrement=False),
-    Column("segment", NAME, primary_key=True),
-    Column("layout_id", BigInteger, nullable=False),
-    Column("payload", LargeBinary, nullable=False),
-    Column("rows", BigInteger),  # of a segment; those of all traffic are its window's
-    # All that is asked of a segment's windows before their profiles are read: ``rows`` stands behind the payload.
-    Index("ix_profile_segment", "version_id", "segment", "window_start_us", "layout_id", "rows",
-          sqlite_where=text("segment <> ''"), postgresql_where=text("segment <> ''")),
-)  # fmt: skip
-
 window = Table(
     "window", metadata,
     Column("version_id", BigInteger, ForeignKey("version.id"), primary_key=True, autoincrement=False),
@@ -270,11 +259,15 @@ window = Table(
     Column("due_us", BigInteger),  # when it is to be computed again though nothing comes: its labels are due
     Column("in_alert", Boolean),  # by its data, when it was judged last: what baselines leave out
     Column("segmentation", Text),  # the digest of the segments that its profiles were cut by; none: by none
+    Column("merged_layout_id", BigInteger),  # of its profile, which is part of a longer span's; none: it is not
     Index("ix_window_due", "due_us", sqlite_where=text("due_us IS NOT NULL"),
           postgresql_where=text("due_us IS NOT NULL")),
     Index("ix_window_dirty", "version_id", "end_us", sqlite_where=text("dirty"), postgresql_where=text("dirty")),
     Index("ix_window_gap", "version_id", sqlite_where=text("state = 'gap'"),
           postgresql_where=text("state = 'gap'")),
+    Index("ix_window_unmerged", "version_id", "start_us",
+          sqlite_where=text("state = 'sealed' AND merged_layout_id IS NULL"),
+          postgresql_where=text("state = 'sealed' AND merged_layout_id IS NULL")),
 )  # fmt: skip
 
 calibration = Table(

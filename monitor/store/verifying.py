@@ -41,7 +41,8 @@ _UNDECLARED = (
     ("baseline_calibration", "reference_id", "reference"), ("performance", "reference_id", "reference"),
     ("judged_counts", "layout_id", "layout"),
     ("reference_segment", "layout_id", "layout"), ("judged_counts", "reference_id", "reference"),
-    ("outcome", "schema_id", "schema"),
+    ("outcome", "schema_id", "schema"), ("merged_profile", "layout_id", "layout"),
+    ("window", "merged_layout_id", "layout"),
 )  # fmt: skip
 _BY_WINDOW = ("profile", "id_run", "outcome", "result", "judged_counts", "scorecard", "window_label")
 

@@ -33,6 +33,7 @@ class WindowRow:
     ``label_rows`` counts the labels ever joined to it (None: none), ``due_us`` is when it is to be computed again
     though nothing comes; ``in_alert`` whether its data were in alert when it was judged last. ``segmentation`` is the
     digest of the segments that its rows were cut by: one without a profile of its own had no row (None: not cut).
+    ``merged_layout_id`` is of its profile where that is part of a longer span's by now (None: it has its own).
     """
 
     version_id: int
@@ -54,6 +55,7 @@ class WindowRow:
     due_us: int | None = None
     in_alert: bool | None = None
     segmentation: str | None = None
+    merged_layout_id: int | None = None
 
 
 def get_window(conn: Connection, *, version_id: int, start_us: int) -> WindowRow | None:

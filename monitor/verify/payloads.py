@@ -108,6 +108,18 @@ def _of_window(window: Row, rows: int, beside: Beside) -> None:
             _rows(window["rows"], rows)
 
 
+def _merged(row: Row, beside: Beside) -> None:
+    layout = beside.layout(row["layout_id"])
+    profile = codec.decode(row["payload"], layout)
+    _adds_up(profile, layout=layout)
+    _rows(row["rows"], profile.rows)
+    if row["segment"] != "":
+        key = ("", row["start_us"], row["end_us"], row["layout_id"])
+        whole = beside.row("merged_profile", row["version_id"], *key)
+        if profile.rows > whole["rows"] or row["windows"] > whole["windows"]:
+            raise Wrong(f"{profile.rows} rows of a segment, all traffic has {whole['rows']}")
+
+
 def _reference(row: Row, beside: Beside) -> None:
     if not row["ready"] or row["layout_id"] is None:
         return
@@ -213,7 +225,7 @@ READERS: tuple[tuple[str, str, Callable[[Row, Beside], None]], ...] = (
     ("schema", "body", _schema), ("layout", "body", _layout), ("reference", "profile", _reference),
     ("reference_segment", "profile", _segment),
     ("reference_chunk", "payload", _chunk), ("log_payload", "payload", _log), ("id_run", "payload", _run),
-    ("profile", "payload", _profile), ("calibration", "payload", _calibration),
+    ("profile", "payload", _profile), ("merged_profile", "payload", _merged), ("calibration", "payload", _calibration),
     ("baseline_calibration", "payload", _calibration), ("judged_counts", "payload", _counts),
     ("result", "payload", _result), ("outcome", "payload", _outcome), ("label_batch", "payload", _label_batch),
     ("label_payload", "payload", _label_segment), ("window_label", "payload", _window_label),

@@ -9,6 +9,13 @@ from typing import Any
 from monitor.model.time import rfc3339
 from monitor.store.engine import Store
 from monitor.store.verifying import Link, live_versions, orphans, sums, windows_page
+from monitor.store.verifying_merged import (
+    MergedSpan,
+    MergedWindows,
+    merged_spans,
+    merged_windows,
+    windows_in_no_span,
+)
 from monitor.store.windows import JUDGED
 from monitor.verify.fault import EVALUATE, RESTORE, Fault, standing
 
@@ -46,6 +53,7 @@ def wrong_counts(store: Store) -> Iterator[tuple[str, list[Fault]]]:
             if look.last_us is None:
                 break
             after_us = look.last_us
+        faults += standing(partial(_of_merged, store, version_id=id, name=name))
         yield name, faults
 
 
@@ -75,6 +83,32 @@ def _of_version(store: Store, *, version_id: int, name: str) -> list[Fault]:
     return faults
 
 
+def _of_merged(store: Store, *, version_id: int, name: str) -> list[Fault]:
+    """The faults of merged profiles: what their windows count is in them, and nothing else."""
+    with store.read() as conn:
+        spans, lost = merged_spans(conn, version_id=version_id), windows_in_no_span(conn, version_id=version_id)
+    faults = []
+    if lost:
+        faults.append(_fault("merged_lost", name, f"{lost} windows are merged, and no longer span has their profiles"))
+    for span in spans:
+        with store.read() as conn:
+            of_windows = merged_windows(conn, span)
+        if not _adds_up(span, of_windows):
+            faults.append(_fault(
+                "merged_rows", f"{name}, {rfc3339(span.start_us)} to {rfc3339(span.end_us)}",
+                f"{span.rows} rows of {span.windows} windows are merged, but {of_windows.windows} windows count "
+                f"{of_windows.rows} (and {of_windows.erased} were erased)",
+            ))  # fmt: skip
+    return faults
+
+
+def _adds_up(span: MergedSpan, of_windows: MergedWindows) -> bool:
+    """Whether the windows that are known can be those merged; a profile may lack rows that were erased."""
+    if of_windows.windows > span.windows or span.rows < of_windows.rows - of_windows.erased:
+        return False
+    return of_windows.windows < span.windows or span.rows <= of_windows.rows
+
+
 class _Page:
     """The faults of one page of windows; ``last_us`` is where the next begins behind, None after the last."""
 
@@ -97,7 +131,10 @@ def _of_window(window: dict[str, Any], *, name: str) -> Iterator[Fault]:
     rows = window["rows"]
     if window["keys"] != rows:
         yield _fault("ids", where, f"{window['keys']} distinct ids were folded, but {rows} rows are counted")
-    if rows and window["reference_number"] is not None and window["profile_layout"] is None:
+    layouts = window["profile_layout"], window["merged_layout_id"]
+    if None not in layouts:
+        yield _fault("profile_twice", where, "its profile is there, and is part of a longer span's too")
+    if rows and window["reference_number"] is not None and layouts == (None, None):
         yield _again("profile_missing", where, f"{rows} rows were judged, and their profile is not there")
     if window["result_revision"] is not None:
         yield from _of_result(window, where=where)

@@ -213,6 +213,9 @@ def fill_said(conn, *, model_id, version_id):
         model_id=model_id, reason="", start_us=1, end_us=2, created_us=1, created_by="", **dict.fromkeys(names, "[]")
     ))  # fmt: skip
     conn.execute(tables.erased_rows.insert().values(version_id=version_id, window_start_us=0, rows=1))
+    conn.execute(tables.merged_profile.insert().values(
+        version_id=version_id, segment="", start_us=0, end_us=1, layout_id=1, windows=1, rows=1, last_received_us=1,
+        payload=b"x"))  # fmt: skip
     counts = dict.fromkeys(("asked_us", "ids", "records", "labels", "quarantined", "job_id"), 1)
     conn.execute(tables.erasure.insert().values(model_id=model_id, reason="", by_name="", **counts))
     conn.execute(tables.drill.insert().values(

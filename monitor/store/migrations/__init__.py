@@ -17,4 +17,5 @@ REVISIONS = (
     "v0012",
     "v0013",
     "v0014",
+    "v0015",
 )  # every migration of this release, oldest first
