@@ -35,6 +35,7 @@ def list_alerts(
     caller: Calling,
     state: Annotated[Literal["firing", "resolved"] | None, Query(description="only those")] = None,
     model: Annotated[str | None, Query(description="only this model's")] = None,
+    segment: Annotated[str | None, Query(description="only this segment's; empty: those of all traffic")] = None,
 ) -> Response:
     """Transitions of the models that the caller may see, newest first."""
     if model is not None:
@@ -43,7 +44,7 @@ def list_alerts(
     with services.store.read() as conn:
         found = transitions.list_transitions(
             conn, after=None if key is None else key[0], limit=asked.limit + 1, state=state, model=model,
-            model_ids=seen_models(conn, caller=caller),
+            model_ids=seen_models(conn, caller=caller), segment=segment,
         )  # fmt: skip
         told, handled = Told.read(conn, found), Handled.read(conn, found, now_us=services.now_us())
     shown = found[: asked.limit]

@@ -39,6 +39,7 @@ Withdraw = Annotated[bool, typer.Option("--withdraw", help="take back what was s
 def list_alerts(
     state: Annotated[str | None, typer.Option(help="firing or resolved")] = None,
     model: Annotated[str | None, typer.Option(help="only this model's")] = None,
+    segment: Annotated[str | None, typer.Option(help='only this segment\'s; "": those of all traffic')] = None,
     limit: Annotated[int, typer.Option(min=1, help="the most alerts")] = 100,
     url: Url = None,
     token: Token = None,
@@ -48,7 +49,7 @@ def list_alerts(
 
     Example: driftline alerts list --state firing
     """
-    params = {"state": state, "model": model, "limit": min(limit, 10_000)}
+    params = {"state": state, "model": model, "segment": segment, "limit": min(limit, 10_000)}
     rows = listed(url, token, "alerts", params=params, limit=limit)
     if as_json:
         print_json(rows)

@@ -62,10 +62,11 @@ def list_transitions(
     state: str | None = None,
     model: str | None = None,
     model_ids: Sequence[int] | None = None,
+    segment: str | None = None,
 ) -> list[StoredTransition]:
     """Transitions of live versions, newest first, from the one before id ``after`` on; ``state`` firing or resolved.
 
-    ``model``, ``model_ids``: only of that one, only of those.
+    ``model``, ``model_ids``: only of that one, only of those; ``segment``: only of that one, "" is all traffic.
     """
     query = _select()
     if after is not None:
@@ -76,6 +77,8 @@ def list_transitions(
         query = query.where(tables.model.c.name == model)
     if model_ids is not None:
         query = query.where(dialect.among(_t.model_id, model_ids))
+    if segment is not None:
+        query = query.where(_t.segment == segment)
     return [_stored(row) for row in conn.execute(query.order_by(_t.id.desc()).limit(limit))]
 
 

@@ -124,6 +124,11 @@ def test_an_alert_names_its_segment_and_is_explained_in_it(sliced):
     (alert,) = sliced.get("/api/v1/alerts", params={"state": "firing"}).json()["results"]
     assert (alert["check"], alert["segment"], alert["status"]) == ("drift", PRO, "alert")
     assert alert["rows"] == rows_sent(sliced, "pro")
+    by_segment = {
+        name: [one["id"] for one in sliced.get("/api/v1/alerts", params={"segment": name}).json()["results"]]
+        for name in (PRO, FREE, "", "plan=por")
+    }  # fmt: skip
+    assert by_segment == {PRO: [alert["id"]], FREE: [], "": [], "plan=por": []}
     shown = sliced.get(f"/api/v1/alerts/{alert['id']}").json()
     assert "in segment plan=pro" in shown["explanation"]
     assert [story["column"] for story in shown["why"]["columns"]] == ["age"]
