@@ -52,6 +52,17 @@ def test_a_server_file_that_is_wrong_stops_the_start_in_words(tmp_path, text, sa
     assert str(path) in refused.value.detail
 
 
+@pytest.mark.limit("monitor.tokens_file.MOST_TOKENS")
+def test_a_tokens_file_has_so_many_tokens_and_one_more_stops_the_start(tmp_path):
+    def listed(count):
+        tokens = "\n".join(f"- {{name: t{n}, role: read, sha256: '{n:064x}'}}" for n in range(1, count + 1))
+        return written(tmp_path / "tokens.yaml", f"tokens:\n{tokens}\n")
+
+    assert len(TokensFile(listed(1_000)).tokens) == 1_000
+    with pytest.raises(ConfigurationError, match="expected a list of at most 1000"):
+        TokensFile(listed(1_001))
+
+
 def test_a_file_that_is_not_there_or_too_large_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match=r"absent\.yaml: expected a readable"):
         read_server_file(tmp_path / "absent.yaml")

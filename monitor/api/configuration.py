@@ -26,7 +26,7 @@ from monitor.rollout.applying import Applied, apply
 from monitor.rollout.succession import succeed
 
 _FIELDS = ("set", "documents", "dry_run", "prune", "adopt")
-_MAX_DOCUMENTS = 10_000
+MAX_DOCUMENTS = 10_000
 _MAX_PATH = 1_000
 _AT_ONCE = 20
 
@@ -90,9 +90,9 @@ def get_schema() -> Response:
 
 
 def _documents(shape: Any) -> list[Document]:
-    if not isinstance(shape, list) or not 1 <= len(shape) <= _MAX_DOCUMENTS:
+    if not isinstance(shape, list) or not 1 <= len(shape) <= MAX_DOCUMENTS:
         raise InvalidInput(
-            f'documents: expected a list of 1 to {_MAX_DOCUMENTS:,} objects {{"path": text, "content": {{…}}}}'
+            f'documents: expected a list of 1 to {MAX_DOCUMENTS:,} objects {{"path": text, "content": {{…}}}}'
         )
     return [_document(entry, position=position) for position, entry in enumerate(shape)]
 
@@ -119,7 +119,7 @@ _BODY = {
     "properties": {
         "set": {"type": "string", "description": "the set's name, else the one in the documents"},
         "documents": {
-            "type": "array", "minItems": 1, "maxItems": _MAX_DOCUMENTS,
+            "type": "array", "minItems": 1, "maxItems": MAX_DOCUMENTS,
             "items": {"type": "object", "required": ["path", "content"],
                       "properties": {"path": {"type": "string"}, "content": {"type": "object"}}},
         },

@@ -21,8 +21,9 @@ def list_quarantine(model: ModelName, version: VersionName, asked: Page, service
     (after,) = asked.after(int) or [0]
     with services.store.read() as conn:
         _, found = versions.get_version(conn, model=model, version=version)
-        stored = quarantine.list_quarantine(conn, version_id=found.id, after=after, limit=asked.limit + 1)
-    return _shown(stored, limit=asked.limit)
+        stored = quarantine.list_quarantine(conn, version_id=found.id, after=after, limit=asked.limit)
+        more = bool(stored) and quarantine.waits_behind(conn, version_id=found.id, after=stored[-1].id)
+    return _shown(stored, more=more)
 
 
 def list_label_quarantine(model: ModelName, asked: Page, services: Parts) -> Response:
@@ -30,13 +31,13 @@ def list_label_quarantine(model: ModelName, asked: Page, services: Parts) -> Res
     (after,) = asked.after(int) or [0]
     with services.store.read() as conn:
         found = models.get_model(conn, name=model)
-        stored = label_quarantine.list_quarantine(conn, model_id=found.id, after=after, limit=asked.limit + 1)
-    return _shown(stored, limit=asked.limit)
+        stored = label_quarantine.list_quarantine(conn, model_id=found.id, after=after, limit=asked.limit)
+        more = bool(stored) and label_quarantine.waits_behind(conn, model_id=found.id, after=stored[-1].id)
+    return _shown(stored, more=more)
 
 
-def _shown(stored: list[QuarantineRow], *, limit: int) -> Response:
-    shown = stored[:limit]
-    return page([quarantine_shape(row) for row in shown], following=[shown[-1].id] if len(stored) > limit else None)
+def _shown(stored: list[QuarantineRow], *, more: bool) -> Response:
+    return page([quarantine_shape(row) for row in stored], following=[stored[-1].id] if more else None)
 
 
 def replay(model: ModelName, version: VersionName, services: Parts) -> Response:

@@ -23,7 +23,7 @@ from monitor.store.batches import BatchInfo
 
 STREAM_ROWS = 10_000
 _LISTED = 200
-_PAGE_BYTES = 16 << 20
+PAGE_BYTES = 16 << 20
 _READ_BYTES = 4 << 20  # payloads of one read transaction: well under 50 ms
 _CURSOR = re.compile(r"(\d{1,18}):(\d{1,9})")
 _UNFOLDED = 1 << 62
@@ -104,7 +104,7 @@ def page(store: Store, wanted: Wanted, *, after: Place | None, limit: int) -> tu
     """At most ``limit`` records from ``after`` on by (timestamp, id), and where the next page begins.
 
     A record that was sent twice over (same id and timestamp) is shown once, as first committed. Of large records
-    a page holds fewer, about ``_PAGE_BYTES``: 10,000 of a megabyte each would be more memory than a server has.
+    a page holds fewer, about ``PAGE_BYTES``: 10,000 of a megabyte each would be more memory than a server has.
     """
     return _unmoved(lambda: _page(store, wanted, after=after, limit=limit))
 
@@ -124,7 +124,7 @@ def _page(store: Store, wanted: Wanted, *, after: Place | None, limit: int) -> t
         if part is not None:
             held.append(part)
             rows += part.num_rows
-            if rows < need and sum(t.nbytes for t in held) > _PAGE_BYTES:
+            if rows < need and sum(t.nbytes for t in held) > PAGE_BYTES:
                 need = max(rows, begin.skip + 2)
     if not held:
         return unified_schema(wanted.schema).empty_table(), None
@@ -223,7 +223,7 @@ def _oldest(held: list[pa.Table], need: int) -> pa.Table:
 def _fitting(table: pa.Table) -> pa.Table:
     """As many of its first rows as make a page, one at least."""
     size = table.nbytes
-    return table if size <= _PAGE_BYTES else table.slice(0, max(1, table.num_rows * _PAGE_BYTES // size))
+    return table if size <= PAGE_BYTES else table.slice(0, max(1, table.num_rows * PAGE_BYTES // size))
 
 
 def _last_us(table: pa.Table) -> int:

@@ -9,9 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, Row, Select, Table, func, insert, select, update
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from monitor.store import dialect, jsontext
+
+PAGE_BYTES = 16 << 20  # a thousand of the largest records there may be would be more memory than a server has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +58,25 @@ class Shelf:
     def page(
         self, conn: Connection, *, owner_id: int, after: int, limit: int, replayed: bool | None
     ) -> list[QuarantineRow]:
-        """The owner's rows by id, behind ``after``: the waiting ones, the replayed ones, or (None) both."""
+        """The owner's rows by id, behind ``after``: the waiting ones, the replayed ones, or (None) both.
+
+        At most ``limit``, and fewer where they are large: about ``PAGE_BYTES``. None only where none is left.
+        """
         c = self.table.c
-        query = select(self.table).where(c[self.owner] == owner_id, c.id > after)
+        query = self._sizes().where(c[self.owner] == owner_id, c.id > after)
         if replayed is not None:
             query = query.where(c.replayed_us.is_not(None) if replayed else c.replayed_us.is_(None))
-        return [self._row(row) for row in conn.execute(query.order_by(c.id).limit(limit))]
+        rows: list[QuarantineRow] = []
+        for some in dialect.slices(_within_bytes(conn, query.order_by(c.id).limit(limit))):
+            found = conn.execute(select(self.table).where(c.id.in_(some)).order_by(c.id))
+            rows += [self._row(row) for row in found]
+        return rows
+
+    def waits_behind(self, conn: Connection, *, owner_id: int, after: int) -> bool:
+        """Whether a waiting row of the owner has a higher id."""
+        c = self.table.c
+        query = select(c.id).where(c[self.owner] == owner_id, c.id > after, c.replayed_us.is_(None)).limit(1)
+        return conn.execute(query).first() is not None
 
     def count(self, conn: Connection, *, owner_id: int) -> int:
         """How many of the owner's rows wait."""
@@ -71,10 +89,11 @@ class Shelf:
     ) -> list[QuarantineRow]:
         """Waiting rows, marked replayed in this transaction: store what becomes of them in the same one.
 
-        A row is taken once: of two replays at the same time one gets it. ``ids`` are at most 5,000.
+        A row is taken once: of two replays at the same time one gets it. ``ids`` are at most 5,000. At most ``limit``,
+        and fewer where they are large, as in ``page``.
         """
         c = self.table.c
-        waiting = select(c.id).where(c[self.owner] == owner_id, c.replayed_us.is_(None))
+        waiting = self._sizes().where(c[self.owner] == owner_id, c.replayed_us.is_(None))
         if ids is not None:
             waiting = waiting.where(c.id.in_(ids))
         waiting = waiting.order_by(c.id).limit(limit)
@@ -83,7 +102,7 @@ class Shelf:
         # Chosen first, changed then: PostgreSQL may run a locking subquery of an UPDATE again for every row it looks
         # at, and each run skips what the last one locked, so that more than ``limit`` would be taken.
         taken: dict[int, QuarantineRow] = {}
-        for some in dialect.slices(conn.scalars(waiting).all()):
+        for some in dialect.slices(_within_bytes(conn, waiting)):
             change = update(self.table).where(c.id.in_(some)).values(replayed_us=now_us)
             taken |= {row.id: self._row(row) for row in conn.execute(change.returning(self.table))}
         return [taken[id] for id in sorted(taken)]
@@ -99,7 +118,43 @@ class Shelf:
         old = select(c.id).where(c.received_us < before_us).limit(limit)
         return conn.execute(self.table.delete().where(c.id.in_(old))).rowcount
 
+    def _sizes(self) -> Select[Any]:
+        return select(self.table.c.id, _size_of(self.table.c.raw))
+
     def _row(self, row: Row[Any]) -> QuarantineRow:
         values = dict(row._mapping)
         owner_id = values.pop(self.owner)
         return QuarantineRow(**values | {"owner_id": owner_id, "roles": jsontext.load(row.roles)})
+
+
+def _within_bytes(conn: Connection, query: Select[Any]) -> list[int]:
+    """The first ids of the query, one at least, whose rows hold about ``PAGE_BYTES`` together.
+
+    Sizes are looked at one after the other, so that SQLite, which reads a text to tell its size, reads no more.
+    """
+    ids: list[int] = []
+    held = 0
+    with conn.execute(query) as found:
+        for id, size in found:
+            held += size
+            if ids and held > PAGE_BYTES:
+                break
+            ids.append(id)
+    return ids
+
+
+class _size_of(FunctionElement[int]):
+    """About the bytes of a text."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(_size_of)
+def _characters(element: _size_of, compiler: SQLCompiler, **more: Any) -> str:
+    return f"length({compiler.process(element.clauses, **more)})"
+
+
+@compiles(_size_of, "postgresql")
+def _octets(element: _size_of, compiler: SQLCompiler, **more: Any) -> str:
+    return f"octet_length({compiler.process(element.clauses, **more)})"  # it need not unpack the text to tell

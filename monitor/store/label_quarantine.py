@@ -10,7 +10,7 @@ from monitor.store import tables
 from monitor.store.kept_aside import QuarantineRow, Shelf
 
 __all__ = ["SHELF", "QuarantineRow", "count_quarantine", "insert_quarantine", "list_quarantine", "purge_quarantine",
-           "take_for_replay"]  # fmt: skip
+           "take_for_replay", "waits_behind"]  # fmt: skip
 
 SHELF = Shelf(tables.label_quarantine, "model_id")
 
@@ -25,6 +25,11 @@ def list_quarantine(
 ) -> list[QuarantineRow]:
     """A model's quarantined labels by id, behind ``after``: the waiting ones, the replayed ones, or (None) both."""
     return SHELF.page(conn, owner_id=model_id, after=after, limit=limit, replayed=replayed)
+
+
+def waits_behind(conn: Connection, *, model_id: int, after: int) -> bool:
+    """Whether a waiting label of the model has a higher id."""
+    return SHELF.waits_behind(conn, owner_id=model_id, after=after)
 
 
 def count_quarantine(conn: Connection, *, model_id: int) -> int:

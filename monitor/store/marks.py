@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
 
+from monitor.model.errors import Conflict
 from monitor.model.handling import HEALTHY, Mark
 from monitor.store import dialect, tables
 
+MOST_MARKS = 10_000  # of one version: calibrations look at all of them
 _m = tables.window_mark.c
 _h = tables.handling.c
 _r = tables.result.c
@@ -24,7 +26,16 @@ _VERDICTS = and_(_h.kind == "verdict", _h.withdrawn_us.is_(None))
 def put_mark(
     conn: Connection, *, version_id: int, start_us: int, healthy: bool | None, reason: str, by: str, at_us: int
 ) -> None:
-    """Keeps the mark in place of an earlier one of the same window; ``healthy`` None withdraws it."""
+    """Keeps the mark in place of an earlier one of the same window; ``healthy`` None withdraws it.
+
+    ``Conflict`` where the version has too many on other windows.
+    """
+    if healthy is not None:
+        others = select(_m.start_us).where(
+            _m.version_id == version_id, _m.start_us != start_us, _m.healthy.is_not(None)
+        )
+        if len(conn.execute(others.limit(MOST_MARKS)).all()) >= MOST_MARKS:
+            raise Conflict(f"the version has marks on {MOST_MARKS:,} windows: withdraw some that are long past")
     values = {
         "version_id": version_id, "start_us": start_us, "healthy": healthy, "reason": reason, "by_name": by,
         "at_us": at_us,

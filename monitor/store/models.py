@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, Text, bindparam, cast, select, update
+from sqlalchemy import Connection, Text, bindparam, cast, func, select, update
 
 from monitor.model.entities import Model
 from monitor.model.errors import Conflict, NotFound, PreconditionFailed
@@ -30,6 +30,7 @@ __all__ = [
     "live_version_ids", "model_names", "newest_live_version", "update_model", "update_version",
 ]  # fmt: skip
 
+MOST_MODELS = 10_000  # of one store: each has series, verdicts and jobs of its own
 _m = tables.model.c
 # Built once: every group commit with labels asks it.
 _LIVE = select(_m.id).where(_m.id.in_(bindparam("ids", expanding=True)), _m.deleted_us.is_(None))
@@ -81,7 +82,15 @@ def insert_model(conn: Connection, model: Model) -> Model:
     id = conn.execute(put.returning(_m.id)).scalar()
     if id is None:
         raise Conflict(f"model {model.name!r} exists already")
+    if id > MOST_MODELS:  # counted only then: ids go up by one at least, and a set of files makes thousands at once
+        _refuse_too_many(conn)
     return replace(model, id=id, revision=1)
+
+
+def _refuse_too_many(conn: Connection) -> None:
+    count = conn.execute(select(func.count()).where(_m.deleted_us.is_(None)).select_from(tables.model)).scalar_one()
+    if count > MOST_MODELS:
+        raise Conflict(f"there are {MOST_MODELS:,} models: delete some that nobody needs, or run another server")
 
 
 def update_model(conn: Connection, model: Model, *, if_revision: int | None = None) -> Model:

@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from monitor.model.entities import Reference
-from monitor.model.errors import NotFound
+from monitor.model.errors import Conflict, NotFound
 from monitor.store import dialect, jsontext, tables
 
+MOST_REFERENCES = 10_000  # of one version: each keeps its file and its profile
 _r = tables.reference.c
 _c = tables.reference_chunk.c
 _META = [c for c in _r if c.name not in ("profile", "history")]
@@ -47,6 +48,8 @@ def begin_reference(conn: Connection, reference: Reference) -> Reference:
     if conn.execute(_TOUCH, {"of": reference.version_id}).rowcount != 1:
         raise NotFound(f"version {reference.version_id} does not exist any more")
     number = int(conn.execute(_LAST, {"version_id": reference.version_id}).scalar_one()) + 1
+    if number > MOST_REFERENCES:
+        raise Conflict(f"the version has {MOST_REFERENCES:,} references: activate an earlier one, or use a new version")
     values = {
         "version_id": reference.version_id, "number": number, "digest": reference.digest,
         "roles": _roles(reference.roles), "source": reference.source, "media_type": reference.media_type,

@@ -13,7 +13,9 @@ from monitor.model.errors import Conflict, FenceLost, NotFound, PreconditionFail
 from monitor.store import dialect, rows, runs, tables
 from monitor.store.holds import refuse_held
 
+MOST_VERSIONS = 1_000  # of one model
 _v = tables.version.c
+_COUNT = select(func.count()).where(_v.model_id == bindparam("of"), _v.deleted_us.is_(None))
 # Built once: every group commit asks it, and building it costs more than running it.
 _LIVE = select(_v.id).where(_v.id.in_(bindparam("ids", expanding=True)), _v.deleted_us.is_(None))
 
@@ -118,6 +120,8 @@ def insert_version(conn: Connection, version: Version) -> Version:
     id = conn.execute(put.on_conflict_do_nothing(index_elements=["model_id", "name"]).returning(_v.id)).scalar()
     if id is None:
         raise Conflict(f"version {version.name!r} exists already")
+    if conn.execute(_COUNT, {"of": version.model_id}).scalar_one() > MOST_VERSIONS:
+        raise Conflict(f"the model has {MOST_VERSIONS:,} versions: delete some that nobody needs")
     return replace(version, id=id, fold_seq=0, revision=1, live_us=live_us)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
-from monitor.api.webhook_body import MAX_ALERTS
+from monitor.api.webhook_body import MAX_ALERTS, read_webhook
 from monitor.app import create_app
 from monitor.jobs.settings import JobSettings
 from monitor.jobs.upkeep import Upkeep
@@ -146,6 +147,15 @@ WRONG = [
     (webhook(alert(ends_us=NOW) | {"endsAt": ""}), 422), (b"[" * 100_000, 422),
     (webhook(*[alert()] * (MAX_ALERTS + 1)), 422),
 ]  # fmt: skip
+
+
+@pytest.mark.limit("monitor.api.webhook_body.MAX_TEXT", "monitor.api.webhook_body.MAX_GROUP_LABELS")
+def test_long_texts_and_many_labels_of_a_group_are_cut():
+    labels = {f"l{n:02}": "x" * 513 for n in range(33)}
+    sent = webhook(alert(severity="y" * 512) | {"fingerprint": "z" * 513}, groupLabels=labels)
+    (found,), _ = read_webhook(json.dumps(sent).encode())
+    assert (found.severity, found.fingerprint) == ("y" * 512, "z" * 512)
+    assert found.group_labels == {f"l{n:02}": "x" * 512 for n in range(32)}
 
 
 def test_what_is_no_webhook_is_refused_in_words_and_nothing_is_stored(client, application):

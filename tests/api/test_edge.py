@@ -107,6 +107,7 @@ def test_a_body_that_is_not_whole_in_time_is_408_and_the_server_hangs_up(pieces)
     assert 0.2 <= seconds < 1
 
 
+@pytest.mark.limit("monitor.api.edge.REFERENCE_BYTES_PER_SECOND")
 def test_a_reference_has_a_second_more_for_what_has_arrived_and_no_more():
     """0.2 s, and with 100 bytes a second another for each 100: 100 bytes in 0.05 s leave 1.2 s."""
     sent, seconds = dripped("/api/v1/models/m/versions/v/reference", b"x" * 100, method="PUT")

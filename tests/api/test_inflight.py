@@ -40,6 +40,7 @@ def returned(budget):
     return budget.used == 0
 
 
+@pytest.mark.limit("DRIFTLINE_MAX_INFLIGHT_BYTES")
 def test_a_body_of_any_route_is_503_while_no_bytes_are_left_and_taken_when_they_are_again(churn, budget):
     assert len(JSON_ROUTES) >= 12
     with budget.lease(budget.limit - 100_000):
@@ -64,6 +65,7 @@ def test_what_is_made_of_a_body_is_held_until_its_answer(churn, application, bud
     assert returned(budget)
 
 
+@pytest.mark.limit("monitor.api.body.MAX_VALUES")
 def test_a_body_has_as_many_values_as_are_stated_and_one_more_is_refused_before_any_is_made(churn, monkeypatch):
     monkeypatch.setattr(body, "MAX_VALUES", 10_000)
 

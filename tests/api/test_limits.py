@@ -92,15 +92,58 @@ BOUNDS = {
                        "1,000 characters"),
     "silence patterns": ("POST", f"{MODEL}/silences", lambda n: {"json": {
         "reason": "r", "end": "2h", "checks": [f"c{k}" for k in range(n)]}}, 100, 422, "at most 100"),
+    "labels": ("POST", MODEL + "/labels", lambda n: {"json": {"records": [
+        {"id": f"r{k}", "label": 1} for k in range(n)]}}, 50_000, 413, "MAX_RECORDS"),
+    "ids of an erasure": ("POST", MODEL + "/erase", lambda n: {"json": {
+        "ids": [f"r{k}" for k in range(n)]}}, 10_000, 422, "1 to 10,000 ids"),
+    "alerts of the webhook": ("POST", "/api/v1/alertmanager", lambda n: {"json": {
+        "version": "4", "groupKey": "g", "receiver": "r", "alerts": [
+            {"status": "firing", "labels": {}, "startsAt": "2026-03-02T12:00:00Z", "fingerprint": f"{k}"}
+            for k in range(n)]}}, 10_000, 422, "at most 10000"),
+    "classes": ("PUT", MODEL + "-classes", lambda n: {"json": {
+        "task": "multiclass_classification",
+        "business_value": {f"c{k}": {f"c{k}": 1} for k in range(n)}}}, 1_000, 422, "at most 1000 classes"),
+    "windows of a baseline": ("PUT", MODEL + "-base", lambda n: {"json": {
+        "baseline": {"kind": "rolling", "windows": n}}}, 720, 422, "720"),
 }  # fmt: skip
+# what → the row of docs/limits.md
+NAMED = {
+    "records": "DRIFTLINE_MAX_RECORDS",
+    "columns": "DRIFTLINE_MAX_COLUMNS",
+    "schema": "DRIFTLINE_MAX_COLUMNS",
+    "json depth": "monitor.ingest.limits.MAX_JSON_DEPTH",
+    "depth of what strict JSON refuses": "monitor.ingest.limits.MAX_JSON_DEPTH",
+    "depth of a large body": "monitor.ingest.limits.MAX_JSON_DEPTH",
+    "record values": "monitor.ingest.limits.MAX_RECORD_VALUES",
+    "key": "monitor.ingest.limits.MAX_KEY_CHARS",
+    "page": "monitor.api.params.MAX_LIMIT",
+    "checks": "monitor.model.checks.MOST_CHECKS",
+    "tags": "monitor.configuration.bodies.MAX_TAGS",
+    "description": "monitor.configuration.bodies.MAX_TEXT",
+    "source": "monitor.api.references.MAX_SOURCE",
+    "segments of a check": "monitor.model.checks.MOST_SEGMENT_PATTERNS",
+    "conditions": "monitor.model.conditions.MOST_CONDITIONS",
+    "values of a condition": "monitor.model.conditions.MOST_VALUES",
+    "characters of a value": "monitor.model.conditions.MOST_CHARS",
+    "unit": "monitor.model.schema.MAX_UNIT_CHARS",
+    "silence reason": "monitor.model.handling.MOST_REASON",
+    "silence patterns": "monitor.model.silences.MOST_PATTERNS",
+    "labels": "DRIFTLINE_MAX_RECORDS",
+    "ids of an erasure": "monitor.api.erasures.MOST_IDS",
+    "alerts of the webhook": "monitor.api.webhook_body.MAX_ALERTS",
+    "classes": "monitor.model.labels.MAX_CLASSES",
+    "windows of a baseline": "monitor.model.baseline.MOST_WINDOWS",
+}
 
 
 def answered(client, *, method, path, request):
     return client.request(method, path.format(request.pop("name", "")), **request)
 
 
+@pytest.mark.limit(*NAMED.values())
 def test_just_within_passes_and_just_beyond_gets_the_stated_answer(churn):
-    assert len(BOUNDS) == 22
+    assert len(BOUNDS) == 27
+    assert set(BOUNDS) - set(NAMED) == {"model name", "version name"}
     found, expected = {}, {}
     for what, (method, path, made, bound, status, word) in BOUNDS.items():
         within = answered(churn, method=method, path=path, request=made(bound))
@@ -111,6 +154,7 @@ def test_just_within_passes_and_just_beyond_gets_the_stated_answer(churn):
     assert found == expected
 
 
+@pytest.mark.limit("monitor.columns.quarantine.MAX_NAME_CHARS", "monitor.columns.quarantine.MAX_ID_CHARS")
 @pytest.mark.parametrize(
     ("made", "code"),
     [
@@ -132,12 +176,14 @@ def test_a_line_that_nests_too_deep_costs_only_itself(churn):
     assert [(e["index"], e["code"]) for e in answer["errors"]] == [(1, "malformed"), (2, "malformed")]
 
 
+@pytest.mark.limit("monitor.columns.flatten.MAX_FLATTEN_DEPTH")
 def test_objects_flatten_five_deep_and_the_rest_is_one_value(churn):
     assert churn.post(PREDICTIONS, json={"records": [{"id": "r", "features": deep(6)["json"]}]}).status_code == 200
     (found,) = churn.get(f"{VERSION}/records").json()["results"]
     assert json.loads(json.dumps(found["features"])) == {"a.a.a.a.a": {"a": 1}} or "a.a.a.a.a" in found["features"]
 
 
+@pytest.mark.limit("monitor.api.body.MAX_DEPTH", "monitor.api.configuration.MAX_DOCUMENTS")
 @pytest.mark.parametrize(
     ("method", "path", "made", "bound", "word"),
     [
@@ -175,6 +221,7 @@ def padded(size):
     return body + b" " * (size - len(body))
 
 
+@pytest.mark.limit("DRIFTLINE_MAX_BODY_BYTES", "DRIFTLINE_MAX_DECODED_BYTES")
 def test_bodies_are_counted_to_the_byte_as_sent_and_as_unpacked(small):
     json_type = {"content-type": "application/json"}
     sent = [small.post(PREDICTIONS, content=padded(20_000 + n), headers=json_type).status_code for n in (0, 1)]
@@ -187,6 +234,7 @@ def test_bodies_are_counted_to_the_byte_as_sent_and_as_unpacked(small):
     assert [small.put(MODEL, content=b"{}".ljust(20_000 + n)).status_code for n in (0, 1)] == [200, 413]
 
 
+@pytest.mark.limit("DRIFTLINE_MAX_REFERENCE_BYTES")
 def test_a_reference_is_counted_by_a_limit_of_its_own(small):
     rows = b"a\n" + b"1\n" * 30_000
     answers = [small.put(f"{VERSION}/reference", content=rows[: 60_000 + n], headers=CSV) for n in (0, 1)]
@@ -194,6 +242,7 @@ def test_a_reference_is_counted_by_a_limit_of_its_own(small):
     assert "DRIFTLINE_MAX_REFERENCE_BYTES" in answers[1].text
 
 
+@pytest.mark.limit("DRIFTLINE_MAX_SEGMENTS")
 def test_a_version_has_as_many_segments_as_the_setting_says(small):
     def put(count):
         segments = [{"name": f"s{n}", "where": {"a": n}} for n in range(count)]
@@ -204,6 +253,7 @@ def test_a_version_has_as_many_segments_as_the_setting_says(small):
     assert (beyond.status_code, "DRIFTLINE_MAX_SEGMENTS" in beyond.text) == (422, True)
 
 
+@pytest.mark.limit("monitor.store.silences.MOST_SILENCES")
 def test_a_model_has_a_thousand_silences_that_have_not_ended(churn, monkeypatch):
     assert silences.MOST_SILENCES == 1_000
     monkeypatch.setattr(silences, "MOST_SILENCES", 2)
@@ -211,6 +261,7 @@ def test_a_model_has_a_thousand_silences_that_have_not_ended(churn, monkeypatch)
     assert codes == [201, 201, 409]
 
 
+@pytest.mark.limit("monitor.store.tokens.MOST_TOKENS", "monitor.model.grants.MAX_PATTERNS")
 def test_there_are_ten_thousand_tokens_at_most_and_a_hundred_patterns_in_each(churn, monkeypatch):
     assert tokens.MOST_TOKENS == 10_000
     monkeypatch.setattr(tokens, "MOST_TOKENS", 2)
@@ -224,6 +275,7 @@ def test_there_are_ten_thousand_tokens_at_most_and_a_hundred_patterns_in_each(ch
     assert [make(101), make(100), make(1)] == [422, 201, 409]
 
 
+@pytest.mark.limit("monitor.api.protocol.MAX_CONNECTIONS")
 def test_a_process_keeps_so_many_connections_and_tells_the_next_to_come_again(application, monkeypatch):
     monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 5)
     with running(application) as url:
@@ -243,6 +295,7 @@ def test_a_process_keeps_so_many_connections_and_tells_the_next_to_come_again(ap
         assert httpx.get(f"{url}/livez").status_code == 200
 
 
+@pytest.mark.limit("monitor.api.upload.MAX_UPLOADS")
 def test_so_many_references_are_sent_at_once_and_the_next_is_told_to_come_again(churn, application, monkeypatch):
     places = application.state.services.uploads
     assert places._value == upload.MAX_UPLOADS

@@ -44,6 +44,7 @@ def test_a_head_in_pieces_is_served(address):
     assert answer.endswith(b"ok\n")
 
 
+@pytest.mark.limit("monitor.api.protocol.MAX_HEAD_BYTES")
 @pytest.mark.parametrize("at_once", [0, 40, 66])
 def test_a_head_that_never_ends_is_431(address, at_once):
     lines = [b"X-%d: %s\r\n" % (n, b"a" * 1_000) for n in range(66)]
@@ -53,6 +54,7 @@ def test_a_head_that_never_ends_is_431(address, at_once):
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == 431
 
 
+@pytest.mark.limit("monitor.api.protocol.HEAD_SECONDS")
 @pytest.mark.parametrize("begun", [b"", b"GET /livez HT"], ids=["silent", "begun"])
 def test_a_head_that_does_not_come_is_hung_up_on(address, monkeypatch, begun):
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)

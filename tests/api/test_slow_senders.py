@@ -56,6 +56,7 @@ def in_flight(client: httpx.Client) -> int:
     return int(float(re.search(r"^driftline_queue_bytes (\S+)$", page, flags=re.M)[1]))
 
 
+@pytest.mark.limit("DRIFTLINE_MAX_BODY_SECONDS")
 def test_two_hundred_slow_senders_keep_nobody_from_the_answer_and_are_gone_in_their_time(service):
     with httpx.Client(base_url=service.url, timeout=20) as client:
         assert client.put(MODEL, json={}).status_code == 201

@@ -80,6 +80,7 @@ def read_to_the_end(connection) -> bytes:
     return bytes(answer)
 
 
+@pytest.mark.limit("monitor.api.protocol.READ_SECONDS")
 def test_a_client_that_stops_reading_is_let_go_and_little_is_made_for_it(url, made):
     with asking(url) as connection:
         time.sleep(2.5 * READ_SECONDS)

@@ -70,6 +70,7 @@ def test_what_does_not_fit_is_counted():
     assert (len(found), dropped) == (3, 7 * SERIES)
 
 
+@pytest.mark.limit("DRIFTLINE_MAX_SERIES")
 def test_failing_checks_are_never_left_out_and_models_come_before_checks_and_columns():
     fleet = [replace(version(10), model=replace(facts(f"m{n}").model, id=n), version=replace(facts().version, id=n))
              for n in range(1, 11)]  # fmt: skip

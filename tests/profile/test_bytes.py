@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.model.errors import InvalidInput, Malformed
+from monitor.model.errors import InvalidInput, Malformed, TooLarge
 from monitor.model.schema import Column, Schema
-from monitor.profile import codec
+from monitor.profile import codec, dlp
 from monitor.profile.build import LayoutBuilder
 from monitor.profile.dlp import MAGIC, ProfileFile, read_dlp, write_dlp
 from monitor.profile.frames import deflate, inflate
@@ -121,3 +121,24 @@ def test_what_unpacks_to_more_than_a_gibibyte_is_refused_before_memory_is_taken(
 def test_bytes_that_are_no_frame_are_refused(payload):
     with pytest.raises(ValueError, match="unpack"):
         inflate(payload)
+
+
+@pytest.mark.limit("monitor.profile.dlp.MAX_BYTES")
+def test_a_file_has_so_many_bytes_and_one_more_is_too_large_before_it_is_looked_at(monkeypatch):
+    assert dlp.MAX_BYTES == 256 * 1024**2
+    content = write_dlp(FILE)
+    monkeypatch.setattr(dlp, "MAX_BYTES", len(content))
+    assert read_dlp(content).profile.rows == FILE.profile.rows
+    with pytest.raises(TooLarge, match=f"has {len(content) + 1} bytes: expected at most {len(content)}"):
+        read_dlp(content + b"x")
+
+
+@pytest.mark.limit("monitor.profile.dlp.MAX_COUNTS_BYTES")
+def test_windows_whose_counts_would_take_too_much_are_refused_before_one_is_unpacked(monkeypatch):
+    assert dlp.MAX_COUNTS_BYTES == 512 * 1024**2
+    of_one = 8 * int(FILE.layout.offsets[-1])
+    monkeypatch.setattr(dlp, "MAX_COUNTS_BYTES", 3 * of_one)
+    windows = tuple((start, FILE.profile) for start in range(4))
+    assert len(read_dlp(write_dlp(replace(FILE, windows=windows[:3]))).windows) == 3
+    with pytest.raises(TooLarge, match="4 windows"):
+        read_dlp(write_dlp(replace(FILE, windows=windows)))
