@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from monitor.api.access import API, Caller, decide
+from monitor.api.answer_shapes import page_of, shape_of
 from monitor.api.explanations import explanation_of
 from monitor.api.handled import Handled
 from monitor.api.params import Page
@@ -123,7 +124,7 @@ def alert_shape(stored: StoredTransition) -> dict[str, Any]:
 
 OPERATIONS = (
     Operation(method="GET", path=f"{API}/alerts", endpoint=list_alerts, summary="Verdicts that changed, newest first",
-              tag="alerts", answers={200: "a page"}),
+              tag="alerts", answers={200: "a page"}, shape=page_of("Alert")),
     Operation(method="GET", path=f"{API}/alerts/{{alert}}", endpoint=get_alert, tag="alerts",
-              summary="One of them, and why"),
+              summary="One of them, and why", shape=shape_of("Alert")),
 )  # fmt: skip

@@ -37,5 +37,5 @@ OPERATIONS = (
     Operation(method="POST", path=f"{API}/backup", endpoint=post_backup, tag="service",
               summary="Everything that is stored, as one file",
               answers={200: "the backup (application/vnd.driftline.backup); its last 40 bytes are its digest",
-                       503: "another backup is written, or the database cannot be read now"}),
+                       503: "another backup is written, or the database cannot be read now"}, gives=(MEDIA_TYPE,)),
 )  # fmt: skip

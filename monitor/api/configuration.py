@@ -134,5 +134,5 @@ OPERATIONS = (
               tag="configuration", answers={200: "what changed, and the references still to be set"},
               body=json_body(_BODY)),
     Operation(method="GET", path=f"{API}/schema/config.json", endpoint=get_schema, tag="configuration",
-              summary="The JSON Schema of a model file"),
+              summary="The JSON Schema of a model file", gives=("application/schema+json",)),
 )  # fmt: skip

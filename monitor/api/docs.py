@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from monitor.api.access import API, ROLES
+from monitor.api.answer_shapes import HTML
 from monitor.api.openapi import openapi_document
 from monitor.api.render import answer
 from monitor.api.routing import Operation
@@ -102,7 +103,7 @@ OPERATIONS = (
     Operation(method="GET", path="/", endpoint=get_root, summary="The docs", tag="service",
               answers={307: "go to /docs"}),
     Operation(method="GET", path="/docs", endpoint=get_docs, summary="This page", tag="service",
-              answers={200: "HTML"}),
+              answers={200: "HTML"}, gives=(HTML,)),
     Operation(method="GET", path=f"{API}/openapi.json", endpoint=get_openapi, summary="The OpenAPI document",
               tag="service", answers={200: "OpenAPI 3.1"}),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from monitor.api.access import API
+from monitor.api.answer_shapes import page_of, shape_of
 from monitor.api.body import JsonObject
 from monitor.api.params import ModelName, Page
 from monitor.api.render import answer, page
@@ -118,9 +119,10 @@ _BODY = {
 
 OPERATIONS = (
     Operation(method="POST", path=f"{M}/erase", endpoint=post_erase, tag="models", body=json_body(_BODY),
-              summary="Erase what is stored under some ids", answers={202: "a job"}),
+              summary="Erase what is stored under some ids", answers={202: "a job"}, shape=shape_of("Erasure")),
     Operation(method="GET", path=f"{M}/erasures", endpoint=list_erasures, tag="models",
-              summary="Who had records erased, when, and how many were found", answers={200: "a page, newest first"}),
+              summary="Who had records erased, when, and how many were found", answers={200: "a page, newest first"},
+              shape=page_of("Erasure")),
     Operation(method="GET", path=f"{M}/erasures/{{erasure}}", endpoint=get_erasure, tag="models",
-              summary="How far an erasure is, and what it found"),
+              summary="How far an erasure is, and what it found", shape=shape_of("Erasure")),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from monitor.api.access import API, Caller
+from monitor.api.answer_shapes import shape_of
 from monitor.api.params import ModelName, Span, VersionName
 from monitor.api.render import answer
 from monitor.api.routing import M, Operation, V
@@ -89,8 +90,11 @@ def _accepted(services: Services, job: JobRun) -> Response:
 _JOB = {202: "a job: ask GET /api/v1/jobs/{id} how far it is"}
 OPERATIONS = (
     Operation(method="POST", path=f"{V}/evaluate", endpoint=post_evaluate, answers=_JOB, tag="jobs",
+              shape=shape_of("Job"),
               summary="Compute windows again from stored rows"),
     Operation(method="POST", path=f"{M}/relayout", endpoint=post_relayout, answers=_JOB, tag="jobs",
+              shape=shape_of("Job"),
               summary="Make new cells from a reference and profile stored rows again"),
-    Operation(method="GET", path=f"{API}/jobs/{{job}}", endpoint=get_job, summary="How far a job is", tag="jobs"),
+    Operation(method="GET", path=f"{API}/jobs/{{job}}", endpoint=get_job, summary="How far a job is", tag="jobs",
+              shape=shape_of("Job")),
 )  # fmt: skip

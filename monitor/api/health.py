@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from monitor.api.answer_shapes import TEXT, shape_of
 from monitor.api.problem import problem
 from monitor.api.readiness import look
 from monitor.api.render import answer
@@ -40,9 +41,9 @@ async def get_metrics(request: Request, services: Parts) -> Response:
 
 OPERATIONS = (
     Operation(method="GET", path="/livez", endpoint=get_livez, summary="The process is alive", tag="service",
-              answers={200: "alive"}),
+              answers={200: "alive"}, gives=(TEXT,)),
     Operation(method="GET", path="/readyz", endpoint=get_readyz, summary="The process can do its work", tag="service",
-              answers={200: "ready", 503: "not ready, with the reasons"}),
+              answers={200: "ready", 503: "not ready, with the reasons"}, shape=shape_of("Ready")),
     Operation(method="GET", path="/metrics", endpoint=get_metrics, summary="Metrics for Prometheus", tag="service",
-              answers={200: "text or OpenMetrics, by Accept"}),
+              answers={200: "text or OpenMetrics, by Accept"}, gives=(TEXT, "application/openmetrics-text")),
 )  # fmt: skip

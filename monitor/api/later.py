@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import Request
 
 from monitor.api.access import API
@@ -19,6 +21,8 @@ LATER: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
+_PLACE = re.compile(r"{([a-z]+)}")
+
 
 def _operation(route: str, *, what: str) -> Operation:
     method, _, path = route.partition(" ")
@@ -28,7 +32,10 @@ def _operation(route: str, *, what: str) -> Operation:
 
     return Operation(
         method=method, path=path, endpoint=later, summary=f"Not available yet: {what}", tag="later",
-        answers={501: "not available yet"},
+        answers={501: "not available yet"}, parameters=tuple(
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in _PLACE.findall(path)
+        ),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from monitor.api.access import API
+from monitor.api.answer_shapes import page_of, shape_of
 from monitor.api.body import JsonObject
 from monitor.api.fixed_thresholds import rates_of
 from monitor.api.params import ModelName, Page
@@ -148,10 +149,11 @@ _FIELDS = {
 
 OPERATIONS = (
     Operation(method="PUT", path=M, endpoint=put_model, summary="Create or change a model", tag="models",
-              answers={200: "changed", 201: "created"}, body=json_body(_FIELDS)),
+              answers={200: "changed", 201: "created"}, shape=shape_of("Model"), body=json_body(_FIELDS)),
     Operation(method="GET", path=f"{API}/models", endpoint=list_models, summary="Every model with its status",
-              tag="models", answers={200: "a page"}),
-    Operation(method="GET", path=M, endpoint=get_model, summary="One model with its status", tag="models"),
+              tag="models", answers={200: "a page"}, shape=page_of("Model")),
+    Operation(method="GET", path=M, endpoint=get_model, summary="One model with its status", tag="models",
+              shape=shape_of("Model")),
     Operation(method="DELETE", path=M, endpoint=delete_model, summary="Free the name, purge the rest in steps",
               tag="models", answers={204: "the name is free"}),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 import monitor
+from monitor.api.answer_shapes import shapes
 from monitor.api.routing import M, V
 from monitor.model.names import NAME_PATTERN
 
@@ -82,15 +83,20 @@ SCHEMAS: dict[str, Any] = {
 }  # fmt: skip
 
 _PROBLEMS = {
-    "400": "malformed", "404": "unknown model or version", "409": "the key's first request is in flight",
+    "400": "malformed", "401": "a token is needed", "403": "the token is not for this",
+    "404": "unknown model or version",
+    "408": "the body came too slowly", "409": "the key's first request is in flight",
     "413": "too large", "415": "unknown type or encoding", "422": "not acceptable; nothing was stored",
+    "429": "the token's quota is used up: try again after Retry-After",
     "503": "not able to store now: try again after Retry-After",
 }  # fmt: skip
 
 
-def _header(name: str, *, description: str, values: list[str] | None = None) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "string"} | ({"enum": values} if values else {})
-    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+def _header(name: str, *, description: str, **schema: Any) -> dict[str, Any]:
+    return {
+        "name": name, "in": "header", "required": False, "description": description,
+        "schema": {"type": "string", **schema},
+    }  # fmt: skip
 
 
 def _schema(name: str) -> dict[str, Any]:
@@ -107,6 +113,7 @@ def _intake(
         "tags": ["ingest"],
         "summary": summary,
         "description": "200 is sent only after the transaction has committed to disk.",
+        "security": [{"bearer": ["ingest"]}],
         "parameters": _parameters(names, query=query or {}),
         "requestBody": {
             "required": True,
@@ -135,8 +142,8 @@ def _parameters(names: tuple[str, ...], *, query: dict[str, str]) -> list[dict[s
             for name, text in query.items()
         ),
         _header("Idempotency-Key", description="the same key and body again gives the first answer"),
-        _header("Content-Encoding", description="how the body is compressed", values=["gzip", "zstd", "identity"]),
-        _header("Prefer", description="refuse all for one bad record", values=["handling=strict"]),
+        _header("Content-Encoding", description="how the body is compressed", enum=["gzip", "zstd", "identity"]),
+        _header("Prefer", description="handling=strict: refuse all for one bad record", examples=["handling=strict"]),
     ]
 
 
@@ -165,7 +172,12 @@ def openapi_document(application: FastAPI) -> dict[str, Any]:
             title="Driftline", version=monitor.__version__, openapi_version="3.1.0", routes=application.routes,
             description="Watches machine-learning models in production. Times are UTC; intervals are half-open.",
         )  # fmt: skip
-        document.setdefault("components", {}).setdefault("schemas", {}).update(SCHEMAS)
+        components = document.setdefault("components", {})
+        components.setdefault("schemas", {}).update(SCHEMAS | shapes())
+        components["securitySchemes"] = {"bearer": {
+            "type": "http", "scheme": "bearer",
+            "description": "a token of the role; a server that has no tokens needs none (`driftline tokens`)",
+        }}  # fmt: skip
         paths = document["paths"]
         for path, operation in _HOT.items():
             paths.setdefault(path, {})["post"] = operation

@@ -10,6 +10,7 @@ from fastapi import Query
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from monitor.api.answer_shapes import shape_of
 from monitor.api.params import ModelName, Span, TimeRange, VersionName
 from monitor.api.render import answer
 from monitor.api.routing import Operation, V
@@ -178,7 +179,12 @@ def _bounds(span: TimeRange) -> tuple[int, int]:
     return (-_FOREVER_US if span.from_us is None else span.from_us), _FOREVER_US if span.to_us is None else span.to_us
 
 
+_SIDES = {
+    "type": "object",
+    "required": ["reference", "current"],
+    "properties": {side: {"anyOf": [shape_of("ProfileSide"), {"type": "null"}]} for side in ("reference", "current")},
+}
 OPERATIONS = (
     Operation(method="GET", path=f"{V}/profile", endpoint=get_profile, summary="Reference and current side by side",
-              tag="results", answers={200: "counts, quantiles, categories"}),
+              tag="results", answers={200: "counts, quantiles, categories"}, shape=_SIDES),
 )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from monitor.api.answer_shapes import page_of
 from monitor.api.params import ModelName, Page, VersionName
 from monitor.api.render import answer, page
 from monitor.api.routing import M, Operation, V
@@ -64,11 +65,13 @@ def quarantine_shape(row: QuarantineRow) -> dict[str, Any]:
 
 OPERATIONS = (
     Operation(method="GET", path=f"{V}/quarantine", endpoint=list_quarantine, tag="ingest",
-              summary="Records that could not be used, with reasons", answers={200: "a page"}),
+              summary="Records that could not be used, with reasons", answers={200: "a page"},
+              shape=page_of("Quarantined")),
     Operation(method="POST", path=f"{V}/quarantine/replay", endpoint=replay, tag="ingest",
               summary="Put quarantined records back through ingest", answers={200: "what became of them"}),
     Operation(method="GET", path=f"{M}/labels/quarantine", endpoint=list_label_quarantine, tag="ingest",
-              summary="Labels that could not be used, with reasons", answers={200: "a page"}),
+              summary="Labels that could not be used, with reasons", answers={200: "a page"},
+              shape=page_of("Quarantined")),
     Operation(method="POST", path=f"{M}/labels/quarantine/replay", endpoint=replay_label_quarantine, tag="ingest",
               summary="Put quarantined labels back through ingest", answers={200: "what became of them"}),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Query, Request
 from starlette.responses import Response, StreamingResponse
 
+from monitor.api.answer_shapes import ARROW, CSV, JSON, PARQUET, page_of
 from monitor.api.params import ModelName, Page, Span, VersionName
 from monitor.api.render import accepted, next_link
 from monitor.api.routing import Operation, V
@@ -18,9 +19,6 @@ from monitor.columns.instants import LATEST_US
 from monitor.evaluate.shown_labels import ShownLabels
 from monitor.ingest.record_formats import RECORD_STREAMS, csv_page, json_page
 from monitor.ingest.records import Place, page, pages, wanted_records
-
-_JSON = "application/json"
-_CSV = "text/csv"
 
 
 def list_records(
@@ -43,17 +41,17 @@ def list_records(
     )  # fmt: skip
     labels = ShownLabels(services.store, model=model, version=version, schema=wanted.schema)
     wanted = replace(wanted, schema=labels.schema)
-    media_type = accepted(request, offered=(_JSON, _CSV, *RECORD_STREAMS))
+    media_type = accepted(request, offered=(JSON, CSV, *RECORD_STREAMS))
     if media_type in RECORD_STREAMS:
         pieces = RECORD_STREAMS[media_type](map(labels.into, pages(services.store, wanted)))
         return StreamingResponse(_begun(pieces), media_type=media_type)
     after = None if asked.cursor is None else Place.parse(asked.cursor)
     table, following = page(services.store, wanted, after=after, limit=asked.limit)
     table = labels.into(table)
-    if media_type == _JSON:
-        return Response(json_page(table, following, schema=wanted.schema), media_type=_JSON)
+    if media_type == JSON:
+        return Response(json_page(table, following, schema=wanted.schema), media_type=JSON)
     headers = {} if following is None else next_link(request, cursor=str(following))
-    return Response(csv_page(table), 200, headers, _CSV)
+    return Response(csv_page(table), 200, headers, CSV)
 
 
 def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -63,5 +61,6 @@ def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 OPERATIONS = (
     Operation(method="GET", path=f"{V}/records", endpoint=list_records, summary="Stored records, oldest first",
-              tag="ingest", answers={200: "JSON, text/csv, Parquet or an Arrow stream"}),
+              tag="ingest", answers={200: "JSON, text/csv, Parquet or an Arrow stream"},
+              gives=(JSON, CSV, PARQUET, ARROW), shape=page_of("StoredRecord")),
 )  # fmt: skip

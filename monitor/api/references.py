@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from monitor.api.answer_shapes import page_of, shape_of
 from monitor.api.params import ModelName, Page, Span, TimeRange, VersionName
 from monitor.api.reference_shape import published_shape, reference_detail, reference_shape
 from monitor.api.render import answer, page
@@ -204,13 +205,15 @@ _SET = {201: "set and active", 200: "the same file and roles as before: active a
 
 OPERATIONS = (
     Operation(method="PUT", path=f"{V}/reference", endpoint=put_reference, summary="Set the reference from a file",
-              tag="references", answers=_SET, body=_FILE, parameters=_PARAMETERS),
+              tag="references", answers=_SET, body=_FILE, parameters=_PARAMETERS,
+              shape=shape_of("Reference")),
     Operation(method="POST", path=f"{V}/reference", endpoint=post_reference, answers=_SET,
-              summary="Make a reference of stored rows", tag="references"),
+              summary="Make a reference of stored rows", tag="references", shape=shape_of("Reference")),
     Operation(method="GET", path=f"{V}/reference", endpoint=get_reference, summary="The active reference",
-              tag="references"),
+              tag="references", shape=shape_of("Reference")),
     Operation(method="GET", path=f"{V}/references", endpoint=list_references, tag="references",
-              summary="Every reference ever set, newest first", answers={200: "a page"}),
+              summary="Every reference ever set, newest first", answers={200: "a page"}, shape=page_of("Reference")),
     Operation(method="POST", path=f"{V}/reference/{{number}}/activate", endpoint=activate_reference,
-              summary="Go back to an earlier reference", tag="references", answers={200: "active"}),
+              summary="Go back to an earlier reference", tag="references", answers={200: "active"},
+              shape=shape_of("Reference")),
 )  # fmt: skip

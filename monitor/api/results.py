@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 from starlette.responses import Response
 
+from monitor.api.answer_shapes import page_of
 from monitor.api.params import ModelName, Page, Span, TimeRange, VersionName
 from monitor.api.render import accepted, encode_cursor, next_link, page
 from monitor.api.result_rows import ARROW, CSV, JSON, RowFilter, WindowRows, as_arrow, as_csv, as_json, as_row
@@ -146,5 +147,6 @@ def _render(rows: list[dict[str, Any]], *, following: list[int] | None, request:
 
 OPERATIONS = (
     Operation(method="GET", path=f"{V}/results", endpoint=list_results, tag="results",
-              summary="What judged windows were found to be", answers={200: "JSON, text/csv or an Arrow stream"}),
+              summary="What judged windows were found to be", answers={200: "JSON, text/csv or an Arrow stream"},
+              gives=(JSON, CSV, ARROW), shape=page_of("ResultRow")),
 )  # fmt: skip

@@ -9,10 +9,12 @@ from urllib.parse import parse_qsl
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from monitor.api.access import API, SHARED, UNMETERED, decide, role_of
+from monitor.api.answer_shapes import JSON
 from monitor.model.errors import InvalidInput
 from monitor.model.names import nearest
 
@@ -31,7 +33,8 @@ class Operation:
 
     ``answers`` are descriptions by status; ``body`` is the JSON Schema of the request body, without which the request
     may come where ``bodyless`` says so; ``parameters`` are
-    OpenAPI parameter objects of what the endpoint reads from the query by itself.
+    OpenAPI parameter objects of what the endpoint reads from the query by itself. ``gives`` are the media types of the
+    answer when it is no problem, ``shape`` is its JSON Schema where it is JSON.
     """
 
     method: str
@@ -43,29 +46,50 @@ class Operation:
     body: dict[str, Any] | None = None
     bodyless: bool = False
     parameters: tuple[dict[str, Any], ...] = ()
+    gives: tuple[str, ...] = (JSON,)
+    shape: dict[str, Any] = field(default_factory=lambda: {"type": "object"})
 
 
 def register(router: APIRouter, *, operations: Sequence[Operation]) -> None:
     """Adds every operation to the router, each behind its role."""
     router.route_class = GuardedRoute
     for operation in operations:
-        first, *others = operation.answers.items()
-        extra: dict[str, Any] = {}
+        first = next(iter(operation.answers))
+        extra: dict[str, Any] = {"security": _security(operation)}
         if operation.body is not None:
             extra["requestBody"] = {"required": not operation.bodyless, "content": operation.body}
         if operation.parameters:
             extra["parameters"] = list(operation.parameters)
         router.add_api_route(
             operation.path, operation.endpoint, methods=[operation.method], summary=operation.summary,
-            tags=[operation.tag], status_code=first[0], response_description=first[1], response_model=None,
-            responses={**{code: {"description": text} for code, text in others}, "default": _PROBLEM},
-            openapi_extra=extra or None, operation_id=_operation_id(operation),
+            tags=[operation.tag], status_code=first, response_description=operation.answers[first],
+            response_model=None, response_class=Response, responses=_responses(operation), openapi_extra=extra,
+            operation_id=_operation_id(operation),
         )  # fmt: skip
+
+
+def _responses(operation: Operation) -> dict[int | str, dict[str, Any]]:
+    """What each answer is: a problem, nothing, or what the operation gives."""
+    schemas = {media: operation.shape if media.endswith("json") else {"type": "string"} for media in operation.gives}
+    content = {media: {"schema": schema} for media, schema in schemas.items()}
+    responses: dict[int | str, dict[str, Any]] = {"default": _PROBLEM}
+    for status, text in operation.answers.items():
+        if status >= 400:
+            responses[status] = _PROBLEM | {"description": text}
+        else:
+            responses[status] = {"description": text} | ({"content": content} if status < 204 else {})
+    return responses
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    """The role that a token needs (OpenAPI 3.1, Security Requirement Object); none for what is open."""
+    role = role_of(operation.method, path=operation.path)
+    return [] if role == "open" else [{"bearer": [role]}]
 
 
 def json_body(schema: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI ``content`` of a JSON body."""
-    return {"application/json": {"schema": schema}}
+    return {JSON: {"schema": schema}}
 
 
 def _operation_id(operation: Operation) -> str:

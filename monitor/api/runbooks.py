@@ -11,6 +11,7 @@ from markdown_it.token import Token
 from starlette.requests import Request
 from starlette.responses import Response
 
+from monitor.api.answer_shapes import HTML
 from monitor.api.docs import HEADERS, STYLE
 from monitor.api.routing import Operation
 from monitor.model.errors import NotFound
@@ -75,7 +76,7 @@ def _links(tokens: list[Token]) -> Iterator[Token]:
 
 OPERATIONS = (
     Operation(method="GET", path="/runbooks", endpoint=get_runbooks, summary="The runbooks of the shipped alerts",
-              tag="service", answers={200: "HTML"}),
+              tag="service", answers={200: "HTML"}, gives=(HTML,)),
     Operation(method="GET", path="/runbooks/{alert}", endpoint=get_runbook, summary="What one alert means and asks for",
-              tag="service", answers={200: "HTML", 404: "no alert of that name"}),
+              tag="service", answers={200: "HTML", 404: "no alert of that name"}, gives=(HTML,)),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from monitor.api.answer_shapes import page_of, shape_of
 from monitor.api.body import JsonObject
 from monitor.api.params import ModelName, Page
 from monitor.api.render import answer, page
@@ -135,9 +136,11 @@ _BODY = {
 
 OPERATIONS = (
     Operation(method="GET", path=f"{M}/silences", endpoint=list_silences, tag="alerts",
-              summary="When nobody is told of the model's checks", answers={200: "a page, newest first"}),
+              summary="When nobody is told of the model's checks", answers={200: "a page, newest first"},
+              shape=page_of("Silence")),
     Operation(method="POST", path=f"{M}/silences", endpoint=post_silence, tag="alerts", body=json_body(_BODY),
-              summary="Have nobody told of the model's checks for a while", answers={201: "made"}),
+              summary="Have nobody told of the model's checks for a while", answers={201: "made"},
+              shape=shape_of("Silence")),
     Operation(method="DELETE", path=f"{M}/silences/{{silence}}", endpoint=end_silence, tag="alerts",
               summary="End a silence now", answers={204: "ended"}),
 )  # fmt: skip

@@ -11,6 +11,7 @@ from fastapi import Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from monitor.alert.tally import CheckTally, Tally
+from monitor.api.answer_shapes import JSON
 from monitor.api.body import JsonObject
 from monitor.api.params import ModelName, Span
 from monitor.api.render import accepted, answer, encode_json
@@ -156,5 +157,5 @@ OPERATIONS = (
     Operation(method="POST", path=f"{M}/checks/simulate", endpoint=post_simulate, tag="models", body=json_body(_BODY),
               summary="How often given checks would have fired on stored windows",
               answers={200: "by check and column; as application/x-ndjson with progress",
-                       503: "another simulation runs"}),
+                       503: "another simulation runs"}, gives=(JSON, NDJSON)),
 )  # fmt: skip

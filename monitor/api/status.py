@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from monitor.api.answer_shapes import shape_of
 from monitor.api.params import ModelName, VersionName
 from monitor.api.render import answer
 from monitor.api.routing import Operation, V
@@ -21,5 +22,5 @@ def get_status(model: ModelName, version: VersionName, services: Parts) -> Respo
 
 OPERATIONS = (
     Operation(method="GET", path=f"{V}/status", endpoint=get_status, tag="results",
-              summary="Where a version stands and what it waits for"),
+              summary="Where a version stands and what it waits for", shape=shape_of("Status")),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from monitor.api.access import API
+from monitor.api.answer_shapes import page_of, shape_of
 from monitor.api.body import JsonObject
 from monitor.api.params import Page
 from monitor.api.render import answer, page
@@ -157,9 +158,10 @@ _BODY = {
 
 OPERATIONS = (
     Operation(method="GET", path=f"{API}/tokens", endpoint=list_tokens, summary="Every token, without its secret",
-              tag="tokens", answers={200: "a page"}),
+              tag="tokens", answers={200: "a page"}, shape=page_of("Token")),
     Operation(method="POST", path=f"{API}/tokens", endpoint=create_token, summary="Make a token", tag="tokens",
-              answers={201: "made; the only answer that holds the token"}, body=json_body(_BODY)),
+              answers={201: "made; the only answer that holds the token"},
+              shape=shape_of("Token"), body=json_body(_BODY)),
     Operation(method="DELETE", path=f"{API}/tokens/{{token}}", endpoint=revoke_token, summary="Revoke a token",
               tag="tokens", answers={204: "it opens nothing any more"}),
 )  # fmt: skip

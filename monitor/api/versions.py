@@ -9,6 +9,7 @@ from fastapi import Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from monitor.api.answer_shapes import page_of, shape_of
 from monitor.api.body import JsonObject
 from monitor.api.params import ModelName, Page, VersionName
 from monitor.api.render import answer, page
@@ -124,10 +125,11 @@ _FIELDS = {
 
 OPERATIONS = (
     Operation(method="PUT", path=V, endpoint=put_version, summary="Create or change a version", tag="versions",
-              answers={200: "changed", 201: "created"}, body=json_body(_FIELDS)),
+              answers={200: "changed", 201: "created"}, shape=shape_of("Version"), body=json_body(_FIELDS)),
     Operation(method="GET", path=f"{M}/versions", endpoint=list_versions, summary="The model's versions",
-              tag="versions", answers={200: "a page"}),
-    Operation(method="GET", path=V, endpoint=get_version, summary="One version with its schema", tag="versions"),
+              tag="versions", answers={200: "a page"}, shape=page_of("Version")),
+    Operation(method="GET", path=V, endpoint=get_version, summary="One version with its schema", tag="versions",
+              shape=shape_of("Version")),
     Operation(method="DELETE", path=V, endpoint=delete_version, summary="Free the name, purge the rest in steps",
               tag="versions", answers={204: "the name is free"}),
 )  # fmt: skip

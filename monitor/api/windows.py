@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from monitor.api.answer_shapes import page_of
 from monitor.api.marks import mark_shape
 from monitor.api.params import ModelName, Page, Span, VersionName
 from monitor.api.render import page
@@ -88,5 +89,5 @@ def shown_state(row: WindowRow, *, now_us: int, waits_us: int) -> str:
 
 OPERATIONS = (
     Operation(method="GET", path=f"{V}/windows", endpoint=list_windows, summary="The version's windows", tag="results",
-              answers={200: "a page, oldest first"}),
+              answers={200: "a page, oldest first"}, shape=page_of("Window")),
 )  # fmt: skip

@@ -147,6 +147,45 @@ def test_the_openapi_document_asks_for_a_body_but_where_the_route_does_without(e
     assert [path for path, required in bodies.items() if not required] == [f"{API}/alerts/{{alert}}/acknowledge"]
 
 
+def test_the_openapi_document_names_every_parameter_of_a_path(embedded):
+    for path, operations in embedded.get(f"{API}/openapi.json").json()["paths"].items():
+        for operation in operations.values():
+            named = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"]
+            assert sorted(named) == sorted(place.strip("{}") for place in SUFFIX.findall(path)), path
+
+
+def test_the_openapi_document_says_what_each_answer_is_and_which_token_it_needs(embedded):
+    document = embedded.get(f"{API}/openapi.json").json()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for status, response in operation["responses"].items():
+                kinds = list(response.get("content", {}))
+                if status in ("204", "307"):
+                    assert kinds == []
+                else:
+                    problem = not status.startswith("2")
+                    assert (kinds == ["application/problem+json"]) == problem, (path, status, kinds)
+                    assert kinds
+            role = ROLES[f"{method.upper()} {path}"]
+            assert operation["security"] == ([] if role == "open" else [{"bearer": [role]}]), path
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [("/livez", "text/plain"), ("/metrics", "text/plain"), ("/docs", "text/html"), ("/runbooks", "text/html"),
+     (f"{API}/schema/config.json", "application/schema+json"), (f"{API}/backup", "application/vnd.driftline.backup"),
+     (f"{API}/models/churn/versions/42/records", "text/csv"),
+     (f"{API}/models/churn/versions/42/results", "application/vnd.apache.arrow.stream")],
+)  # fmt: skip
+def test_the_openapi_document_knows_the_media_type_that_is_answered(embedded, path, media_type):
+    written = path.replace("churn", "{model}").replace("42", "{version}")
+    (method, operation), *_ = embedded.get(f"{API}/openapi.json").json()["paths"][written].items()
+    answer = embedded.request(method, path, headers={"Accept": media_type})
+    assert answer.headers["content-type"].partition(";")[0] == media_type
+    assert media_type in operation["responses"]["200"]["content"]
+
+
 def test_the_docs_page_shows_every_route_and_loads_nothing_from_elsewhere(embedded):
     page = embedded.get("/docs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"

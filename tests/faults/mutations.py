@@ -12,7 +12,7 @@ from typing import Any
 
 from monitor.api import protocol
 from monitor.cli import main, running
-from monitor.ingest import budget, commit_watch, group_commit
+from monitor.ingest import budget, commit_watch, group_commit, label_records, plan
 from monitor.ingest.work import Committed
 from monitor.jobs import attempts, leases, runner, version_work
 from monitor.store import engine, faults, postgres, sqlite
@@ -81,6 +81,10 @@ def readiness_does_not_ask_how_storing_goes() -> None:
     commit_watch.CommitWatch.trouble = lambda self: None
 
 
+def names_are_not_looked_at() -> None:
+    label_records.can_be_fields = plan.can_be_fields = lambda names: True
+
+
 def a_fold_takes_a_minute() -> None:
     """No guard taken out, but work that is under way for as long as a test wants it to be."""
     fold_slice = version_work.VersionWork._fold_slice
@@ -110,6 +114,7 @@ MUTATIONS: dict[str, Callable[[], None]] = {
         the_budget_has_no_bound,
         waits_for_locks_have_no_bound,
         readiness_does_not_ask_how_storing_goes,
+        names_are_not_looked_at,
         a_fold_takes_a_minute,
         the_end_takes_a_minute,
     )
