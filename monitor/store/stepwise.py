@@ -42,10 +42,10 @@ class Stepwise:
 
     def run(self, conn: Connection, *, after: Key | None) -> Key | None:
         """The key of the last row of the run that follows ``after`` and is done now; None: it was the last run."""
-        columns: list[ColumnClause[Any]] = [column(name) for name in self.key]
+        columns: list[ColumnClause[Any]] = [column(name) for name in self.key]  # of no table: of the one they stand in
         key = tuple_(*columns)
         beyond = always() if after is None else key > _literals(after)
-        ends = select(*columns).select_from(table(self.table, *columns)).where(beyond).order_by(*columns)
+        ends = select(*columns).select_from(table(self.table)).where(beyond).order_by(*columns)
         last = conn.execute(ends.limit(1).offset(self.rows - 1)).one_or_none()
         if last is None:
             self.change(conn, beyond)

@@ -1,7 +1,3 @@
-import itertools
-import os
-import signal
-import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +11,6 @@ from setuptools import find_packages
 import monitor
 from monitor.model.errors import ConfigurationError
 from monitor.store import baselines, calibrations, judged_counts, migrate, open_store, profiles, tables
-from monitor.store import engine as engine_module
 from monitor.store.calibrations import StoredCalibration
 from monitor.store.migrations import REVISIONS
 
@@ -127,48 +122,6 @@ def test_what_windows_are_judged_by_stays_that_of_all_traffic_after_the_upgrade(
         calibrations.save_calibration(conn, version_id=1, reference_id=7, made_us=9, payload=b"s", segment="evening")
         assert calibrations.calibration_made_us(conn, version_id=1, reference_id=7) == 1
     store.close()
-
-
-def test_a_process_killed_while_it_migrates_leaves_nothing_and_the_next_one_does_it(empty_url, tmp_path, monkeypatch):
-    original = migrate._run
-
-    def run_and_die(conn, *, to):
-        original(conn, to=to)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    child = os.fork()
-    if child == 0:
-        monkeypatch.setattr(migrate, "_run", run_and_die)
-        open_store(empty_url, data_dir=tmp_path, migrate=True)
-        os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert os.WTERMSIG(status) == signal.SIGKILL
-    store = open_store(empty_url, data_dir=tmp_path)
-    assert table_names(store) == set()
-    assert store.migrate() == REVISIONS
-    store.check_writable()
-    store.close()
-
-
-def test_processes_that_migrate_at_once_apply_each_migration_once(empty_url, tmp_path, monkeypatch):
-    # As processes do, each with a lock of its own: only the database's lock holds them apart.
-    monkeypatch.setattr(engine_module, "_locks", type("Forgetful", (dict,), {"setdefault": lambda _, __, new: new})())
-    applied = []
-
-    def start():
-        store = open_store(empty_url, data_dir=tmp_path)
-        barrier.wait(10)
-        applied.append(store.migrate())
-        store.close()
-
-    barrier = threading.Barrier(4)
-    threads = [threading.Thread(target=start) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(itertools.chain.from_iterable(applied)) == list(REVISIONS)
-    assert len(applied) == 4
 
 
 @pytest.mark.parametrize("migrated", [True, False])
