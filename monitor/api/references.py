@@ -26,6 +26,7 @@ from monitor.evaluate.stored_reference import set_stored_reference
 from monitor.ingest.open_table import TABLE_TYPES, open_table
 from monitor.model.entities import Version
 from monitor.model.errors import InvalidInput, UnsupportedMedia
+from monitor.model.names import valid_name
 from monitor.profile.dlp import DLP_MEDIA_TYPE, MAX_BYTES, read_dlp
 from monitor.store import references, versions
 
@@ -64,6 +65,8 @@ async def post_reference(
             "a reference from stored rows needs both from and to, one of another version its name: "
             "expected ?from=…&to=… or ?from_version=…", code="time",
         )  # fmt: skip
+    if from_version is not None:
+        valid_name(from_version, kind="version")
     found = await run_in_threadpool(_version, services, model, version, request)
     async with services.references:
         published = await run_in_threadpool(
