@@ -91,6 +91,15 @@ def test_a_store_that_is_whole_has_no_fault(whole):
     assert all(done <= of for told in steps.values() for done, of in told)
 
 
+def test_a_window_without_a_row_that_was_judged_is_no_fault(whole, clock, tick):
+    clock.now_us += 3 * HOUR_US
+    tick()
+    with whole.read() as conn:
+        assert conn.execute(sa.select(T["result"].c.segment).where(T["result"].c.rows == 0, ~sa.exists().where(
+            window.c.start_us == T["result"].c.window_start_us))).first() is not None  # fmt: skip
+    assert verify_store(whole) == []
+
+
 def test_an_empty_store_has_no_fault(store):
     assert verify_store(store) == []
 

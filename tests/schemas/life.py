@@ -7,6 +7,7 @@ at the end: what was acknowledged, and what it read.
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import sys
@@ -131,6 +132,38 @@ class Life:
         self.clock.now_us += 20 * MINUTE_US
         self.tick()
 
+    def grow_old(self, store: Any) -> None:
+        """Another model, whose hours of two days ago are sealed and merged into that day, where this release does."""
+        if importlib.util.find_spec("monitor.jobs.profile_merging") is None:
+            return
+        from monitor.evaluate import merge_profiles
+        from monitor.jobs.profile_merging import ProfileMerging
+        from monitor.model.profile_ages import ProfileAges
+
+        aged = "/api/v1/models/aged/versions/1"
+        self.must("PUT", "/api/v1/models/aged", json={"checks": []})
+        self.must("PUT", aged, json={})
+        headers = {"Content-Type": "application/vnd.apache.arrow.stream"}
+        sent = []
+        for hour in (-48, -47, 0):
+            sink = io.BytesIO()
+            table = self.hour(self.begin_us + hour * HOUR_US, rows=9).drop_columns(["label"])
+            with pa.ipc.new_stream(sink, table.schema) as writer:
+                writer.write_table(table)
+            sent.append(sink.getvalue())
+        roles = {"timestamp": "at", "score": "score"}
+        self.must("PUT", aged + "/reference", content=sent[0], headers=headers, params=roles)
+        for content in sent:
+            self.must("POST", aged + "/predictions", content=content, headers=headers, params=roles)
+        self.tick()
+        with store.write() as conn:
+            conn.exec_driver_sql(
+                """UPDATE "window" SET state = 'sealed' WHERE version_id IN """
+                "(SELECT v.id FROM version v JOIN model m ON m.id = v.model_id WHERE m.name = 'aged')"
+            )
+        merge_profiles.KEPT_WINDOWS = 1
+        ProfileMerging(store, ages=ProfileAges()).run(now_us=self.clock.now_us + 31 * 24 * HOUR_US)
+
     def handle(self) -> None:
         """What people and Alertmanager do of an alert that fires."""
         firing = self.may("GET", "/api/v1/alerts", params={"state": "firing"})["results"]
@@ -202,6 +235,7 @@ def main() -> None:
         life = Life(client, clock, runner.tick)
         life.declare()
         life.live()
+        life.grow_old(services.store)
         life.end()
         found = life.facts()
         life.may("POST", "/api/v1/tokens", json={"name": "fixture", "role": "admin"})
