@@ -15,6 +15,7 @@ from monitor.alert.recent import decode_counts
 from monitor.columns.batch import ID, TIMESTAMP, decode_batch
 from monitor.columns.keyed_ids import decode_run
 from monitor.evaluate.label_codec import Labels, decode_labels, read_batch
+from monitor.evaluate.label_segments import Kept, decode_found
 from monitor.evaluate.performance_side import decode_side
 from monitor.model.errors import NotFound
 from monitor.model.schema import Schema
@@ -165,11 +166,12 @@ def _label_batch(row: Row, beside: Beside) -> None:
 def _label_segment(row: Row, beside: Beside) -> None:
     segment = beside.row("label_segment", row["segment_id"])
     _size(segment["bytes"], row["payload"])
-    _labels(segment["rows"], decode_labels(row["payload"]), sorted_=True)
-    bits = np.unpackbits(np.frombuffer(segment["found"], np.uint8))
+    labels = decode_labels(row["payload"])
+    _labels(segment["rows"], labels, sorted_=True)
     if len(segment["found"]) != (segment["rows"] + 7) // 8:
         raise Wrong(f"{len(segment['found'])} bytes of marks for {segment['rows']} labels")
-    missing = segment["rows"] - int(bits.sum())
+    found = decode_found(segment["found"], rows=segment["rows"])
+    missing = Kept(labels=labels, found=found).unmatched
     if missing != segment["unmatched"]:
         raise Wrong(f"{missing} labels are marked as not found, {segment['unmatched']} are counted")
 
