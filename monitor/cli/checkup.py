@@ -68,7 +68,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
     try:
         store = open_store(settings.store_url, data_dir=settings.data_dir)
     except DriftlineError as error:
-        yield Finding(what="database", state="wrong", found=error.detail, remedy="correct DRIFTLINE_DATABASE_URL")
+        yield Finding(what="database", state="wrong", found=error.detail,
+                      remedy="do what it says, or name another database in DRIFTLINE_DATABASE_URL")  # fmt: skip
         return
     try:
         engine = (sqlite, partial(room, settings=settings)) if store.dialect == "sqlite" else (durability, connections)

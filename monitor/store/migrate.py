@@ -29,6 +29,7 @@ LOCK = 0x64726966  # any number that is always the same: the advisory lock of ev
 TABLE_LOCK_SECONDS = 2  # in which older replicas, too, wait for the table
 _WAIT_SECONDS = 300
 _PLACE = "migration"  # the key in ``meta`` of how far the steps have come
+CHANGED = "it is damaged or was changed by hand"
 RESTORE = "restore a backup, and keep this database as it is until you have"
 _version = sa_table("alembic_version", sa_column("version_num"))
 
@@ -67,10 +68,8 @@ def pending(conn: Connection) -> tuple[str, ...]:
             f"{REVISIONS[-1]}): a newer release has used it. Run that release, or restore a backup made before it"
         )
     if applied[0] == REVISIONS[-1] and ours - names:
-        raise ConfigurationError(
-            f"the database lacks {', '.join(sorted(ours - names))}, which its schema {applied[0]} has: it was changed "
-            f"by hand or is damaged; {RESTORE}"
-        )
+        gone = ", ".join(sorted(ours - names))
+        raise ConfigurationError(f"the database lacks {gone}, which its schema {revision} has: {CHANGED}; {RESTORE}")
     return REVISIONS[REVISIONS.index(revision) + (applied[0] == revision) :]
 
 
@@ -147,8 +146,14 @@ def _step(
 
 
 def _place(conn: Connection) -> Place | None:
+    """How far the steps of the migration that is under way have come; None where none is."""
+    applied = conn.execute(select(_version.c.version_num)).scalar_one()
+    if not applied.endswith(UNDER_WAY):
+        return None
     found = conn.execute(select(tables.meta.c.value).where(tables.meta.c.key == _PLACE)).scalar()
-    return None if found is None else Place.read(found)
+    if found is None:
+        raise ConfigurationError(f"the database has schema {applied} and does not say how far: {CHANGED}; {RESTORE}")
+    return Place.read(found)
 
 
 def _put_place(conn: Connection, place: Place) -> None:

@@ -68,8 +68,7 @@ def _refuse_what_is_no_lock(conn: Connection, error: DBAPIError) -> None:
     if found is None or (found[0] == DAMAGED_SECONDS):
         said = str(error.orig).strip().split("\n")[0][:300]
         raise ConfigurationError(
-            f"the database cannot be brought to schema {REVISIONS[-1]} ({said}): it is damaged or was changed by hand; "
-            f"{migrate.RESTORE}"
+            f"the database cannot be brought to schema {REVISIONS[-1]} ({said}): {migrate.CHANGED}; {migrate.RESTORE}"
         ) from error
 
 

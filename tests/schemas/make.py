@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -20,11 +21,13 @@ import sqlalchemy as sa
 
 from monitor.store import migrate, open_store
 from monitor.store.migrations import REVISIONS
-from tests.schemas.released import Released
+from tests.schemas.released import KEPT, Released
 
 ROOT = Path(__file__).parents[2]
 LIFE = Path(__file__).parent / "life.py"
-# The last commit of each schema. None had v0001 as its last: it is v0002 without what that added.
+LISTED = "monitor/store/migrations/__init__.py"
+# The last whole commit of each schema; of one that is not here, git knows. None had v0001: it is v0002 without what
+# that added.
 HISTORY = {
     "v0002": "95eef93", "v0003": "64a6baa", "v0004": "9dc0e78", "v0005": "17b3331", "v0006": "606379b",
     "v0007": "e78ac15", "v0008": "7b03f63", "v0009": "c35e008", "v0010": "153ddad", "v0011": "e6d5952",
@@ -51,6 +54,9 @@ def main() -> None:
             kept.keep(database=place / "driftline.db", dump=server.dump(url), facts=facts)
             sizes = ", ".join(f"{file.name} {file.stat().st_size // 1024} KiB" for file in kept.files)
             sys.stdout.write(f"{revision}: {sizes}\n")
+    for file in KEPT.iterdir():
+        if file.name.partition(".")[0] not in REVISIONS:
+            file.unlink()  # it was numbered otherwise
 
 
 @contextmanager
@@ -59,15 +65,23 @@ def _code(revision: str, *, place: Path) -> Iterator[Path]:
     if revision == REVISIONS[-1]:
         yield ROOT
         return
-    if revision not in HISTORY:
-        raise SystemExit(f"{revision} is not the schema of this checkout ({REVISIONS[-1]}) and no commit is noted for "
-                         "it: name its last commit in HISTORY")  # fmt: skip
-    git = ("git", "-C", str(ROOT), "worktree")
-    subprocess.run([*git, "add", "--detach", "--force", str(place), HISTORY[revision]], check=True, capture_output=True)
+    _git("worktree", "add", "--detach", "--force", str(place), HISTORY.get(revision) or _last_commit(revision))
     try:
         yield place
     finally:
-        subprocess.run([*git, "remove", "--force", str(place)], check=True, capture_output=True)
+        _git("worktree", "remove", "--force", str(place))
+
+
+def _last_commit(revision: str) -> str:
+    """The commit before the first one that has a later migration."""
+    for commit in _git("rev-list", "--reverse", "HEAD", "--", LISTED).split():
+        if re.findall(r'"(v\d+)"', _git("show", f"{commit}:{LISTED}"))[-1] > revision:
+            return f"{commit}^"
+    raise SystemExit(f"no commit has {revision} as its last migration: run this without a name in its checkout")
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", "-C", str(ROOT), *words], check=True, capture_output=True, text=True).stdout
 
 
 def _live(code: Path, *, database: str, place: Path, facts: Path) -> None:

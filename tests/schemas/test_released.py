@@ -26,9 +26,9 @@ def old_url(released, empty_url) -> str:
 
 
 def test_every_migration_has_its_database_kept():
-    """A new one: ``python -m tests.schemas.make``, in the commit that brings it."""
     wanted = {file.name for revision in REVISIONS for file in Released(revision=revision).files}
-    assert {file.name for file in KEPT.iterdir()} == wanted
+    found = {file.name for file in KEPT.iterdir()}
+    assert found == wanted, "run python -m tests.schemas.make, and commit what it makes with the migration"
 
 
 def test_what_is_kept_is_of_its_schema_and_has_rows_in_every_table(released, old_url, tmp_path):
