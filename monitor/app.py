@@ -26,6 +26,7 @@ from monitor.export import Exporter, StoreReader
 from monitor.export.families import without_credentials
 from monitor.ingest.limits import Limits
 from monitor.ingest.service import IngestService
+from monitor.jobs.release import MemoryRelease
 from monitor.jobs.runner import JobRunner
 from monitor.jobs.settings import JobSettings
 from monitor.model.time import DAY_US
@@ -91,10 +92,13 @@ def _lifespan(services: Services, *, exporting: bool) -> Lifespan:
         readiness = ReadinessWatch(services)
         readiness.start()
         _settle_memory()
+        memory = MemoryRelease()
+        memory.start()
         try:
             yield
         finally:
             readiness.close()
+            memory.close()
             _close(services)
 
     return running

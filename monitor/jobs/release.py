@@ -2,13 +2,40 @@
 
 A slice of a fold is tens of megabytes, and each thread of a lane takes them from an arena of its own. What it frees
 glibc keeps for that thread, unless it happens to lie at the arena's end: measured, 280 of a worker's 600 MiB were free.
+Answers, references and open windows do the same to a process without jobs: 100 of 180 MiB.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
 
 import pyarrow as pa
+
+EVERY_SECONDS = 10.0
+
+
+class MemoryRelease:
+    """Gives free memory back every ten seconds, from ``start`` to ``close``; in every process, whatever it does."""
+
+    def __init__(self, *, every_seconds: float = EVERY_SECONDS) -> None:
+        self._every_seconds = every_seconds
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="driftline-memory", daemon=True)
+
+    def start(self) -> None:
+        """Gives back from now on."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Gives back no more."""
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _keep(self) -> None:
+        while not self._stopped.wait(self._every_seconds):
+            release_memory()
 
 
 def release_memory() -> None:

@@ -33,7 +33,6 @@ class JobSettings:
     succession_every_us: int = MINUTE_US
     segments_every_us: int = MINUTE_US
     compact_every_us: int = 5 * MINUTE_US
-    release_every_us: int = 10 * SECOND_US
     tidy_every_us: int = HOUR_US
     keep_runs_us: int = 7 * DAY_US
     keep_folds_us: int = HOUR_US

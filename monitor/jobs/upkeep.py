@@ -1,4 +1,4 @@
-"""What nobody waits for: runs left behind, batches to compact, what was deleted, keys past their time, free memory."""
+"""What nobody waits for: runs left behind, batches to compact, what was deleted, keys past their time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from monitor.evaluate.compact import compact_version
 from monitor.evaluate.gaps import gap_waiting, gap_window
 from monitor.jobs.occurrences import CLAIMED, EVALUATE, FOLD, window_occurrence
 from monitor.jobs.profile_merging import ProfileMerging
-from monitor.jobs.release import release_memory
 from monitor.jobs.segment_look import SegmentLook
 from monitor.jobs.settings import JobSettings
 from monitor.jobs.steps import watched
@@ -86,7 +85,7 @@ class Upkeep:
         _log.error("%s of %s was left behind in its last attempt", run.job, run.subject)
 
     def tidy(self, *, now_us: int) -> None:
-        """Lets versions follow, has references cut anew, compacts, removes what is past its time, gives back memory."""
+        """Lets versions follow, has references cut anew, compacts, removes what is past its time."""
         if self._time_for("succession", every_us=self._settings.succession_every_us, now_us=now_us):
             succeed(self._store, now_us=now_us, max_segments=self._settings.max_segments)
         if self._time_for("segments", every_us=self._settings.segments_every_us, now_us=now_us):
@@ -101,8 +100,6 @@ class Upkeep:
             with watched("retention", telemetry=self._telemetry):
                 if not self._profiles.run(now_us=now_us):
                     del self._done_us["profiles"]  # there is more: go on with the next look
-        if self._time_for("release", every_us=self._settings.release_every_us, now_us=now_us):
-            release_memory()
 
     def compact(self) -> int:
         """How many batches became part of segments."""

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from monitor.jobs.release import release_memory
+from monitor.app import create_app, create_worker
+from monitor.jobs.release import MemoryRelease, release_memory
+from monitor.settings import Settings
+from tests.api.running import running
+from tests.faults.cluster import until
 
 MIB = 2**20
 
@@ -17,12 +23,39 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
-def test_what_lies_free_between_used_pieces_is_given_back():
+glibc = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
+
+
+def free_bytes_between_used_pieces() -> list[bytearray]:
+    """Leaves 200 MiB free that no end of an arena frees; what is used of it still."""
     pieces = [bytearray(b"x" * 65_536) for _ in range(3_200)]  # below the size for which malloc asks the system
-    kept = pieces[::64]
+    return pieces[::64]
+
+
+@glibc
+def test_what_lies_free_between_used_pieces_is_given_back():
+    kept = free_bytes_between_used_pieces()
     full = resident_bytes()
-    del pieces
     release_memory()
     assert full - resident_bytes() > 150 * MIB
     assert all(piece == b"x" * 65_536 for piece in kept)
+
+
+@glibc
+def test_memory_is_given_back_again_and_again_until_the_end():
+    memory = MemoryRelease(every_seconds=0.05)
+    memory.start()
+    empty = resident_bytes()
+    for _ in range(2):
+        kept = free_bytes_between_used_pieces()
+        until(lambda: resident_bytes() - empty < 50 * MIB, within_seconds=10, what="memory that is given back")
+        assert len(kept) == 50
+    memory.close()
+    assert "driftline-memory" not in [thread.name for thread in threading.enumerate()]
+
+
+@pytest.mark.parametrize("make", [create_app, partial(create_app, jobs=False), create_worker])
+def test_every_process_gives_memory_back_while_it_runs(make, tmp_path):
+    with running(make(Settings(data_dir=tmp_path))):
+        assert "driftline-memory" in [thread.name for thread in threading.enumerate()]
+    assert "driftline-memory" not in [thread.name for thread in threading.enumerate()]
