@@ -8,10 +8,11 @@ import threading
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from monitor.app import create_app, create_worker
-from monitor.jobs.release import MemoryRelease, release_memory
+from monitor.jobs.release import MemoryRelease, release_memory, take_from_the_c_library
 from monitor.settings import Settings
 from tests.api.running import running
 from tests.faults.cluster import until
@@ -41,8 +42,40 @@ def test_what_lies_free_between_used_pieces_is_given_back():
     assert all(piece == b"x" * 65_536 for piece in kept)
 
 
+@pytest.fixture
+def pool():
+    """Afterwards Arrow's allocator is the one that it was."""
+    before = pa.default_memory_pool()
+    yield
+    pa.set_memory_pool(before)
+
+
 @glibc
-def test_memory_is_given_back_again_and_again_until_the_end():
+def test_what_other_threads_freed_of_arrow_is_given_back_while_they_wait(pool):
+    take_from_the_c_library()
+    freed, over = threading.Barrier(9), threading.Event()
+
+    def take_and_free() -> None:
+        kept = [pa.array(range(8_192)) for _ in range(400)]  # 64 KiB each: 25 MiB
+        del kept[:]
+        freed.wait(timeout=60)
+        over.wait(timeout=60)
+
+    empty = resident_bytes()
+    threads = [threading.Thread(target=take_and_free) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    freed.wait(timeout=60)
+    release_memory()
+    held = resident_bytes() - empty
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert held < 20 * MIB
+
+
+@glibc
+def test_memory_is_given_back_again_and_again_until_the_end(pool):
     memory = MemoryRelease(every_seconds=0.05)
     memory.start()
     empty = resident_bytes()
@@ -54,8 +87,10 @@ def test_memory_is_given_back_again_and_again_until_the_end():
     assert "driftline-memory" not in [thread.name for thread in threading.enumerate()]
 
 
+@glibc
 @pytest.mark.parametrize("make", [create_app, partial(create_app, jobs=False), create_worker])
-def test_every_process_gives_memory_back_while_it_runs(make, tmp_path):
+def test_every_process_gives_memory_back_while_it_runs(make, tmp_path, pool):
     with running(make(Settings(data_dir=tmp_path))):
+        assert pa.default_memory_pool().backend_name == "system"
         assert "driftline-memory" in [thread.name for thread in threading.enumerate()]
     assert "driftline-memory" not in [thread.name for thread in threading.enumerate()]

@@ -320,6 +320,21 @@ def test_a_table_lock_makes_a_bounded_wait(store_url, tmp_path, monkeypatch):
 
 
 @on_postgresql
+def test_a_connection_does_not_keep_the_memory_of_its_largest_message_for_good(store_url, tmp_path, monkeypatch):
+    monkeypatch.setattr(postgres, "RECYCLE_SECONDS", 1)
+    store = open_store(store_url, data_dir=tmp_path)
+
+    def session():
+        with store.read() as conn:
+            return conn.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+
+    first = session()
+    time.sleep(1.1)
+    assert session() != first
+    store.close()
+
+
+@on_postgresql
 def test_connections_that_the_server_ends_are_made_anew(store, store_url):
     add(store, "churn")
     engine = sa.create_engine(store_url, isolation_level="AUTOCOMMIT")
