@@ -18,6 +18,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,6 @@ from scipy import stats
 from benchmarks.database import DATABASES, database_url
 from benchmarks.ingest import CASES, prepare
 from benchmarks.serving import Load, driftline, post_load
-from tests.service import Service
 
 BEFORE_DURABILITY = "0ddd8fb"  # the last commit before flushes were watched, quotas, request ids and limits
 LEAST_RATIO = 0.9
@@ -57,30 +57,38 @@ def checkout(revision: str) -> Iterator[Path]:
         yield Path(folder)
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A server's process, and where it takes predictions."""
+
+    pid: int
+    url: str
+
+
 @contextmanager
-def servers(database: str, *, code: Path) -> Iterator[list[Service]]:
+def sides(database: str, *, code: Path) -> Iterator[tuple[Side, Side]]:
     """The new server and the old one, each on a database of its own."""
     with ExitStack() as stack:
-        started = []
-        for checkout in (None, code):
+
+        def started(code: Path | None) -> Side:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             url = stack.enter_context(database_url(database, folder))
-            started.append(stack.enter_context(driftline(folder, database_url=url, code=checkout)))
-        yield started
+            service = stack.enter_context(driftline(folder, database_url=url, code=code))
+            return Side(service.process.pid, prepare(service.url))
+
+        yield started(None), started(code)
 
 
-def rounds(case: tuple, *, database: str, code: Path, count: int, seconds: int) -> Iterator[tuple[Load, Load]]:
+def rounds(case: tuple, both: tuple[Side, Side], *, count: int, seconds: int) -> Iterator[tuple[Load, Load]]:
     """(new, old) of each round, after one that warms both up."""
     _, records, body, content_type, connections = case
     sent = {"body": body(records), "content_type": content_type, "connections": connections, "seconds": seconds}
-    with servers(database, code=code) as started:
-        targets = [prepare(service.url) for service in started]
-        for number in range(count + 1):
-            loads: dict[int, Load] = {}
-            for which in (0, 1) if number % 2 else (1, 0):
-                loads[which] = post_load(targets[which], **sent, server=started[which].process.pid)
-            if number:
-                yield loads[0], loads[1]
+    for number in range(count + 1):
+        loads: dict[int, Load] = {}
+        for which in (0, 1) if number % 2 else (1, 0):
+            loads[which] = post_load(both[which].url, **sent, server=both[which].pid)
+        if number:
+            yield loads[0], loads[1]
 
 
 def line(name: str, pairs: Sequence[tuple[Load, Load]], *, records: int) -> str:
@@ -109,11 +117,10 @@ def main() -> None:
     print("|---" * 8 + "|", flush=True)
     with checkout(told.against) as code:
         for database in told.database or DATABASES:
-            for case in (case for case in CASES if case[0] in NAMES and (told.case or "") in case[0]):
-                pairs = list(
-                    rounds(case, database=database, code=code, count=max(3, told.rounds), seconds=told.seconds)
-                )
-                print(line(f"{DATABASES[database]}: {case[0]}", pairs, records=case[1]), flush=True)
+            with sides(database, code=code) as both:
+                for case in (case for case in CASES if case[0] in NAMES and (told.case or "") in case[0]):
+                    pairs = list(rounds(case, both, count=max(3, told.rounds), seconds=told.seconds))
+                    print(line(f"{DATABASES[database]}: {case[0]}", pairs, records=case[1]), flush=True)
 
 
 if __name__ == "__main__":

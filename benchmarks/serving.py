@@ -110,7 +110,7 @@ def driftline(
     """The real server (or worker), on the server's core unless not pinned; ``code``: a checkout other than this one."""
     service = Service(folder, command=command, arguments=arguments, database_url=database_url, code=code, **settings)
     try:
-        service.start(within_seconds=120)
+        service.start(within_seconds=300)
         if pinned:
             subprocess.run(
                 ["taskset", "-a", "-cp", str(SERVER_CORE), str(service.process.pid)], check=True, capture_output=True

@@ -82,6 +82,7 @@ def run(database: str, *, minutes: int) -> Run:
             samples=watch.samples,
             answers=answers,
             acked=sum(HOLDS.get(answer.kind, 0) for answer in answers if answer.status == 200),
+            missed=sum(client.missed for client in clients),
             stored=counted(api.url, "driftline_records_total", label="result")["stored"],
             work=counted(worker.url, "driftline_step_runs_total", label="step", outcome="done"),
         )

@@ -64,11 +64,12 @@ def theil_sen(values: Sequence[float]) -> Slope:
     return Slope(float(slope) / middle, float(lower) / middle, float(upper) / middle)
 
 
-def growth(values: Sequence[float]) -> float:
-    """The median of the last quarter less that of the first: what leaks adds up, what comes and goes does not.
+def growth(before: Sequence[float], after: Sequence[float]) -> float:
+    """By how much the median of the last quarter of ``after`` exceeds the most of ``before``; 0 where it does not.
 
-    >>> growth([12, 13, 12, 12, 13, 12, 12, 13, 12, 12, 12, 40])
-    0.0
+    What leaks adds up. What a pool opens when more come at once than ever before is kept, and is no leak.
+
+    >>> growth([12, 14, 12], [12] * 11 + [40]), growth([12, 14, 12], [14, 15, 16, 17, 18, 19, 20, 20])
+    (0.0, 6.0)
     """
-    part = max(1, len(values) // 4)
-    return float(np.median(values[-part:]) - np.median(values[:part]))
+    return max(0.0, float(np.median(after[-max(1, len(after) // 4) :])) - max(before))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ WATCHED = ("1 record", "reads", "no-op")  # whose trend is told
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Everything that a run leaves behind; ``work``: how often each step of the worker succeeded."""
+    """Everything that a run leaves behind; ``work``: how often each step of the worker succeeded.
+
+    ``missed``: requests that were not sent, since what was sent before them took too long.
+    """
 
     database: str
     minutes: int
@@ -29,6 +33,7 @@ class Run:
     answers: Sequence[Answer]
     acked: int
     stored: int
+    missed: int
     work: Mapping[str, int]
 
     @property
@@ -58,15 +63,16 @@ def memory_slope(run: Run, process: str) -> Slope:
 
 
 def grown(run: Run, process: str, field: str) -> float:
-    """How many more there are in the tail's last quarter than in its first, by their medians."""
+    """How many more there are in the tail's last quarter, by the median, than there ever were before the tail."""
     at, values = run.process(process, field)
     since, until = run.tail
-    return growth(values[(at >= since) & (at < until)])
+    return growth(values[at < since], values[(at >= since) & (at < until)])
 
 
 def p99_trend(run: Run, kind: str) -> Slope:
     """Of each minute's p99 over the tail, a share a minute."""
-    return theil_sen([float(np.quantile(m, 0.99)) for m in by_minute(*run.latency(kind), **_tail(run))])
+    minutes = [float(np.quantile(m, 0.99)) for m in by_minute(*run.latency(kind), **_tail(run))]
+    return theil_sen(minutes) if len(minutes) > 2 else Slope(0.0, -math.inf, math.inf)
 
 
 def _tail(run: Run) -> dict[str, float]:
@@ -81,10 +87,12 @@ def faults(run: Run) -> Iterator[str]:
             yield f"the {process}'s memory grew by {slope:.2f} MiB a minute: expected below {SLOPE_MIB:.0f}"
         for field in ("descriptors", "threads"):
             if (more := grown(run, process, field)) > 0:
-                yield f"the {process} has {more:g} more {field} in the end: expected none"
+                yield f"the {process} has {more:g} more {field} in the end than before: expected none"
     for kind in WATCHED[:2]:
-        if p99_trend(run, kind).rises and not p99_trend(run, "no-op").rises:
+        if not run.missed and p99_trend(run, kind).rises and not p99_trend(run, "no-op").rises:
             yield f"the p99 of {kind} rises and that of the no-op endpoint does not"
+    if run.missed:
+        yield f"{run.missed} requests were due and not sent: the machine is too busy, and latency says nothing"
     if run.errors:
         yield f"{run.errors} requests failed: expected none"
     if run.stored != run.acked:
@@ -109,8 +117,9 @@ def _summary(run: Run) -> str:
     work = ", ".join(f"{n:,} {step}" for step, n in sorted(run.work.items()))
     return (
         f"**{run.database}**, {run.minutes} minutes: {sent / seconds:.0f} requests and {run.acked / seconds:,.0f} "
-        f"records a second, {sent:,} and {run.acked:,} in all; {run.errors} failed. Runs of the worker's steps: {work}."
-        f" Driftline took {cores:.2f} of {os.cpu_count()} cores; the machine's load was {load:.1f} on average."
+        f"records a second, {sent:,} and {run.acked:,} in all; {run.errors} failed, {run.missed} were due "
+        f"and not sent. Runs of the worker's steps: {work}. Driftline took {cores:.2f} of "
+        f"{os.cpu_count()} cores; the machine's load was {load:.1f} on average."
     )
 
 

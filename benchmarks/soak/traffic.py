@@ -16,6 +16,7 @@ from benchmarks.soak.bodies import JSON, MODELS, Bodies, path
 # An idle connection is closed by the server after five seconds: what is sent more rarely opens one of its own.
 KEPT_SECONDS = 2.0
 LANES = 20  # of single records: a commit that takes half a second delays none but its own
+BEHIND_SECONDS = 30.0  # a client that is so far behind lets what was due meanwhile go
 LABELS_LATER = 20  # batches after the one that the labels are of
 
 
@@ -40,7 +41,10 @@ class Answer:
 
 
 class Sender(threading.Thread):
-    """Sends a request every ``1 / per_second``; one that waits for the one before counts from when it was due."""
+    """Sends a request every ``1 / per_second``; one that waits for the one before counts from when it was due.
+
+    ``missed``: those that were not sent since the client was half a minute behind.
+    """
 
     def __init__(
         self, kind: str, *, port: int, per_second: float, make: Callable[[int], Request], began: float, delay: float = 0
@@ -48,19 +52,24 @@ class Sender(threading.Thread):
         super().__init__(daemon=True)
         self.kind, self.halt, self.answers, self.per_second = kind, threading.Event(), list[Answer](), per_second
         self.error: BaseException | None = None
+        self.missed = 0
         self._port, self._make, self._began, self._delay = port, make, began, delay
         self._connection: http.client.HTTPConnection | None = None
         self._used = 0.0
 
     def run(self) -> None:
         """Sends until told to stop."""
-        number = 0
+        sent = 0
         try:
             while not self.halt.is_set():
-                due = self._began + self._delay + number / self.per_second
-                if not self.halt.wait(max(0.0, due - time.monotonic())):
-                    self._send(self._make(number), due=due)
-                number += 1
+                due = self._began + self._delay + (sent + self.missed) / self.per_second
+                if self.halt.wait(max(0.0, due - time.monotonic())):
+                    break
+                if time.monotonic() - due > BEHIND_SECONDS:
+                    self.missed += 1
+                    continue
+                self._send(self._make(sent), due=due)
+                sent += 1
         except BaseException as error:  # shown by who waits for the thread
             self.error = error
 
