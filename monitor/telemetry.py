@@ -19,6 +19,7 @@ class Telemetry:
     def __init__(self) -> None:
         self.tracer: Tracer | None = None
         self.looked_ready: float | None = None
+        self.was_ready = False
         self.registry = registry = CollectorRegistry(auto_describe=False)
         self.records = Counter(
             "driftline_records", "Records by what became of them", ["model", "version", "result"], registry=registry
@@ -65,6 +66,7 @@ class Telemetry:
     def note_ready(self, *, ready: bool, at: float) -> None:
         """Notes what a look at the process's readiness found, and when by the clock that nobody sets."""
         self.ready.set(ready)
+        self.was_ready = ready
         self.looked_ready = at
 
     def count_spans(self, result: str, number: int) -> None:

@@ -22,13 +22,7 @@ def look(services: Services) -> list[str]:
 
 
 def _reasons(services: Services) -> list[str]:
-    reasons = []
-    try:
-        if not services.store.schema_current():
-            reasons.append("the database's schema is older than this release: run driftline migrate")
-        services.store.check_writable()
-    except DriftlineError as error:
-        reasons.append(f"the database cannot be written now: {error.detail}")
+    reasons = _of_the_store(services)
     trouble = services.ingest.committer.watch.trouble()
     if trouble is not None and not reasons:
         reasons.append(f"records cannot be stored now: {trouble}")
@@ -39,8 +33,22 @@ def _reasons(services: Services) -> list[str]:
     return reasons
 
 
+def _of_the_store(services: Services) -> list[str]:
+    reasons = []
+    try:
+        if not services.store.schema_current():
+            reasons.append("the database's schema is older than this release: run driftline migrate")
+        services.store.check_writable()
+    except DriftlineError as error:
+        reasons.append(f"the database cannot be written now: {error.detail}")
+    return reasons
+
+
 class ReadinessWatch:
-    """Looks every ten seconds, unless somebody has asked meanwhile: an orchestrator that probes is enough."""
+    """Looks every ten seconds, unless somebody has asked or records were stored meanwhile: that is enough.
+
+    Each look costs a small commit, which under load would be one that clients wait for.
+    """
 
     def __init__(self, services: Services, *, every_seconds: float = EVERY_SECONDS) -> None:
         self._services = services
@@ -61,10 +69,18 @@ class ReadinessWatch:
 
     def _watch(self) -> None:
         while not self._stopped.is_set():
-            asked = self._services.telemetry.looked_ready
-            if asked is None or time.monotonic() - asked >= self._every_seconds:
+            if self._nobody_knows():
                 try:
                     look(self._services)
                 except Exception:
                     _log.exception("whether this process is ready could not be found out")
             self._stopped.wait(self._every_seconds)
+
+    def _nobody_knows(self) -> bool:
+        services = self._services
+        asked = services.telemetry.looked_ready
+        if asked is not None and time.monotonic() - asked < self._every_seconds:
+            return False
+        commits, jobs = services.ingest.committer.watch, services.jobs
+        stored = commits.stored_within(self._every_seconds) and commits.trouble() is None
+        return not (services.telemetry.was_ready and stored and (jobs is None or jobs.behind() is None))

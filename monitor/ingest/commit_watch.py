@@ -20,6 +20,7 @@ class CommitWatch:
     def __init__(self) -> None:
         self._began: float | None = None
         self._failed: tuple[float, str] | None = None
+        self._stored: float | None = None
 
     @contextmanager
     def storing(self) -> Iterator[None]:
@@ -35,6 +36,13 @@ class CommitWatch:
         last = outcomes[-1]
         away = isinstance(last, Unavailable) and all(isinstance(outcome, Unavailable) for outcome in outcomes)
         self._failed = (time.monotonic(), last.detail) if away and isinstance(last, Unavailable) else None
+
+        if any(isinstance(outcome, Committed) for outcome in outcomes):
+            self._stored = time.monotonic()
+
+    def stored_within(self, seconds: float) -> bool:
+        """Whether a group was stored in that time: then the database can be written."""
+        return self._stored is not None and time.monotonic() - self._stored <= seconds
 
     def trouble(self) -> str | None:
         """Why records can probably not be stored now, or None."""

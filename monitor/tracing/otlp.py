@@ -6,6 +6,7 @@ queries in it. A span's error is the name of its type: a message has what client
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from monitor.tracing.sending import otlp_exporter
 from monitor.tracing.spans import Attribute, Link
 from monitor.tracing.traceparent import TraceParent
 
+_log = logging.getLogger(__name__)
 CLOSE_SECONDS = 2.0
 _NOT_RECORDED: AbstractContextManager[None] = nullcontext()
 _ROOT = Context()  # whatever else is current, a span of ours begins with nothing above it but what it is given
@@ -47,10 +49,18 @@ class OtlpTracer:
         os.register_at_fork(after_in_child=self._forked)
 
     def start(self) -> None:
-        """Sends from now on, in a thread of this process."""
-        self._provider = TracerProvider(resource=_resource(self._version), shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(self._make(self._count)))
-        self._tracer = self._provider.get_tracer("driftline", self._version)
+        """Sends from now on, in a thread of this process; says in the log where the environment makes that impossible.
+
+        A setting of traces that cannot be used is no reason for a service not to start.
+        """
+        try:
+            provider = TracerProvider(resource=_resource(self._version), shutdown_on_exit=False)
+            provider.add_span_processor(BatchSpanProcessor(self._make(self._count)))
+        except Exception as error:
+            _log.warning("no traces are sent: correct what OTEL_* says (%s: %s)", type(error).__name__, error)
+            return
+        self._provider = provider
+        self._tracer = provider.get_tracer("driftline", self._version)
         self._pid = os.getpid()
 
     def request(self, *, parent: TraceParent | None) -> OtlpSpan:

@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 _LOGGERS = ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.sdk._shared_internal")
+_OF_HEADERS = "opentelemetry.util.re"
 _EVERY_SECONDS = 60.0
 
 
@@ -57,10 +58,23 @@ class Seldom(logging.Filter):
         return True
 
 
+class Unsaid(logging.Filter):
+    """Says that a header cannot be read and not what it is: headers are where the keys of receivers are."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrites the line; it is written."""
+        record.msg, record.args = "a header of OTEL_EXPORTER_OTLP_HEADERS is left out: expected name=value", ()
+        return True
+
+
 def otlp_exporter(count: Callable[[str, int], None]) -> SpanExporter:
     """What sends by OTLP over HTTP, as the environment says."""
     for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        if not any(isinstance(one, Seldom) for one in logger.filters):
-            logger.addFilter(Seldom())
+        _filter_once(logging.getLogger(name), Seldom())
+    _filter_once(logging.getLogger(_OF_HEADERS), Unsaid())
     return Counted(OTLPSpanExporter(), count=count)
+
+
+def _filter_once(logger: logging.Logger, wanted: logging.Filter) -> None:
+    if not any(isinstance(one, type(wanted)) for one in logger.filters):
+        logger.addFilter(wanted)

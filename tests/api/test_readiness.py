@@ -57,3 +57,24 @@ def test_who_asks_readyz_sees_the_same_and_saves_the_process_its_own_look(tmp_pa
         watch.close()
         assert services.telemetry.looked_ready == looked
         schema_of(services.store, revision=current)
+
+
+def test_while_records_are_stored_it_costs_no_commit_of_its_own(tmp_path):
+    application = create_app(Settings(data_dir=tmp_path))
+    services = application.state.services
+    with running(application) as url, httpx.Client(base_url=f"{url}/api/v1/models", timeout=30) as client:
+        until(lambda: shown(url) == 1, within_seconds=20, what="a look by itself")
+        client.put("/m", json={}).raise_for_status()
+        client.put("/m/versions/1", json={}).raise_for_status()
+        client.post("/m/versions/1/predictions", json={"records": [{"features": {"x": 1}}]}).raise_for_status()
+        looked = services.telemetry.looked_ready
+        services.telemetry.looked_ready = looked - 600  # long ago: it would be time
+        watch = ReadinessWatch(services, every_seconds=120)
+        watch.start()
+        watch.close()
+        assert services.telemetry.looked_ready == looked - 600
+        services.telemetry.was_ready = False  # not ready is looked at again, whatever is stored
+        watch = ReadinessWatch(services, every_seconds=120)
+        watch.start()
+        until(lambda: services.telemetry.looked_ready > looked, within_seconds=20, what="a look")
+        watch.close()

@@ -183,3 +183,25 @@ def test_the_environment_names_the_service(received, monkeypatch, variable):
     tracer.work("any", links=()).end()
     tracer.close()
     assert received.services == {"scores"}
+
+
+def test_settings_that_cannot_be_used_cost_the_traces_and_not_the_start(received, monkeypatch, caplog):
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1")  # less than a batch
+    tracer = traced(Telemetry())
+    span = tracer.work("any", links=())
+    span.end()
+    tracer.close()
+    assert not span.recording
+    assert received.asked == 0
+    (said,) = [record.message for record in caplog.records if record.name == "monitor.tracing.otlp"]
+    assert said.startswith("no traces are sent: correct what OTEL_* says (ValueError: max_export_batch_size")
+
+
+def test_headers_are_sent_and_one_that_cannot_be_read_is_left_out_without_being_told(received, monkeypatch, caplog):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=known,secret-without-a-name")
+    tracer = traced(Telemetry())
+    tracer.work("any", links=()).end()
+    tracer.close()
+    assert b"x-api-key: known" in b"".join(received.raw)
+    assert "expected name=value" in caplog.text
+    assert "secret" not in caplog.text
