@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.faults.cluster import until
+from tests.service import Service
 
 
 @dataclass(slots=True)
@@ -46,6 +47,17 @@ class Received:
 def said(span: Span) -> dict[str, str | int]:
     """A span's attributes."""
     return {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in span.attributes}
+
+
+@contextmanager
+def serving(service: Service) -> Iterator[Service]:
+    """The service started, and gone after the block whatever happens in it."""
+    try:
+        service.start()
+        yield service
+    finally:
+        if service.process is not None and service.process.poll() is None:
+            service.kill()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.test_request_log import PLANTED, hostile
 from tests.service import Service
-from tests.tracing.receiver import Received, receiving, said
+from tests.tracing.receiver import Received, receiving, said, serving
 
 ERROR = 2  # of a status
 SERVER = 2  # of a kind
@@ -34,10 +34,8 @@ def received():
 
 @pytest.fixture(scope="module")
 def service(received, tmp_path_factory):
-    service = traced(tmp_path_factory.mktemp("traced"), received)
-    service.start()
-    yield service
-    service.stop()
+    with serving(traced(tmp_path_factory.mktemp("traced"), received)) as service:
+        yield service
 
 
 @pytest.fixture
@@ -55,10 +53,9 @@ def test_each_request_has_its_span_and_nothing_that_a_client_sent_leaves(tmp_pat
     headers = {"tracestate": "planted=planted", "baggage": "planted=planted", "User-Agent": "planted"}
     with receiving() as received:
         service = traced(tmp_path, received, DRIFTLINE_DATABASE_URL=store_url, FASTAPI_OTEL_AUTO_CONFIGURE="true")
-        service.start()
-        with httpx.Client(base_url=service.url, timeout=20, headers=headers) as client:
+        with serving(service), httpx.Client(base_url=service.url, timeout=20, headers=headers) as client:
             answers = hostile(client)
-        service.stop()
+            assert service.stop() == 0
     spans = {said(span)["driftline.request_id"]: span for span in received.spans if span.kind == SERVER}
     assert [a for a in answers if a.headers["x-request-id"] not in spans] == []
     for answer in answers:
@@ -129,12 +126,11 @@ def test_probes_and_scrapes_have_no_spans(service, client, received):
 def test_nothing_is_sent_where_traces_are_off_and_a_callers_is_in_the_log_all_the_same(tmp_path):
     with receiving() as received:
         service = traced(tmp_path, received, OTEL_TRACES_EXPORTER="none")
-        service.start()
-        with httpx.Client(base_url=service.url, timeout=20) as client:
+        with serving(service), httpx.Client(base_url=service.url, timeout=20) as client:
             line = {"traceparent": f"00-{CALLER}-{CALLERS_SPAN}-01", "X-Request-Id": "followed"}
             client.get("/api/v1/models", headers=line).raise_for_status()
             page = client.get("/metrics").text
-        assert service.stop() == 0
+            assert service.stop() == 0
         assert received.asked == 0
     assert "driftline_spans_total{" not in page
     told = [json.loads(text) for text in service.log.read_text().splitlines() if "followed" in text]
