@@ -55,8 +55,8 @@ def whole(churn, application, tick, clock):
         post(churn, "/predictions", json={"records": again})
         tick()
         labels = [{"id": f"{start_us}-{n}", "label": n % 2 == 0} for n in range(50)]
-        post(churn, "labels", json={"records": [
-            *labels, {"id": f"nobody-{start_us}", "label": True}, {"id": f"withdrawn-{start_us}", "label": None}]})  # fmt: skip
+        labels += [{"id": f"nobody-{start_us}", "label": True}, {"id": f"withdrawn-{start_us}", "label": None}]
+        post(churn, "labels", json={"records": labels})
     clock.now_us += HOUR_US
     for _ in range(3):
         tick()
