@@ -9,7 +9,7 @@ from pathlib import Path
 ORDER = (
     "counting", "check", "access", "ingest_core", "ingest", "tracing", "labels_ingest", "window", "scales", "join",
     "fleet", "scrape", "reading", "memory", "alarms", "drifted", "falls", "intervals", "estimates", "apply", "before",
-    "soak",
+    "deletion", "soak",
 )  # fmt: skip
 
 

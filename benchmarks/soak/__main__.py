@@ -63,7 +63,7 @@ def run(database: str, *, minutes: int) -> Run:
     """One load on one database."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        url = stack.enter_context(database_url(database, folder))
+        url = stack.enter_context(database_url(database))
         api, worker = (
             stack.enter_context(driftline(folder, command=command, arguments=options, pinned=False, database_url=url))
             for command, options in (("serve", ("--no-jobs",)), ("worker", ()))

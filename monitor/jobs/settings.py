@@ -34,6 +34,7 @@ class JobSettings:
     segments_every_us: int = MINUTE_US
     compact_every_us: int = 5 * MINUTE_US
     tidy_every_us: int = HOUR_US
+    purge_every_us: int = MINUTE_US
     keep_runs_us: int = 7 * DAY_US
     keep_folds_us: int = HOUR_US
     max_segments: int = MAX_SEGMENTS

@@ -89,7 +89,7 @@ def find_key(conn: Connection, *, version_id: int, route: str, key: str) -> Stor
     return StoredAnswer(digest=row.digest, status=row.status, answer=bytes(row.answer), created_us=row.created_us)
 
 
-def purge_keys(conn: Connection, *, before_us: int, limit: int = 10_000) -> int:
+def purge_keys(conn: Connection, *, before_us: int, limit: int = 2_000) -> int:
     """How many keys first used before ``before_us`` were forgotten, at most ``limit``."""
     whole = (_k.version_id, _k.route, _k.key)
     old = select(*whole).where(_k.created_us < before_us).limit(limit)

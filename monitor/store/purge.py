@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select, tuple_
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Table, delete, exists, func, literal, select, tuple_
 
 from monitor.store import dialect, tables
 from monitor.store.holds import under_hold
 from monitor.store.keys import model_scope
 
-STEP_BYTES = 32 * 1024 * 1024
+STEP_BYTES = 8 * 1024 * 1024
+_TOGETHER = 500  # rows of one statement
 _STEPS: tuple[Table, ...] = (
     tables.log_batch, tables.id_run, tables.profile, tables.result, tables.quarantine, tables.request_key,
     tables.window, tables.calibration, tables.baseline_calibration, tables.judged_counts, tables.verdict,
@@ -36,7 +39,7 @@ def _purge_version(conn: Connection, *, version_id: int, limit: int) -> int:
         removed = _some(conn, table, owner=table.c.version_id == version_id, limit=limit)
         if removed:
             return removed
-    removed = _references(conn, version_id=version_id)
+    removed = _references(conn, version_id=version_id, limit=limit)
     if removed:
         return removed
     removed = conn.execute(delete(tables.schema).where(tables.schema.c.version_id == version_id)).rowcount
@@ -44,32 +47,36 @@ def _purge_version(conn: Connection, *, version_id: int, limit: int) -> int:
 
 
 def _some(conn: Connection, table: Table, *, owner: ColumnElement[bool], limit: int) -> int:
-    if "bytes" in table.c:
-        return _some_bytes(conn, table, owner=owner, limit=limit)
+    """Removes rows until what they hold reaches ``STEP_BYTES``: one may have a few bytes or megabytes."""
     key = tuple(table.primary_key.columns)
-    found = select(*key).where(owner).limit(limit)
-    return conn.execute(delete(table).where((tuple_(*key) if len(key) > 1 else key[0]).in_(found))).rowcount
-
-
-def _some_bytes(conn: Connection, table: Table, *, owner: ColumnElement[bool], limit: int) -> int:
-    """Removes rows until their payloads reach ``STEP_BYTES``: a batch has from one record to 64,000."""
-    c = table.c
     size = 0
-    ids: list[int] = []
-    for id, bytes_ in conn.execute(select(c.id, c.bytes).where(owner).limit(limit)):
-        if ids and size + bytes_ > STEP_BYTES:
+    keys: list[tuple[Any, ...]] = []
+    for *found, bytes_ in conn.execute(select(*key, _weight(table)).where(owner).limit(limit)):
+        if keys and size + bytes_ > STEP_BYTES:
             break
-        ids.append(id)
+        keys.append(tuple(found))
         size += bytes_
-    return sum(conn.execute(delete(table).where(c.id.in_(some))).rowcount for some in dialect.slices(ids))
+    removed = 0
+    for some in dialect.slices(keys, size=_TOGETHER):
+        here = tuple_(*key).in_(some) if len(key) > 1 else key[0].in_([one for (one,) in some])
+        removed += conn.execute(delete(table).where(here)).rowcount
+    return removed
 
 
-def _references(conn: Connection, *, version_id: int, chunks: int = 16) -> int:
-    """Chunks and segments are megabytes: a few at a time; then the references themselves."""
+def _weight(table: Table) -> ColumnElement[int]:
+    """The bytes of a row: as it says, for a payload that is kept beside it, else of what in it is large."""
+    if "bytes" in table.c:
+        return table.c.bytes
+    lengths = [func.coalesce(func.length(c), 0) for c in table.c if isinstance(c.type, LargeBinary) or c.name == "raw"]
+    return sum(lengths[1:], lengths[0]) if lengths else literal(0)
+
+
+def _references(conn: Connection, *, version_id: int, limit: int) -> int:
+    """What is of references, then the references themselves."""
     r = tables.reference.c
     of_version = select(r.id).where(r.version_id == version_id)
     for table in (tables.reference_chunk, tables.reference_segment, tables.reference_segmentation):
-        removed = _some(conn, table, owner=table.c.reference_id.in_(of_version), limit=chunks)
+        removed = _some(conn, table, owner=table.c.reference_id.in_(of_version), limit=limit)
         if removed:
             return removed
     return conn.execute(delete(tables.reference).where(r.version_id == version_id)).rowcount

@@ -330,6 +330,23 @@ def test_a_deleted_version_leaves_its_model_and_frees_its_name(store, make_versi
         assert models.list_versions(conn, model_id=owner.model.id) == [again]
 
 
+def test_purging_takes_no_more_bytes_of_payloads_and_raw_rows_in_a_step_than_stated(store, version_id, monkeypatch):
+    monkeypatch.setattr(purge, "STEP_BYTES", 250)
+    with store.write() as conn:
+        profiles.put_profiles(conn, [
+            profiles.StoredProfile(version_id=version_id, window_start_us=n, layout_id=1, payload=b"x" * 100)
+            for n in range(5)
+        ])  # fmt: skip
+        quarantine.insert_quarantine(conn, [
+            quarantine.QuarantineRow(
+                owner_id=version_id, received_us=1, position=n, code="c", message="m", raw="x" * 300
+            )
+            for n in range(2)
+        ])  # fmt: skip
+        models.delete_model(conn, name="churn")
+        assert [purge.purge_deleted(conn) for _ in range(5)] == [2, 2, 1, 1, 1]
+
+
 def test_purging_takes_no_more_bytes_in_a_step_than_stated(store, version_id, monkeypatch):
     monkeypatch.setattr(purge, "STEP_BYTES", 250)
     batch = batches.NewBatch(
