@@ -14,9 +14,11 @@ from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitor.api.doorkeeper import Doorkeeper
+from monitor.api.large_answers import PIECE_BYTES, answer_budget, held_answer, send_in_pieces
 from monitor.api.problem import answer_error
 from monitor.api.request_log import HEADER, REQUEST_ID, log_request, request_id
-from monitor.model.errors import Malformed, TooLarge, TooSlow
+from monitor.ingest.budget import ByteBudget, Lease
+from monitor.model.errors import Malformed, TooLarge, TooSlow, Unavailable
 from monitor.tracing import CURRENT, TRACE_ID, Span, Tracer, read_traceparent
 
 UNROUTED = ""
@@ -83,6 +85,7 @@ class Edge:
         self._limits = limits
         self._doorkeeper = doorkeeper
         self._requests = requests
+        self._answers = answer_budget()
         self._counters: dict[tuple[str, int], Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +97,7 @@ class Edge:
             await send({"type": "websocket.close", "code": 1000})
             return
         began = time.perf_counter()
-        exchange = Exchange(scope, receive=receive, send=send, limits=self._limits)
+        exchange = Exchange(scope, receive=receive, send=send, limits=self._limits, answers=self._answers)
         try:
             exchange.open(self._doorkeeper, tracer=self._tracer)
             await self._app(scope, exchange.receive, exchange.send)
@@ -104,6 +107,7 @@ class Edge:
             elif exchange.status < 500:  # the answer broke off in its middle: the server hangs up
                 raise
         finally:
+            exchange.close()
             route = getattr(scope.get("route"), "path", UNROUTED)
             if exchange.span is not None:
                 _end(exchange.span, scope, route=route, exchange=exchange)
@@ -136,15 +140,20 @@ class Exchange:
     """One request and its answer: its ``receive`` counts and hurries, its ``send`` notes the status."""
 
     __slots__ = (
-        "_allowed", "_arrived", "_began", "_declared", "_expects", "_late", "_limits", "_receive", "_scope",
-        "_send", "answered", "complete", "id", "span", "status",
+        "_allowed", "_answers", "_arrived", "_began", "_declared", "_expects", "_held", "_late", "_limits", "_receive",
+        "_refused", "_scope", "_send", "answered", "complete", "id", "span", "status",
     )  # fmt: skip
 
-    def __init__(self, scope: Scope, *, receive: Receive, send: Send, limits: EdgeLimits) -> None:
+    def __init__(
+        self, scope: Scope, *, receive: Receive, send: Send, limits: EdgeLimits, answers: ByteBudget
+    ) -> None:  # fmt: skip
         self._scope = scope
         self._receive = receive
         self._send = send
         self._limits = limits
+        self._answers = answers
+        self._held: Lease | None = None
+        self._refused = False
         self._allowed = limits.of(method=scope["method"], path=scope["path"])
         self._arrived = 0
         self._declared = 0
@@ -247,13 +256,31 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """Passes the answer on; a client that stops reading is given up by the connection (``protocol.py``)."""
+        if self._refused:
+            return
         if message["type"] == "http.response.start":
+            try:
+                self._held = held_answer(
+                    message, method=self._scope["method"], path=self._scope["path"], budget=self._answers
+                )
+            except Unavailable as none_left:
+                await answer_error(none_left)(self._scope, self.receive, self.send)
+                self._refused = True
+                return
             self.answered = True
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), (HEADER, self.id.encode("ascii"))]
             if not self.complete:
                 await self._leave_politely(message)
+        elif len(message.get("body", b"")) > PIECE_BYTES:
+            self._refused = not await send_in_pieces(message, send=self._send, hurried=self._held is not None)
+            return
         await self._send(message)
+
+    def close(self) -> None:
+        """Gives back what the answer held."""
+        if self._held is not None:
+            self._held.close()
 
     async def _leave_politely(self, message: Message) -> None:
         """Reads what the client still sends (within bounds), so that it sees the answer and not a broken pipe."""

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from monitor.api.access import API, SHARED, UNMETERED, decide, role_of
 from monitor.api.answer_shapes import JSON
+from monitor.api.params import Page
 from monitor.model.errors import InvalidInput
 from monitor.model.names import nearest
 
+PAGES_AT_ONCE = 4  # that are being made, of one process
 M = API + "/models/{model}"
 V = M + "/versions/{version}"
 
@@ -53,6 +59,7 @@ class Operation:
 def register(router: APIRouter, *, operations: Sequence[Operation]) -> None:
     """Adds every operation to the router, each behind its role."""
     router.route_class = GuardedRoute
+    places = asyncio.Semaphore(PAGES_AT_ONCE)
     for operation in operations:
         first = next(iter(operation.answers))
         extra: dict[str, Any] = {"security": _security(operation)}
@@ -60,8 +67,9 @@ def register(router: APIRouter, *, operations: Sequence[Operation]) -> None:
             extra["requestBody"] = {"required": not operation.bodyless, "content": operation.body}
         if operation.parameters:
             extra["parameters"] = list(operation.parameters)
+        endpoint = limited(operation.endpoint, places=places)
         router.add_api_route(
-            operation.path, operation.endpoint, methods=[operation.method], summary=operation.summary,
+            operation.path, endpoint, methods=[operation.method], summary=operation.summary,
             tags=[operation.tag], status_code=first, response_description=operation.answers[first],
             response_model=None, response_class=Response, responses=_responses(operation), openapi_extra=extra,
             operation_id=_operation_id(operation),
@@ -85,6 +93,23 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
     """The role that a token needs (OpenAPI 3.1, Security Requirement Object); none for what is open."""
     role = role_of(operation.method, path=operation.path)
     return [] if role == "open" else [{"bearer": [role]}]
+
+
+def limited(endpoint: Callable[..., Any], *, places: asyncio.Semaphore) -> Callable[..., Any]:
+    """The endpoint; where it makes a page, as many at a time as there are places.
+
+    A page of 10,000 results is some 50 MB while it is made, and threads there are forty. Those that wait hold none. The
+    place is free again before the page is sent.
+    """
+    if Page not in (p.annotation for p in inspect.signature(endpoint, eval_str=True).parameters.values()):
+        return endpoint
+
+    @wraps(endpoint)
+    async def one_of_few(**given: Any) -> Any:
+        async with places:
+            return await run_in_threadpool(endpoint, **given)
+
+    return one_of_few
 
 
 def json_body(schema: dict[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from monitor.model.errors import Unavailable
 
 
 class ByteBudget:
-    """Bytes that requests in flight may hold together; threads share it."""
+    """Bytes that requests in flight may hold together; threads share it. ``name`` is the limit's, for who meets it."""
 
-    def __init__(self, limit: int, *, gauge: Gauge | None = None) -> None:
+    def __init__(self, limit: int, *, gauge: Gauge | None = None, name: str = "MAX_INFLIGHT_BYTES") -> None:
         self.limit = limit
+        self._name = name
         self.used = 0
         self._lock = threading.Lock()
         if gauge is not None:
@@ -32,7 +33,7 @@ class ByteBudget:
         with self._lock:
             if self.used - held > 0 and self.used + size > self.limit:
                 raise Unavailable(
-                    f"{self.used} of {self.limit} bytes (MAX_INFLIGHT_BYTES) are in flight: send again later",
+                    f"{self.used} of {self.limit} bytes ({self._name}) are in flight: send again later",
                     retry_after_seconds=1,
                 )
             self.used += size

@@ -18,7 +18,8 @@ UNITS = {"": 1, "s": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 # Modules that hold what clients meet; a bound that is added to one must come into the page.
 LOOKED_AT = (
     "monitor.api.body", "monitor.api.configuration", "monitor.api.erasures", "monitor.api.params",
-    "monitor.api.protocol", "monitor.api.references", "monitor.api.upload", "monitor.api.webhook_body",
+    "monitor.api.large_answers", "monitor.api.protocol", "monitor.api.references", "monitor.api.routing",
+    "monitor.api.upload", "monitor.api.webhook_body",
     "monitor.columns.flatten", "monitor.columns.quarantine", "monitor.configuration.bodies",
     "monitor.configuration.reading", "monitor.configuration.resolve", "monitor.configuration.templates",
     "monitor.evaluate.simulate", "monitor.ingest.limits", "monitor.ingest.records", "monitor.ingest.replay",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +14,13 @@ import httpx
 import pytest
 
 from monitor.api.application import OPERATIONS
-from tests.faults.pair import ARROW, CSV, JSON, MIB, NDJSON, PARQUET, Pair
+from tests.faults.pair import ARROW, CSV, JSON, MIB, NDJSON, PARQUET, Pair, forget_peak
 from tests.faults.test_payloads import gzip_bomb, zstd_bomb
 
 PLACES = {"start": "2026-03-01T00:00:00Z", "alert": "al_1", "version": "1"}
 REFUSED = {400, 404, 408, 409, 413, 415, 422, 503}
 SENDERS = 24
+READERS = 32
 
 
 @pytest.fixture
@@ -84,8 +87,10 @@ def test_slow_senders_of_every_route_hold_no_more_than_the_budget_and_keep_nobod
         opened = [begun(server.service.port, method, path) for method, path in routes for _ in range(6)]
         try:
             assert server.client.get("/livez").status_code == 200
-            answer = server.client.get("/metrics").text
-            held = int(float(re.search(r"^driftline_queue_bytes (\S+)$", answer, flags=re.M)[1]))
+            until, held = time.monotonic() + 30, 0
+            while held <= 16 * MIB and time.monotonic() < until:  # the last of it is still on its way
+                page = server.client.get("/metrics").text
+                held = int(float(re.search(r"^driftline_queue_bytes (\S+)$", page, flags=re.M)[1]))
             assert 16 * MIB < held <= 128 * MIB, "they hold what they sent"
         finally:
             for connection in opened:
@@ -102,3 +107,34 @@ def begun(port: int, method: str, path: str) -> socket.socket:
         + b" " * MIB
     )
     return connection
+
+
+def test_clients_that_ask_for_the_largest_pages_and_read_nothing_are_few_at_a_time(pair):
+    for n in range(4):
+        rows = [{"id": f"r{n}{k}", "features": {"a": "x" * 10**6}} for k in range(4)]
+        assert pair.post(json.dumps({"records": rows}).encode()).status == 200
+    for server in pair.servers:
+        forget_peak(server.pid)
+        opened = [asked(server.service.port, f"{pair.version}/records") for _ in range(READERS)]
+        try:
+            statuses = Counter(status_of(connection) for connection in opened)
+            assert server.client.get("/livez").status_code == 200
+            assert set(statuses) == {200, 503}, statuses
+        finally:
+            for connection in opened:
+                connection.close()
+
+
+def asked(port: int, path: str) -> socket.socket:
+    """A connection on which a page was asked for."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", port))
+    connection.settimeout(120)
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return connection
+
+
+def status_of(connection: socket.socket) -> int:
+    """The status of the answer, of which no more is read."""
+    return int(connection.recv(12)[9:12])
