@@ -76,11 +76,8 @@ def orphans(conn: Connection, link: Link) -> tuple[int, Key | None]:
     parent = tables.metadata.tables[link.parent].alias("parent")
     pairs = [(child.c[a], parent.c[b]) for a, b in zip(link.columns, link.named, strict=True)]
     missing = and_(*[a.is_not(None) for a, _ in pairs], parent.c[link.named[0]].is_(None))
-    if (link.child, link.parent) == (
-        "result",
-        "window",
-    ):  # a window without a row is judged, and not stored
-        missing = and_(missing, child.c.rows > 0)
+    if (link.child, link.parent) == ("result", "window"):
+        missing = and_(missing, child.c.rows > 0)  # an hour without traffic is judged, and no window is kept of it
     key = list(child.primary_key.columns)
     joined = child.outerjoin(parent, and_(*[a == b for a, b in pairs]))
     if "version_id" in child.c and child.name != "request_key":
