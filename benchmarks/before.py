@@ -80,14 +80,14 @@ def sides(database: str, *, code: Path) -> Iterator[tuple[Side, Side]]:
 
 
 def rounds(case: tuple, both: tuple[Side, Side], *, count: int, seconds: int) -> Iterator[tuple[Load, Load]]:
-    """(new, old) of each round, after one that warms both up."""
+    """(new, old) of each round that a busy machine answered at all, after one that warms both up."""
     _, records, body, content_type, connections = case
     sent = {"body": body(records), "content_type": content_type, "connections": connections, "seconds": seconds}
     for number in range(count + 1):
         loads: dict[int, Load] = {}
         for which in (0, 1) if number % 2 else (1, 0):
             loads[which] = post_load(both[which].url, **sent, server=both[which].pid)
-        if number:
+        if number and all(load.requests_per_second for load in loads.values()):
             yield loads[0], loads[1]
 
 

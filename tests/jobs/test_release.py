@@ -51,16 +51,19 @@ def pool():
 
 
 @glibc
-def test_what_other_threads_freed_of_arrow_is_given_back_while_they_wait(pool):
+def test_what_other_threads_freed_of_arrow_between_used_pieces_is_given_back_while_they_wait(pool):
     take_from_the_c_library()
     freed, over = threading.Barrier(9), threading.Event()
 
     def take_and_free() -> None:
-        kept = [pa.array(range(8_192)) for _ in range(400)]  # 64 KiB each: 25 MiB
-        del kept[:]
+        pieces = [pa.array(numbers) for _ in range(400)]  # 64 KiB each: 25 MiB
+        kept = pieces[::16]
+        del pieces
         freed.wait(timeout=60)
         over.wait(timeout=60)
+        assert len(kept) == 25
 
+    numbers = [*range(8_192)]
     empty = resident_bytes()
     threads = [threading.Thread(target=take_and_free) for _ in range(8)]
     for thread in threads:
@@ -71,7 +74,7 @@ def test_what_other_threads_freed_of_arrow_is_given_back_while_they_wait(pool):
     over.set()
     for thread in threads:
         thread.join()
-    assert held < 20 * MIB
+    assert held < 50 * MIB  # 13 are in use; Arrow's own allocator holds 108
 
 
 @glibc
