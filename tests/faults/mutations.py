@@ -15,7 +15,7 @@ from monitor.cli import main, running
 from monitor.ingest import budget, commit_watch, group_commit, label_records, plan
 from monitor.ingest.work import Committed
 from monitor.jobs import attempts, leases, runner, version_work
-from monitor.store import engine, faults, postgres, sqlite
+from monitor.store import engine, faults, keys, postgres, sqlite
 
 
 def commits_are_not_flushed() -> None:
@@ -34,13 +34,18 @@ def commits_are_not_flushed() -> None:
 
 
 def answers_do_not_wait_for_the_commit() -> None:
-    hand_over = group_commit.GroupCommitter._hand_over
+    """And it takes a while, so that a kill finds some that are answered and not committed."""
+    hand_over, commit = group_commit.GroupCommitter._hand_over, group_commit.GroupCommitter._commit
+
+    def commit_later(*arguments: Any) -> Any:
+        time.sleep(1.0)
+        return commit(*arguments)
 
     def answer_first(self: group_commit.GroupCommitter) -> None:
         group_commit.resolve([(work, Committed(work.answer)) for work in self._gathering])
         hand_over(self)
 
-    group_commit.GroupCommitter._hand_over = answer_first
+    group_commit.GroupCommitter._hand_over, group_commit.GroupCommitter._commit = answer_first, commit_later
 
 
 def a_failed_flush_is_no_end() -> None:
@@ -49,6 +54,18 @@ def a_failed_flush_is_no_end() -> None:
 
 def idle_connections_are_closed_at_once() -> None:
     protocol.LINGER_SECONDS = 0.0
+
+
+def requests_in_flight_are_cut() -> None:
+    def handle_exit(self: running.Running, sig: int, frame: object) -> None:
+        self.should_exit = self.force_exit = True
+
+    running.Running.handle_exit = handle_exit
+
+
+def keys_are_not_kept() -> None:
+    keys.claim_keys = lambda conn, claims, *, now_us: {claim[:3] for claim in claims}
+    keys.find_key = lambda conn, **of: None
 
 
 def claims_are_not_given_back() -> None:
@@ -66,6 +83,17 @@ def a_second_signal_is_like_the_first() -> None:
 def a_full_disk_is_unknown() -> None:
     faults._SQLITE = tuple(row for row in faults._SQLITE if row[0] != "SQLITE_FULL")
     faults._POSTGRESQL = {code: told for code, told in faults._POSTGRESQL.items() if code not in ("53100", "53")}
+
+
+def a_database_that_is_away_is_unknown() -> None:
+    meaning = faults.meaning
+    away = ("connection to the database failed", "shutting down or starting", "no connection left", "read-only: a")
+
+    def meaning_without(error: Any) -> Any:
+        found = meaning(error)
+        return None if found is not None and any(part in found[1] for part in away) else found
+
+    faults.meaning = meaning_without
 
 
 def the_budget_has_no_bound() -> None:
@@ -108,9 +136,12 @@ MUTATIONS: dict[str, Callable[[], None]] = {
         commits_are_not_flushed,
         a_failed_flush_is_no_end,
         idle_connections_are_closed_at_once,
+        requests_in_flight_are_cut,
+        keys_are_not_kept,
         claims_are_not_given_back,
         a_second_signal_is_like_the_first,
         a_full_disk_is_unknown,
+        a_database_that_is_away_is_unknown,
         the_budget_has_no_bound,
         waits_for_locks_have_no_bound,
         readiness_does_not_ask_how_storing_goes,

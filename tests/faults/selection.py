@@ -39,7 +39,7 @@ def lengthen(items: Iterable[pytest.Item], *, times: float = PATIENCE) -> None:
 def parts() -> dict[str, list[Path]]:
     """What ``python -m tests.faults`` can be asked for: name → the files or the directory of it."""
     named = {path.stem.removeprefix("test_"): [path] for path in sorted(FAULTS.glob("test_*.py"))}
-    named |= {path.parent.name: [path.parent] for path in sorted(FAULTS.glob("*/conftest.py"))}
+    named |= {path.parent.name: [path.parent] for path in sorted(FAULTS.glob("*/test_*.py"))}
     elsewhere = [path for path in sorted(TESTS.rglob("test_*.py")) if FAULTS not in path.parents and _names_whole(path)]
     return named | ({ELSEWHERE: elsewhere} if elsewhere else {})
 

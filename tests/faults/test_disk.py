@@ -17,7 +17,8 @@ from tests.faults.cluster import Cluster, own, until
 from tests.faults.load import Place, acks_again, clients, make_victim, resend_unknown, stored_ids, watched
 from tests.faults.pair import MIB
 from tests.faults.report import WHOLE, judge
-from tests.faults.tracing import need_strace, traced
+from tests.faults.tracing import living, need_strace, traced
+from tests.service import Service
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
 FULL_SECONDS = 30.0 if WHOLE else 5.0
@@ -97,7 +98,30 @@ def the_disk_is_full_for_a_while(place: Place, disk: Path, logs: Path, *, mutati
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize("place", ["SQLite"], indirect=True)
+def test_a_start_on_a_read_only_file_system_is_refused_in_words_and_nothing_is_lost(small_disk, tmp_path):
+    service, ledger = Service(small_disk), Ledger()
+    service.log = tmp_path / "log"  # not on the disk that becomes read-only
+    service.start()
+    make_victim(service)
+    with clients(service, ledger, seed=1):
+        until(lambda: ledger.answers[200] > 50, within_seconds=60, what="load")
+        service.kill()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(
+        AssertionError, match=r"the server ended with [1-9]\d*:[^$]*Read-only file system\): make it writable"
+    ):
+        service.start()
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    recovery = service.start()
+    try:
+        resend_unknown(service, ledger)
+        judge("killed, then a read-only file system", database="SQLite", rounds=1, sent=ledger.sent,
+              acked=ledger.acked, stored=stored_ids(service.url), recovery_seconds=recovery)  # fmt: skip
+    finally:
+        service.stop(within_seconds=40)
+
+
+@pytest.mark.whole
 def test_a_slow_disk_fills_the_budget_and_no_more(place):
     the_disk_is_slow_for_a_while(place)
 
@@ -109,18 +133,27 @@ def test_without_a_bound_of_what_is_in_flight_nobody_is_sent_away(place):
         the_disk_is_slow_for_a_while(place, mutation="the_budget_has_no_bound")
 
 
+def who_flushes(service: Service, place: Place) -> list[int]:
+    """The processes that bring to disk what the server commits: its own, or those of its sessions."""
+    if place.cluster is None:
+        return [service.process.pid]
+    found = place.cluster.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'driftline'")
+    return living([int(str(row[0])) for row in found])
+
+
 def the_disk_is_slow_for_a_while(place: Place, *, mutation: str | None = None) -> None:
     need_strace()
     service, ledger = place.service(mutation=mutation, DRIFTLINE_MAX_INFLIGHT_BYTES="32KiB"), Ledger()
     service.start()
     make_victim(service)
-    pid = service.process.pid
     try:
         with watched(service) as seen, clients(service, ledger, seed=1, count=16):
             until(lambda: ledger.answers[200] > 50, within_seconds=60, what="load")
             resident, quick = seen.resident_bytes[-1], ledger.answers[503]
             slow = "fsync,fdatasync:delay_enter=1500000"
-            with traced(pid, calls="fsync,fdatasync", log=place.data_dir / "trace", inject=slow):
+            with traced(
+                *who_flushes(service, place), calls="fsync,fdatasync", log=place.data_dir / "trace", inject=slow
+            ):
                 until(lambda: ledger.answers[503] > quick + 20, within_seconds=60, what="a full budget")
                 recovery = acks_again(ledger, within_seconds=RECOVERY_SECONDS)
             grown = max(seen.resident_bytes) - resident

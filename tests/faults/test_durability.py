@@ -13,7 +13,7 @@ from tests.faults.acking import Ledger
 from tests.faults.cluster import Cluster, until
 from tests.faults.load import PREDICTIONS, Place, acks_again, clients, make_victim, resend_unknown, stored_ids
 from tests.faults.report import WHOLE, judge
-from tests.faults.tracing import Call, calls_of, need_strace, traced
+from tests.faults.tracing import Call, calls_of, living, need_strace, traced
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
 REQUESTS = 50 if WHOLE else 10
@@ -45,10 +45,6 @@ def traced_requests(place: Place, *, mutation: str | None = None) -> tuple[list[
     finally:
         service.stop()
     return calls_of(place.data_dir / "server"), calls_of(backends)
-
-
-def living(pids: list[int]) -> list[int]:
-    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
 def send(client: httpx.Client, url: str) -> None:

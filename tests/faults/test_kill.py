@@ -15,7 +15,7 @@ import pytest
 from monitor.columns.batch import decode_batch
 from monitor.columns.keyed_ids import hash_ids, hash_key
 from monitor.store import labels, models, open_store
-from tests.faults.acking import AckingClient, LabelClient, Ledger, kill_under_load
+from tests.faults.acking import AckingClient, LabelClient, Ledger, kill_under_load, post
 from tests.faults.load import PREDICTIONS, RECORDS, make_victim, resend_unknown, stored_ids
 from tests.faults.report import GATHERED, WHOLE, judge
 from tests.service import PATIENCE, Service
@@ -51,7 +51,7 @@ def test_answers_that_do_not_wait_for_the_commit_lose_what_they_acknowledged(tmp
     monkeypatch.delenv(GATHERED, raising=False)  # no row of the report
     service = Service(tmp_path, database_url=store_url, mutation="answers_do_not_wait_for_the_commit")
     with pytest.raises(AssertionError, match=r"lost=[1-9]"):
-        it_is_killed(service, database=database_of(store_url), rounds=5)
+        it_is_killed(service, database=database_of(store_url), rounds=3)
 
 
 def it_is_killed(service: Service, *, database: str, rounds: int) -> None:
@@ -67,14 +67,38 @@ def it_is_killed(service: Service, *, database: str, rounds: int) -> None:
             bites += kill_under_load(service, clients=clients, seconds=dice.uniform(0.05, 0.5))
             recovery = max(recovery, service.start(within_seconds=first + READY_SECONDS))
             resend_unknown(service, ledger)
-        assert bites > rounds / 2, "too few kills came before an answer"
         stored = stored_ids(service.url)
         assert (ledger.refused, ledger.unknown) == (set(), [])
         judge("kill -9", database=database, rounds=rounds, sent=ledger.sent, acked=ledger.acked,
               stored=stored, recovery_seconds=recovery)  # fmt: skip
+        assert bites > rounds / 2, "too few kills came before an answer"
         assert len(ledger.acked) > 10 * rounds
     finally:
         service.stop()
+
+
+def stored_of_one_sent_twice(service: Service) -> int:
+    """How many records are stored of one that was acked, and sent again with its key after a kill."""
+    service.start()
+    make_victim(service)
+    ledger = Ledger()
+    try:
+        for _ in range(2):
+            with httpx.Client(timeout=90) as client:
+                body = {"records": [{"id": "once", "features": {"x": 1.0}}]}
+                assert post(client, service.url + PREDICTIONS, key="k", body=body, ledger=ledger)
+            service.kill()
+            service.start()
+        return len(stored_ids(service.url))
+    finally:
+        service.stop()
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(("mutation", "stored"), [(None, 1), ("keys_are_not_kept", 2)], ids=["kept", "not kept"])
+def test_a_key_outlives_a_kill_and_without_it_a_repeat_is_stored_twice(tmp_path, store_url, mutation, stored):
+    service = Service(tmp_path, database_url=store_url, arguments=("--no-jobs",), mutation=mutation)
+    assert stored_of_one_sent_twice(service) == stored
 
 
 @pytest.mark.alone

@@ -76,11 +76,29 @@ def ready_again(seen: Seen) -> None:
     until(lambda: seen.readyz[200] > ready, within_seconds=RECOVERY_SECONDS, what="ready again")
 
 
+def without(guard: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("service", [guard], indirect=True, ids=["mutated"])
+
+
+NOT_KNOWN = r"the reason was not said|unexpected error|not within"
+
+
 @pytest.mark.parametrize("mode", [pytest.param("fast", marks=pytest.mark.whole), "immediate"])
 def test_restarts_under_load_lose_nothing_acked(cluster, service, mode):
+    the_database_restarts(cluster, service, mode=mode, times=RESTARTS)
+
+
+@pytest.mark.whole
+@without("a_database_that_is_away_is_unknown")
+def test_without_knowing_that_it_is_away_nobody_is_told_why(cluster, service):
+    with pytest.raises(AssertionError, match=NOT_KNOWN):
+        the_database_restarts(cluster, service, mode="fast", times=1)
+
+
+def the_database_restarts(cluster: Cluster, service: Service, *, mode: str, times: int) -> None:
     recovery = 0.0
     with under_load(service) as (ledger, seen):
-        for _ in range(RESTARTS):
+        for _ in range(times):
             refused, unready = ledger.answers[503], seen.readyz[503]
             cluster.stop(mode)
             until(lambda n=refused: ledger.answers[503] > n, within_seconds=20, what="503")
@@ -89,12 +107,9 @@ def test_restarts_under_load_lose_nothing_acked(cluster, service, mode):
             cluster.start()
             recovery = max(recovery, acks_again(ledger, within_seconds=30))
             ready_again(seen)
-    assert any("connection to the database failed" in reason or "shutting down" in reason for reason in seen.reasons)
-    judged(f"PostgreSQL stopped, {mode}", service, ledger, rounds=RESTARTS, recovery=recovery)
-
-
-def without(guard: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("service", [guard], indirect=True, ids=["mutated"])
+    said = [reason for reason in seen.reasons if "connection to the database failed" in reason or "shutting" in reason]
+    assert said, f"the reason was not said: {seen.reasons}"
+    judged(f"PostgreSQL stopped, {mode}", service, ledger, rounds=times, recovery=recovery)
 
 
 @pytest.mark.whole
@@ -132,6 +147,17 @@ def a_table_is_locked(cluster: Cluster, service: Service) -> None:
 
 @pytest.mark.whole
 def test_without_a_connection_left_the_reason_is_said(cluster, service):
+    no_connection_is_left(cluster, service)
+
+
+@pytest.mark.whole
+@without("a_database_that_is_away_is_unknown")
+def test_without_knowing_that_none_is_left_the_reason_is_not_said(cluster, service):
+    with pytest.raises(AssertionError, match=NOT_KNOWN):
+        no_connection_is_left(cluster, service)
+
+
+def no_connection_is_left(cluster: Cluster, service: Service) -> None:
     with under_load(service) as (ledger, seen), ExitStack() as taken:
         refused = ledger.answers[503]
         until(lambda: starved(cluster, taken), within_seconds=60, what="every connection taken")

@@ -66,6 +66,18 @@ def test_sigterm_under_load_cuts_no_request_and_ends_with_0(tmp_path, store_url)
 
 
 @pytest.mark.whole
+def test_without_waiting_for_what_is_in_flight_requests_are_cut_or_get_500(tmp_path, store_url):
+    service, ledger = Service(tmp_path, database_url=store_url, mutation="requests_in_flight_are_cut"), Ledger()
+    service.start()
+    make_victim(service)
+    for number in range(3):
+        ended_under_load(service, ledger, seed=200 + number, signals=(signal.SIGTERM,))
+        service.start()
+    service.stop()
+    assert ledger.cut + ledger.answers[500] > 0
+
+
+@pytest.mark.whole
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_second_signal_ends_it_at_once_and_loses_nothing_acked(tmp_path, store_url, second):
     service, ledger, slowest = Service(tmp_path, database_url=store_url), Ledger(), 0.0

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,11 @@ class Call:
     text: str
     began: float
     returned: float
+
+
+def living(pids: Iterable[int]) -> list[int]:
+    """Those of the processes that there still are."""
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
 def need_strace() -> None:

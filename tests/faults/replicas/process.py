@@ -192,6 +192,17 @@ def _without_fence() -> None:
     attempts.finish = finish
 
 
+def _without_one_transaction() -> None:
+    """The claim ends in a transaction of its own, before what it was for has committed."""
+    original = attempts.finish
+
+    def finish(conn: Any, held: Any) -> None:
+        with conn.engine.begin() as other:
+            original(other, held)
+
+    attempts.finish = finish
+
+
 def _without_shared_clock() -> None:
     app._shared_clock = lambda store: app.wall_clock_us
 
@@ -225,6 +236,7 @@ def _feed_at_once(self: Any, hungry: Any, *, now_us: Any) -> None:
 
 GUARDS: dict[str, Callable[[], None]] = {
     "fence": _without_fence,
+    "one transaction": _without_one_transaction,
     "shared clock": _without_shared_clock,
     "watch": _without_watch,
     "order": _without_order,
