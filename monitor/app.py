@@ -29,6 +29,8 @@ from monitor.ingest.service import IngestService
 from monitor.jobs.release import MemoryRelease
 from monitor.jobs.runner import JobRunner
 from monitor.jobs.settings import JobSettings
+from monitor.model.errors import ConfigurationError, InvalidInput
+from monitor.model.retention import Retention
 from monitor.model.time import DAY_US
 from monitor.server_file import ServerFile, read_server_file
 from monitor.settings import Settings
@@ -120,7 +122,8 @@ def _services(
     # made also where another process runs the jobs: the open window is folded and judged here when somebody asks
     contexts, runs = Contexts(), RunCache(store)  # labels ask for the id runs that folds have read or merged
     rhythm = replace(
-        rhythm or JobSettings(), max_segments=settings.max_segments, profile_ages=settings.retention_profiles
+        rhythm or JobSettings(), max_segments=settings.max_segments, retention=_retention(settings),
+        profile_ages=settings.retention_profiles,
     )  # fmt: skip
     runner = JobRunner(store, telemetry, now_us=now_us, settings=rhythm, contexts=contexts, runs=runs)
     simulator = Simulator(store, evaluator=runner.evaluator)
@@ -139,6 +142,16 @@ def _services(
         backups=backups,
         keyring=make_keyring(store, server_file=server_file, now_us=now_us, telemetry=telemetry),
     )  # fmt: skip
+
+
+def _retention(settings: Settings) -> Retention:
+    try:
+        return Retention(
+            rows_us=settings.retention_rows, unlabelled_us=settings.retention_unlabelled,
+            results_us=settings.retention_results,
+        )  # fmt: skip
+    except InvalidInput as wrong:
+        raise ConfigurationError(f"DRIFTLINE_RETENTION_ROWS, _UNLABELLED and _RESULTS: {wrong.detail}") from None
 
 
 def _telemetry() -> Telemetry:

@@ -39,7 +39,6 @@ class Setting:
     help: str
     scope: str = "server"  # "server", or "client" for the commands that call a server
     secret: bool = False
-    later: bool = False  # the part it governs comes with a later release: set, it stops the start
 
 
 def _row(parse: Callable[[str], Any], expects: str, help: str, **more: Any) -> dict[str, Setting]:
@@ -200,10 +199,12 @@ class Settings:
         metadata=_row(_whole(least=1, most=1_000), "a whole number from 1 to 1000", "the most segments of one version"),
     )
     retention_rows: int = field(
-        default=30 * DAY_US, metadata=_row(_duration, _LASTS, "how long feature columns are kept", later=True)
+        default=30 * DAY_US,
+        metadata=_row(_duration, _LASTS, "how long rows are kept, from the newest receipt in their window"),
     )
     retention_unlabelled: int = field(
-        default=180 * DAY_US, metadata=_row(_duration, _LASTS, "how long a record waits for its label", later=True)
+        default=180 * DAY_US,
+        metadata=_row(_duration, _LASTS, "how long a record, or a label, waits for the other"),
     )
     retention_profiles: ProfileAges = field(
         default=ProfileAges(),
@@ -213,7 +214,7 @@ class Settings:
         ),
     )  # fmt: skip
     retention_results: int = field(
-        default=400 * DAY_US, metadata=_row(_duration, _LASTS, "how long results are kept", later=True)
+        default=400 * DAY_US, metadata=_row(_duration, _LASTS, "how long results and ended alerts are kept")
     )
     max_series: int = field(
         default=50_000, metadata=_row(_whole(least=1), "a whole number from 1", "the most model series on /metrics")
@@ -283,10 +284,6 @@ def load_settings(environment: Mapping[str, str], *, options: Mapping[str, str |
 def parse_value(name: str, raw: str, *, shown: str) -> Any:
     """The value of one setting; ``ConfigurationError`` says name, value and expectation."""
     setting = TABLE[name]
-    if setting.later:
-        raise ConfigurationError(
-            f"{shown} is not available yet: what it governs ({setting.help}) comes with a later release; remove it"
-        )
     try:
         return setting.parse(raw)
     except (ValueError, KeyError, InvalidInput):
@@ -346,8 +343,7 @@ def settings_page() -> str:
         lines += [
             f"## `{PREFIX}{name.upper()}`",
             f"{setting.help[0].upper()}{setting.help[1:]}. Expected: {setting.expects}. "
-            f"Default: {f'`{default}`' if default else 'none'}. Option: {option}."
-            + (" Not available yet: set, it stops the start." if setting.later else ""),
+            f"Default: {f'`{default}`' if default else 'none'}. Option: {option}.",
             "",
         ]
     return "\n".join(lines)

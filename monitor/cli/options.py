@@ -42,7 +42,7 @@ def with_settings(*, port: str | None = None) -> Callable[[Callable[..., None]],
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         options = {}
         for name, setting in TABLE.items():
-            if setting.scope != "server" or setting.later:
+            if setting.scope != "server":
                 continue
             flag = f"--{name.replace('_', '-')}"
             default = port if name == "port" and port is not None else default_text(name)

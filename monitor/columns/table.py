@@ -24,7 +24,7 @@ from monitor.columns.quarantine import Quarantined, name_fault, reason_message
 from monitor.columns.roles import Roles, stored_names
 from monitor.columns.sent import typed_as_sent
 from monitor.columns.text import json_text
-from monitor.columns.who_and_when import Sent, sent_ids, sent_instants, unusable
+from monitor.columns.who_and_when import Sealed, Sent, sent_ids, sent_instants, unusable
 from monitor.model.errors import InvalidInput
 from monitor.model.schema import Schema
 
@@ -60,12 +60,14 @@ def canonical_batch(
     roles: Roles,
     received_us: int,
     latest_us: int = LATEST_US,
+    sealed: Sealed | None = None,
     make_ids: Callable[[int], pa.Array] | None = None,
 ) -> Canonical:
     """The canonical form of a flat table whose columns are named as in the schema, by role, or reserved.
 
     Rows without a timestamp get ``received_us``, rows without an id one of ``make_ids`` (empty text if
-    None). Rows with a timestamp after ``latest_us`` are quarantined ``future``.
+    None). Rows with a timestamp after ``latest_us`` are quarantined ``future``,
+    those of ``sealed`` windows ``too_late``.
     """
     flat = flat_columns(table)
     for name in flat:
@@ -77,8 +79,9 @@ def canonical_batch(
         target: flat[name] for name, target in zip(flat, targets, strict=True) if target is not None
     }  # fmt: skip
     canonical = canonical_columns(
-        columns, rows=table.num_rows, schema=schema, received_us=received_us, latest_us=latest_us, make_ids=make_ids
-    )
+        columns, rows=table.num_rows, schema=schema, received_us=received_us, latest_us=latest_us, sealed=sealed,
+        make_ids=make_ids,
+    )  # fmt: skip
     if not canonical.quarantined:
         return canonical
     return _with_raw(canonical, table)
@@ -91,11 +94,12 @@ def canonical_columns(
     schema: Schema | None,
     received_us: int,
     latest_us: int = LATEST_US,
+    sealed: Sealed | None = None,
     make_ids: Callable[[int], pa.Array] | None = None,
 ) -> Canonical:
     """The canonical form of sent columns under stored names; ``raw`` of quarantined rows is left empty."""
     instants, ids = sent_instants(columns, rows=rows), sent_ids(columns, rows=rows)
-    quarantined = unusable(instants, ids, columns=columns, latest_us=latest_us)
+    quarantined = unusable(instants, ids, columns=columns, latest_us=latest_us, sealed=sealed)
     kept = np.arange(rows, dtype=np.int64)
     if quarantined:
         kept = np.delete(kept, [q.index for q in quarantined])

@@ -59,6 +59,15 @@ def json_text(value: Any) -> str:
     return json.dumps(value, default=_other)
 
 
+def raw_value(text: str) -> Any:
+    """A raw value out of its JSON text; what JSON has no number for (NaN, Infinity) stays a text.
+
+    >>> raw_value('"abc"'), raw_value("true"), raw_value("NaN")
+    ('abc', True, 'NaN')
+    """
+    return json.loads(text, parse_constant=str)
+
+
 def number_text(value: float) -> str:
     """The JSON text of a float that is not finite."""
     return _NOT_FINITE[repr(value)]

@@ -18,6 +18,7 @@ from monitor.model.defaults import inherited_fields, with_own
 from monitor.model.entities import TASKS, VERSION_STATES, Model, Version
 from monitor.model.errors import InvalidInput, NotAvailableYet
 from monitor.model.names import nearest
+from monitor.model.retention import own_retention
 from monitor.model.schema import Schema
 from monitor.model.segments import check_known, parse_segments
 from monitor.model.succession import succession_of
@@ -28,11 +29,11 @@ from monitor.model.window import WindowSpec
 MODEL_FIELDS = (
     "task", "description", "team", "window", "lateness", "stale_after", "timezone", "checks", "baseline",
     "segments", "false_alarms", "min_effect", "labels", "business_value", "tags", "positive", "decision_threshold",
-    "on_new_version",
+    "on_new_version", "privacy",
 )  # fmt: skip
 VERSION_FIELDS = ("schema", "positive", "decision_threshold", "baseline", "state", "tags")
 # Of the model file (CONFIG.md), and not of this release.
-LATER_MODEL_FIELDS = ("privacy", "actions")
+LATER_MODEL_FIELDS = ("actions",)
 _OF_THE_FILE = ("extends", "versions")
 FILE_COLUMNS = "columns"  # of a version's settings: the columns as a model file names them
 DEFAULT_LATENESS_US = 300_000_000
@@ -239,6 +240,11 @@ def _on_new_version(value: Any) -> Any:
     return value
 
 
+def _privacy(value: Any) -> Any:
+    own_retention(value)
+    return value
+
+
 def _tags(value: Any) -> Any:
     pairs = value.items() if isinstance(value, dict) else [("", None)]
     if len(pairs) > MAX_TAGS or not all(isinstance(v, str) and len(k) + len(v) <= MAX_TEXT for k, v in pairs):
@@ -276,6 +282,7 @@ _MODEL_SETTINGS: dict[str, Callable[[Any], Any]] = {
     "checks": _checks, "baseline": _baseline, "segments": _segments, "false_alarms": _false_alarms,
     "min_effect": _effect, "tags": _tags, "labels": _as_given, "business_value": _as_given, "positive": _category,
     "decision_threshold": partial(_number, name="decision_threshold"), "on_new_version": _on_new_version,
+    "privacy": _privacy,
 }  # fmt: skip
 _OWN: dict[str, Callable[[Any], Any]] = {key: _MODEL_SETTINGS[key] for key in ("positive", "decision_threshold")}
 _VERSION_SETTINGS: dict[str, Callable[[Any], Any]] = {"baseline": _baseline, "tags": _tags}

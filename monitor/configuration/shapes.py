@@ -158,7 +158,10 @@ MODEL: dict[str, Shape] = {
     "on_new_version": _or_null(_object({
         "reference": {"enum": ["inherit", "require", None]}, "retire_after": _or_null(_DURATION),
     })),
-    "privacy": _later("privacy"),
+    "privacy": _or_null(_object({
+        "rows": {"const": "keep", "description": "none: not available yet"},
+        "retention": _or_null(_object(dict.fromkeys(("rows", "unlabelled", "results"), _DURATION))),
+    })),
     "actions": _later("actions"),
 }  # fmt: skip
 VERSION: dict[str, Shape] = {

@@ -65,15 +65,20 @@ def _replace(
 ) -> None:
     instants = instants_of(rows)
     left = rows.filter(pa.array(~named))
-    remains = None
-    if left.num_rows:
-        kept = instants[~named]
-        remains = Remains(
-            t_min_us=int(kept.min()), t_max_us=int(kept.max()), rows=left.num_rows,
-            payload=encode_batch(left, codec=batch.codec),
-        )  # fmt: skip
+    remains = remains_of(left, codec=batch.codec)
     gone = Counter(model.window.start_of(instant) for instant in instants[named].tolist())
     with erasing(store) as conn:
         lock_version(conn, id=batch.version_id)
         replace_rows(conn, batch=batch, remains=remains, gone=gone)
         guard(conn, "records", len(instants) - left.num_rows)
+
+
+def remains_of(left: pa.RecordBatch, *, codec: str) -> Remains | None:
+    """The rows that are left of a batch, as they are stored in its place; None without a row."""
+    if not left.num_rows:
+        return None
+    kept = instants_of(left)
+    return Remains(
+        t_min_us=int(kept.min()), t_max_us=int(kept.max()), rows=left.num_rows,
+        payload=encode_batch(left, codec=codec),
+    )  # fmt: skip

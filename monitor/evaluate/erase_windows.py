@@ -23,7 +23,9 @@ from monitor.store.erased_labels import windows_behind
 from monitor.store.erasures import Erasing, disturb, erasing
 from monitor.store.ids import IdRun, NewRun, id_runs, replace_runs, run_fold, run_payload
 from monitor.store.outcomes import Part, outcomes, replace_outcomes, replace_window_labels, window_labels
+from monitor.store.sealing import OUTCOMES
 from monitor.store.versions import lock_version
+from monitor.store.windows import get_window
 
 _LOW = 2 ** (64 - PREFIX_BITS) - 1
 _TRIES = 5
@@ -53,23 +55,27 @@ def _erase(
     for _ in range(_TRIES):
         changes = _changes(store, version_id=version_id, start_us=start_us, hashes=hashes)
         try:
-            for change in changes:
+            for change, found in changes:
                 with erasing(store) as conn:
                     lock_version(conn, id=version_id)
                     disturb(conn, model_id=model_id)
                     change(conn)
-                    guard(conn, "records", 0)
+                    guard(conn, "records", found)
             return
         except FenceLost:  # folded or joined meanwhile: it is read again; a claim that is lost is lost then too
             continue
     raise FenceLost(f"window {start_us} of version {version_id} changed again and again while it was read")
 
 
-def _changes(store: Store, *, version_id: int, start_us: int, hashes: Hashes) -> list[Callable[[Connection], object]]:
-    """What is to be written, each in a transaction of its own: read and packed outside of it."""
+def _changes(
+    store: Store, *, version_id: int, start_us: int, hashes: Hashes
+) -> list[tuple[Callable[[Connection], object], int]]:
+    """What is to be written, each in a transaction of its own: read and packed outside of it. And how many records
+    are found by it, where the log does not have them any more."""
     here: dict[str, Any] = {"version_id": version_id, "window_start_us": start_us}
-    found: list[Callable[[Connection], object]] = []
+    found: list[tuple[Callable[[Connection], object], int]] = []
     with store.read() as conn:
+        window = get_window(conn, version_id=version_id, start_us=start_us)
         runs = id_runs(conn, **here)
         parts = [(_without_outcomes, replace_outcomes, part) for part in outcomes(conn, **here)]
         parts += [(_without_labels, replace_window_labels, part) for part in window_labels(conn, **here)]
@@ -78,11 +84,13 @@ def _changes(store: Store, *, version_id: int, start_us: int, hashes: Hashes) ->
             keys, fold = decode_run(run_payload(conn, id=run.id)), run_fold(conn, id=run.id)
         if np.isin(keys, hashes).any():
             forgotten = _forgotten(run, keys, hashes=hashes)
-            found.append(partial(replace_runs, **here, remove_ids=[run.id], runs=[forgotten], fold=fold))
+            found.append((partial(replace_runs, **here, remove_ids=[run.id], runs=[forgotten], fold=fold), 0))
     for without, put, part in parts:
         left = without(part, hashes=hashes)
         if left is not None:
-            found.append(partial(put, version_id=version_id, ids=[part.id], parts=[left] if left.rows else []))
+            change = partial(put, version_id=version_id, ids=[part.id], parts=[left] if left.rows else [])
+            alone = put is replace_outcomes and window is not None and window.retained == OUTCOMES
+            found.append((change, part.rows - left.rows if alone else 0))
     return found
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
 from sqlalchemy import Connection
 
 from monitor.columns.split import by_window
@@ -20,6 +21,7 @@ from monitor.evaluate.guard import Guard, Moved
 from monitor.evaluate.inference import infer_if_due
 from monitor.evaluate.merged import LOOKBACK
 from monitor.evaluate.slices import read_rows, within_budget
+from monitor.evaluate.too_late import MOST_ROWS, TooLate, late_rows, refuse, sealed_among
 from monitor.model.entities import Version
 from monitor.model.window import WindowSpec
 from monitor.store.batches import BatchInfo, mark_folded, unfolded
@@ -40,7 +42,8 @@ _LISTED = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
-    """What one fold did: rows taken, of them repeats dropped and rows late; ``more`` says that batches still wait."""
+    """What one fold did: rows taken, of them repeats dropped, rows late and rows too late for their windows, which are
+    sealed; ``more`` says that batches still wait."""
 
     fold: int
     rows: int
@@ -48,6 +51,7 @@ class Folded:
     late_rows: int
     windows: tuple[int, ...]
     more: bool
+    too_late: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,7 @@ class Prepared:
     infos: list[BatchInfo]
     arrivals: list[Arrival]
     more: bool
+    late: tuple[TooLate, ...] = ()
 
 
 class Folder:
@@ -95,13 +100,23 @@ class Folder:
         infos = within_budget(waiting, rows=self._slice_rows, size=self._slice_bytes)
         if not infos:
             return None
+        parts = self._parts(context, infos)
+        sealed = sealed_among(self._store, parts, version_id=version_id)
+        if sealed and len(infos) > 1:
+            infos = within_budget(infos, rows=MOST_ROWS)
+            parts = self._parts(context, infos)
         more = len(infos) < len(waiting) or sum(info.rows for info in infos) >= self._slice_rows
-        return Prepared(context=context, infos=infos, arrivals=self._arrivals(context, infos), more=more)
+        arrivals = [
+            arrive(self._store, context=context, runs=self._runs, start_us=start_us, rows=part)
+            for start_us, part in parts if start_us not in sealed
+        ]  # fmt: skip
+        late = late_rows(self._store, infos, sealed=sealed, context=context)
+        return Prepared(context=context, infos=infos, arrivals=arrivals, more=more, late=late)
 
     def commit(self, prepared: Prepared, *, guard: Guard | None = None) -> Folded:
         """The slice folded, in one short transaction, or ``FenceLost`` and nothing."""
         with self._store.write() as conn:
-            fold = _write(conn, context=prepared.context, infos=prepared.infos, arrivals=prepared.arrivals)
+            fold = _write(conn, prepared)
             if guard is not None:
                 guard(conn)
         return Folded(
@@ -111,6 +126,7 @@ class Folder:
             late_rows=sum(arrival.late_rows for arrival in prepared.arrivals),
             windows=tuple(arrival.start_us for arrival in prepared.arrivals),
             more=prepared.more,
+            too_late=sum(late.rows.num_rows for late in prepared.late),
         )
 
     def _read(self, version_id: int) -> tuple[VersionContext, list[BatchInfo]]:
@@ -118,19 +134,16 @@ class Folder:
             context = self._contexts.load(conn, version_id=version_id, judging=False)
             return context, unfolded(conn, version_id=version_id, max_rows=self._slice_rows)
 
-    def _arrivals(self, context: VersionContext, infos: Sequence[BatchInfo]) -> list[Arrival]:
+    def _parts(self, context: VersionContext, infos: Sequence[BatchInfo]) -> list[tuple[int, pa.RecordBatch]]:
+        """The rows of the batches by the windows they are in."""
         schema = context.schema if context.layout is not None else None
         rows = read_rows(self._store, infos, schema=schema, schema_id=context.exact_schema_id)
-        return [
-            arrive(self._store, context=context, runs=self._runs, start_us=start_us, rows=part)
-            for start_us, part in by_window(rows, context.model.window)
-        ]
+        return by_window(rows, context.model.window)
 
 
-def _write(
-    conn: Connection, *, context: VersionContext, infos: Sequence[BatchInfo], arrivals: Sequence[Arrival]
-) -> int:
+def _write(conn: Connection, prepared: Prepared) -> int:
     """The number of the fold. Everything here is in one transaction, held back by the version's row."""
+    context, infos, arrivals = prepared.context, prepared.infos, prepared.arrivals
     seen = context.version
     locked = lock_version(conn, id=seen.id)
     if (locked.schema_id, locked.layout_id) != (seen.schema_id, seen.layout_id):
@@ -138,6 +151,7 @@ def _write(
     if not is_cut_alike(conn, context=context, now=locked):
         raise Moved(f"version {seen.id}: its segments changed while its rows were profiled")
     fold = mark_folded(conn, version_id=seen.id, ids=[info.id for info in infos], fold_seen=seen.fold_seq)
+    refuse(conn, prepared.late, context=context)
     upsert_windows(conn, _changed_windows(conn, context=context, arrivals=arrivals))
     if context.segmentation is None and is_cut(conn, version=locked):
         # Counted without these rows: the segments may be wanted again before those of the reference are taken away.
@@ -167,13 +181,17 @@ def _profiles(arrival: Arrival, *, version: Version) -> list[StoredProfile]:
 
 def _changed_windows(conn: Connection, *, context: VersionContext, arrivals: Sequence[Arrival]) -> list[WindowRow]:
     """The windows that got rows, and the later ones that were judged merged with one of them."""
+    if not arrivals:
+        return []
     first, last = arrivals[0].start_us, arrivals[-1].start_us
     reach = last + (LOOKBACK + 1) * context.model.window.nominal_us
     stored = _windows_from(conn, version_id=context.version.id, from_us=first, to_us=reach)
+    if any(a.start_us in stored and stored[a.start_us].is_sealed for a in arrivals):
+        raise Moved(f"version {context.version.id}: one of its windows was sealed while rows of it were profiled")
     changed = {a.start_us: _with_arrival(stored.get(a.start_us), a, context=context) for a in arrivals}
     fresh = [a.start_us for a in arrivals if a.rows]
     for window in stored.values():
-        merged = window.rows < context.min_rows and window.revision > 0 and window.state != "sealed"
+        merged = window.rows < context.min_rows and window.revision > 0 and not window.is_sealed
         if merged and window.start_us not in changed and _reaches(fresh, window, spec=context.model.window):
             changed[window.start_us] = replace(window, dirty=True)
     return list(changed.values())

@@ -44,10 +44,10 @@ def gap_waiting(conn: Connection, *, version_id: int, reason: str, now_us: int) 
 
 
 def _gap(conn: Connection, *, model: Model, version: Version, window: WindowRow, reason: str, now_us: int) -> None:
-    revision = window.revision + 1
+    revision, state = window.revision + 1, window.state if window.is_sealed else "gap"
     upsert_window(
         conn,
-        replace(window, state="gap", reason=reason, revision=revision, dirty=False, computed_us=now_us),
+        replace(window, state=state, reason=reason, revision=revision, dirty=False, computed_us=now_us),
     )
     checks, id = checks_of(model), version.reference_id
     segments = [] if id is None else [one.segment for one in reference_segments(conn, reference_id=id)]

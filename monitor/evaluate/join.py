@@ -180,7 +180,9 @@ class Joiner:
         added: list[tuple[LabelSegment, bytes, bytes]] = []
         if taken.ids:
             rows, most = len(new.labels.keys), self._limits.segment_rows
-            removed = absorbed(seen.segments, rows=rows, size=new.labels.nbytes, largest=most)
+            removed = absorbed(
+                seen.segments, rows=rows, received_us=taken.last_us, size=new.labels.nbytes, largest=most
+            )  # fmt: skip
             kept = merge([*(old.kept(segment.id) for segment in removed), Kept(labels=new.labels, found=new.found)])
             span = (
                 min([taken.first_us, *(segment.first_received_us for segment in removed)]),

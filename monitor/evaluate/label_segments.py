@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.evaluate.label_codec import Labels, join_labels, newest, take_labels
+from monitor.model.time import DAY_US
 from monitor.store.segments import LabelSegment
 
 LARGEST_ROWS = 1_000_000
 LARGEST_BYTES = 64 * 2**20
+GENERATION_US = 30 * DAY_US
 ABSORB_UP_TO = 2  # times the labels gathered so far
 
 Mask = NDArray[np.bool_]
@@ -44,11 +46,20 @@ def withdrawn(labels: Labels) -> Mask:
 
 
 def absorbed(
-    stored: Sequence[LabelSegment], *, rows: int, size: int = 0, largest: int = LARGEST_ROWS
+    stored: Sequence[LabelSegment], *, rows: int, received_us: int, size: int = 0, largest: int = LARGEST_ROWS
 ) -> list[LabelSegment]:
-    """The segments that ``rows`` new labels of ``size`` bytes are merged with, the smallest first."""
+    """The segments that ``rows`` new labels of ``size`` bytes are merged with, the smallest first.
+
+    Not those that began more than ``GENERATION_US`` before the new ones were received: a segment goes when all of it
+    has waited long enough.
+    """
     chosen: list[LabelSegment] = []
-    small = [one for one in stored if one.rows <= largest // 2 and one.bytes <= LARGEST_BYTES // 2]
+    since_us = received_us - GENERATION_US
+    small = [
+        one
+        for one in stored
+        if one.rows <= largest // 2 and one.bytes <= LARGEST_BYTES // 2 and one.first_received_us >= since_us
+    ]
     for one in sorted(small, key=lambda one: (one.rows, one.id)):
         if one.rows > ABSORB_UP_TO * rows or size + one.bytes > LARGEST_BYTES:
             break

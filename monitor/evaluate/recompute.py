@@ -58,7 +58,7 @@ def _closed_starts(store: Store, *, version_id: int, from_us: int | None, to_us:
         with store.read() as conn:
             model, _ = get_version_by_id(conn, id=version_id)
             page = list_windows(conn, version_id=version_id, from_us=from_us, to_us=to_us, after=after, limit=_PAGE)
-        found += [w.start_us for w in page if w.end_us + model.lateness_us <= now_us and w.state != "sealed"]
+        found += [w.start_us for w in page if w.end_us + model.lateness_us <= now_us and not w.is_sealed]
         if len(page) < _PAGE:
             return found
         after = page[-1].start_us

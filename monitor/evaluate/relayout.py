@@ -136,13 +136,14 @@ def _windows(store: Store, *, contexts: Contexts, version_id: int, progressing: 
 
 def _starts(store: Store, *, version_id: int) -> list[int]:
     found: list[int] = []
+    after: int | None = None
     while True:
         with store.read() as conn:
-            after = found[-1] if found else None
             page = list_windows(conn, version_id=version_id, after=after, limit=_PAGE)
-        found += [window.start_us for window in page]
+        found += [window.start_us for window in page if not window.is_sealed]
         if len(page) < _PAGE:
             return found
+        after = page[-1].start_us
 
 
 def _window(store: Store, *, contexts: Contexts, version_id: int, start_us: int, guard: Guard) -> bool:

@@ -14,7 +14,7 @@ from monitor.evaluate.judging import Judged
 from monitor.evaluate.judging_held import told_of
 from monitor.model.baseline import Baseline
 from monitor.model.checks import PERFORMANCE_KINDS
-from monitor.model.results import ResultRow
+from monitor.model.results import ResultRow, Status
 from monitor.store.results import StoredResult, unpack
 from monitor.store.windows import JUDGED, WindowRow
 
@@ -25,9 +25,11 @@ def standing(
     """The window as it was judged last, without performance and without verdicts: those have moved already.
 
     None where it is to be judged anew: rows came, the reference is another, the configuration was changed since, what
-    it was ``held`` against is another by now, or there is no judgement to keep.
+    it was ``held`` against is another by now, or there is no judgement to keep. Of a sealed window it stands anyway.
     """
     side = context.reference
+    if window.is_sealed and last is not None:
+        return _kept(last, data_status=unpack(last.payload)[0])
     if last is None or side is None or window.state not in JUDGED:
         return None
     unchanged = (window.revision, window.rows, side.reference.number)
@@ -38,10 +40,14 @@ def standing(
     data_status, rows = unpack(last.payload)
     if data_status is None or not _held_alike(context, rows=rows, held=held):
         return None
+    return _kept(last, data_status=data_status)
+
+
+def _kept(last: StoredResult, *, data_status: Status | None) -> Judged:
     return Judged(
-        rows=tuple(row for row in rows if row.kind not in PERFORMANCE_KINDS),
+        rows=tuple(row for row in unpack(last.payload)[1] if row.kind not in PERFORMANCE_KINDS),
         verdicts=(),
-        status=data_status,
+        status=data_status or "unknown",
         data_status=data_status,
         reference_number=last.reference_number,
         reference_rows=last.reference_rows,

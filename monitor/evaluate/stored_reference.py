@@ -34,7 +34,7 @@ from monitor.model.time import rfc3339
 from monitor.store.engine import Store
 from monitor.store.outcomes import labelled_versions
 from monitor.store.references import discard_reference
-from monitor.store.windows import list_windows
+from monitor.store.windows import WindowRow, list_windows
 
 _TRIES = 10
 _PAGE = 1_000
@@ -102,6 +102,7 @@ def _rows(store: Store, *, known: Known, schema: Schema, from_us: int, to_us: in
                 after=after, limit=_PAGE,
             )  # fmt: skip
         for window in page:
+            _refuse_sealed(window)
             for batch in first_of_window(store, window=window, schema=schema):
                 inside = between(batch, start_us=from_us, end_us=to_us)
                 if inside.num_rows:
@@ -109,6 +110,16 @@ def _rows(store: Store, *, known: Known, schema: Schema, from_us: int, to_us: in
         if len(page) < _PAGE:
             return
         after = page[-1].start_us
+
+
+def _refuse_sealed(window: WindowRow) -> None:
+    if window.is_sealed:
+        raise InvalidInput(
+            f"the window from {rfc3339(window.start_us)} is sealed: its rows have had their time "
+            "(DRIFTLINE_RETENTION_ROWS, or the model's own); name a span of windows that GET …/windows shows as closed "
+            "or revised",
+            code="sealed",
+        )
 
 
 def _draft(rows: ReferenceRows, *, known: Known, schema: Schema) -> Draft:

@@ -30,7 +30,7 @@ from monitor.store.models import get_version_by_id
 from monitor.store.profiles import StoredProfile
 from monitor.store.verdicts import get_states
 from monitor.store.versions import lock_version
-from monitor.store.windows import WindowRow, get_window, recent_windows
+from monitor.store.windows import WindowRow, get_window, recent_windows, upsert_window
 
 _log = logging.getLogger(__name__)
 _KEPT_BASELINES = 64 * 2**20
@@ -78,6 +78,8 @@ class Evaluator:
         seen = self.read(version_id=version_id, start_us=start_us)
         if seen is None:
             return None
+        if seen.window.is_sealed and _stands(seen) is None:
+            return self._settle(seen, guard=guard)
         cut, rulings, card = self._rule(seen, now_us=now_us, afresh=afresh)
         with self._watch(_VERDICT), self._store.write() as conn:
             transitions = write_window(conn, rulings, cut=cut, card=card, now_us=now_us)
@@ -97,6 +99,7 @@ class Evaluator:
 
     def _rule(self, seen: Seen, *, now_us: int, afresh: bool) -> tuple[Cut, tuple[Ruling, ...], WindowCard | None]:
         """The window's profiles, what it is found to be in each segment, and its scorecard."""
+        afresh = afresh and not seen.window.is_sealed
         stands = {one.context.segment: None if afresh else _stands(one) for one in seen.each}
         if stands[""] is not None:  # what is closed keeps its results: segments that came since are not judged in it
             seen = replace(seen, slices=tuple(one for one in seen.slices if one.last is not None))
@@ -104,6 +107,19 @@ class Evaluator:
         cut = Cut() if None not in stands.values() else self.profiles_of(seen, afresh=afresh)
         card = self.card_of(seen, now_us=now_us, afresh=afresh)
         return cut, _rulings(seen, cut=cut, card=card, now_us=now_us, stands=stands), card
+
+    def _settle(self, seen: Seen, *, guard: Guard | None) -> Evaluated | None:
+        """A sealed window that labels change nothing of: there is no judgement, or no performance to be judged."""
+        window = seen.window
+        with self._store.write() as conn:
+            lock_version(conn, id=window.version_id)
+            now = get_window(conn, version_id=window.version_id, start_us=window.start_us)
+            if now is None or now.label_rows != window.label_rows:
+                raise Moved(f"window {window.start_us} of version {window.version_id} got labels while it was judged")
+            upsert_window(conn, replace(now, dirty=False))
+            if guard is not None:
+                guard(conn)
+        return Evaluated(start_us=window.start_us, status="unknown", revision=window.revision, transitions=0)
 
     def read(self, *, version_id: int, start_us: int, least_rows: int = 0, sliced: bool = True) -> Seen | None:
         """The window and its context in one snapshot; None where there is no such window.
@@ -157,6 +173,8 @@ class Evaluator:
                     one.context.segment: _decoded(one.stored, context=context) or empty(layout) for one in seen.slices
                 },
             )  # fmt: skip
+        if window.is_sealed:
+            raise Moved(f"window {window.start_us} is sealed: it was counted in other cells, and its rows are gone")
         made = reprofile(
             self._store, version_id=window.version_id, schema=context.schema, layout=layout,
             start_us=window.start_us, end_us=window.end_us, segments=context.segments,
@@ -227,7 +245,9 @@ def _decoded(stored: StoredProfile | None, *, context: VersionContext) -> Profil
 
 
 def _stands(seen: Seen) -> Judged | None:
-    return None if seen.stale else standing(seen.context, window=seen.window, last=seen.last, held=seen.held)
+    if seen.stale and not seen.window.is_sealed:
+        return None
+    return standing(seen.context, window=seen.window, last=seen.last, held=seen.held)
 
 
 def _rulings(

@@ -22,6 +22,7 @@ from monitor.performance.scorecard import Scorecard, empty, merge
 from monitor.store.engine import Store
 from monitor.store.outcomes import Part, PartHead, outcome_heads, outcomes, window_labels
 from monitor.store.scorecards import StoredScorecard, get_scorecard
+from monitor.store.sealing import FORGOTTEN
 from monitor.store.windows import WindowRow
 
 _PART_ROWS = 250_000
@@ -56,6 +57,8 @@ def window_card(
         card = codec.decode(kept.payload, side.outline)
         if card.rows == window.rows:
             return WindowCard(card=card)
+    if window.retained in FORGOTTEN:  # there is nothing left to be counted
+        return None
     with store.read() as conn:
         heads = outcome_heads(conn, version_id=window.version_id, window_start_us=window.start_us)
         joined = window_labels(conn, version_id=window.version_id, window_start_us=window.start_us)
@@ -148,8 +151,22 @@ def _outcomes(
     current = all(head.schema_id == context.version.schema_id for head in heads)
     if (whole and current and not afresh) or not has_outcomes(context.schema, task=context.model.task):
         return []
+    if window.is_sealed:
+        return []
     made = list(_from_rows(store, context=context, window=window))
     return made if sum(part.rows for part in made) == window.rows else []  # else features are gone: what is kept counts
+
+
+def made_outcomes(
+    store: Store, *, context: VersionContext, window: WindowRow
+) -> tuple[list[Part], list[int]]:  # fmt: skip
+    """The window's outcomes made of its stored rows where those kept are not all of them, and what they replace."""
+    with store.read() as conn:
+        heads = outcome_heads(conn, version_id=window.version_id, window_start_us=window.start_us)
+    if sum(head.rows for head in heads) == window.rows:
+        return [], []
+    made = _outcomes(store, context=context, window=window, heads=heads, afresh=False)
+    return made, [head.id for head in heads] if made else []
 
 
 def _stored_parts(store: Store, *, window: WindowRow, heads: Sequence[PartHead]) -> Iterator[Part]:

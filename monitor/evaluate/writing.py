@@ -60,7 +60,7 @@ def write_window(
     upsert_window(
         conn,
         replace(
-            now, state="closed" if revision == 1 else "revised", revision=revision, dirty=False, reason=None,
+            now, state=_state(now, revision=revision), revision=revision, dirty=False, reason=None,
             reference_number=judged.reference_number, computed_us=now_us,
             due_us=due_us(context.model, window=window, performance=context.performance, now_us=now_us),
             in_alert=in_alert, segmentation=context.segmentation if cut.made else now.segmentation,
@@ -68,13 +68,19 @@ def write_window(
     )  # fmt: skip
     if card is not None:
         _write_card(conn, card, version_id=version.id)
-    if cut.made and version.layout_id is not None:
+    if cut.made and version.layout_id is not None and not now.is_sealed:
         put_profiles(conn, _profiles(cut, window=window, layout_id=version.layout_id))
     _write_counts(conn, rulings)
     if revision > 1 and not rulings[0].stood:  # a segment that is gone since has no part in what is said now
         kept = [ruling.segment for ruling in rulings]
         forget_other_results(conn, version_id=version.id, start_us=window.start_us, kept=kept)
     return write_results(conn, rulings, revision=revision, now_us=now_us)
+
+
+def _state(now: WindowRow, *, revision: int) -> str:
+    if now.is_sealed:
+        return now.state
+    return "closed" if revision == 1 else "revised"
 
 
 def write_results(conn: Connection, rulings: tuple[Ruling, ...], *, revision: int, now_us: int) -> int:

@@ -16,6 +16,7 @@ from monitor.columns.quarantine import FUTURE_US, Quarantined
 from monitor.columns.roles import Roles
 from monitor.columns.table import Canonical, canonical_batch, canonical_columns
 from monitor.columns.text import json_text
+from monitor.columns.who_and_when import Sealed
 from monitor.ingest.decode_json import (
     Slice,
     check_readable,
@@ -40,7 +41,8 @@ AS_TEXT = {"form": "text"}  # beside the roles of a quarantined record whose val
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a body is read with: the version's schema and plan, the request's roles, the clock, the bounds."""
+    """What a body is read with: the version's schema and plan, the request's roles, the clock, the bounds, and
+    which instants are in windows that are known to be sealed."""
 
     schema: Schema | None
     plan: RecordPlan | None
@@ -48,6 +50,7 @@ class Reading:
     window: WindowSpec
     received_us: int
     limits: Limits
+    sealed: Sealed | None = None
 
 
 @dataclass(slots=True)
@@ -129,7 +132,7 @@ def _json_part(cut: Slice, reading: Reading) -> Part:
         return _loose_part(cut, reading)
     canonical = typed_canonical(
         cut.structs, plan=reading.plan, received_us=reading.received_us, latest_us=reading.received_us + FUTURE_US,
-        make_ids=partial(make_ids, now_us=reading.received_us),
+        sealed=reading.sealed, make_ids=partial(make_ids, now_us=reading.received_us),
     )  # fmt: skip
     if canonical.quarantined:
         canonical = replace(canonical, quarantined=tuple(with_raw_text(canonical.quarantined, cut)))
@@ -142,7 +145,8 @@ def _loose_part(cut: Slice, reading: Reading) -> Part:
     loose = loose_columns(records, schema=reading.schema, roles=reading.roles, limits=reading.limits)
     canonical = canonical_columns(
         loose.columns, rows=len(loose.positions), schema=reading.schema, received_us=reading.received_us,
-        latest_us=reading.received_us + FUTURE_US, make_ids=partial(make_ids, now_us=reading.received_us),
+        latest_us=reading.received_us + FUTURE_US,
+        sealed=reading.sealed, make_ids=partial(make_ids, now_us=reading.received_us),
     )  # fmt: skip
     within = np.array(readable, np.int64)
     positions = within[np.array(loose.positions, np.int64)]
@@ -158,7 +162,8 @@ def _loose_part(cut: Slice, reading: Reading) -> Part:
 def _table_part(table: Table, reading: Reading) -> Part:
     canonical = canonical_batch(
         table.batch, schema=reading.schema, roles=reading.roles, received_us=reading.received_us,
-        latest_us=reading.received_us + FUTURE_US, make_ids=partial(make_ids, now_us=reading.received_us),
+        latest_us=reading.received_us + FUTURE_US,
+        sealed=reading.sealed, make_ids=partial(make_ids, now_us=reading.received_us),
     )  # fmt: skip
     return Part(canonical, table.positions, table.quarantined, table.batch.num_rows + len(table.quarantined))
 

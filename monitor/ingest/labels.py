@@ -99,6 +99,10 @@ class LabelCourse:
         )  # fmt: skip
         return Prepared(records=received.records, quarantined=received.quarantined, work=work)
 
+    async def look_again(self) -> bool:
+        """A label is taken whatever its record's window."""
+        return False
+
     async def accept(self, prepared: Prepared) -> None:
         """Nothing more is asked of labels."""
 

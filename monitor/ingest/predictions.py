@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import msgspec
 
@@ -11,6 +12,7 @@ from monitor.ingest.assemble import read_body as read_records
 from monitor.ingest.limits import Limits
 from monitor.ingest.matching import check_columns_match
 from monitor.ingest.receive import Arrived, Prepared, kept_roles, quarantine_row
+from monitor.ingest.sealed import in_windows, sealed_within, span_of
 from monitor.ingest.single import quick_rows
 from monitor.ingest.targets import Target
 from monitor.ingest.work import PredictionWork, new_batch
@@ -46,12 +48,13 @@ class PredictionCourse:
 
     route = PredictionWork.route
     inline = True
-    __slots__ = ("_received", "_shared", "_target")
+    __slots__ = ("_received", "_sealed", "_shared", "_target")
 
     def __init__(self, shared: Predictions, target: Target) -> None:
         self._shared = shared
         self._target = target
         self._received: Received | None = None
+        self._sealed: frozenset[int] = frozenset()
 
     @property
     def scope(self) -> int:
@@ -67,7 +70,7 @@ class PredictionCourse:
             arrived.body, media_type=asked.media_type, plan=plan, received_us=arrived.received_us,
             limits=self._shared.limits,
         )  # fmt: skip
-        if rows is None:
+        if rows is None or min(rows.instants_us) < self._target.sealed_until_us:
             return None
         return PredictionWork(
             target=self._target, answer=rows.answer, received_us=arrived.received_us, ids=rows.ids,
@@ -81,6 +84,7 @@ class PredictionCourse:
         reading = Reading(
             schema=target.schema, plan=target.plan, roles=asked.roles, window=target.model.window,
             received_us=received_us, limits=self._shared.limits,
+            sealed=partial(in_windows, starts=self._sealed, window=target.model.window),
         )  # fmt: skip
         received = self._received = read_records(arrived.body, media_type=asked.media_type, reading=reading)
         roles = kept_roles(arrived.head)
@@ -92,6 +96,18 @@ class PredictionCourse:
             key=arrived.head.key, digest=arrived.digest, stored=received.stored, duplicates=received.duplicates,
         )  # fmt: skip
         return Prepared(records=received.records, quarantined=received.quarantined, work=work)
+
+    async def look_again(self) -> bool:
+        """Whether some of the rows are of windows that are sealed: then they are to be sorted out."""
+        span = span_of(self._received) if self._received is not None and self._target.sealed_until_us else None
+        if span is None or span[0] >= self._target.sealed_until_us:
+            return False
+        self._sealed = await asyncio.to_thread(self._sealed_within, *span)
+        return bool(self._sealed)
+
+    def _sealed_within(self, first_us: int, last_us: int) -> frozenset[int]:
+        with self._shared.store.read() as conn:
+            return sealed_within(conn, target=self._target, first_us=first_us, last_us=last_us)
 
     async def accept(self, prepared: Prepared) -> None:
         """Refuse a wholly different set of columns while the version is new."""

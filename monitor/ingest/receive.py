@@ -72,6 +72,10 @@ class Course(Protocol):
         """The body decoded (in a thread of its own, unless it is small and ``inline``)."""
         ...
 
+    async def look_again(self) -> bool:
+        """Whether what the store knows makes the body read otherwise: it is to be prepared once more."""
+        ...
+
     async def accept(self, prepared: Prepared) -> None:
         """Nothing, or the error with which the decoded request is refused."""
         ...
@@ -171,6 +175,8 @@ class Receiver:
     async def _general(self, course: Course, arrived: Arrived, *, inline: bool, seen: Seen) -> Committed:
         with stage("ingest decode"):
             prepared = prepare(course, arrived) if inline else await self._in_pool(prepare, course, arrived)
+            if await course.look_again():
+                prepared = await self._in_pool(prepare, course, arrived)
         seen.records = prepared.records
         if arrived.head.asked.strict and prepared.quarantined:
             raise InvalidInput(

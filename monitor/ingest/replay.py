@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
 from monitor.columns.roles import Roles
+from monitor.columns.who_and_when import Sealed
 from monitor.ingest.assemble import AS_TEXT, Reading, Received, read_records, read_texts
 from monitor.ingest.limits import Limits
 from monitor.ingest.receive import quarantine_row
+from monitor.ingest.sealed import in_windows, sealed_within
 from monitor.ingest.targets import Target
 from monitor.ingest.work import new_batch
 from monitor.store import Store, batches, quarantine
@@ -47,7 +54,8 @@ def replay_quarantine(
         taken = quarantine.take_for_replay(
             conn, version_id=target.version.id, now_us=now_us, ids=ids, limit=REPLAYED_AT_ONCE
         )
-        outcomes = [_again(rows, target, now_us, limits) for rows in _alike(taken)]
+        sealed = partial(_sealed, conn=conn, target=target)
+        outcomes = [_again(rows, target, now_us, limits, sealed) for rows in _alike(taken)]
         for rows, received in zip(_alike(taken), outcomes, strict=True):
             new = [new_batch(b, target=target, received_us=now_us) for b in received.batches]
             batches.insert_batches(conn, new)
@@ -73,11 +81,21 @@ def _alike(rows: Sequence[QuarantineRow]) -> list[list[QuarantineRow]]:
     return list(groups.values())
 
 
-def _again(rows: Sequence[QuarantineRow], target: Target, now_us: int, limits: Limits) -> Received:
+def _sealed(instants_us: NDArray[np.int64], *, conn: Connection, target: Target) -> NDArray[np.bool_]:
+    if not len(instants_us):
+        return np.zeros(0, dtype=np.bool_)
+    first_us, last_us = int(instants_us.min()), int(instants_us.max())
+    starts = sealed_within(conn, target=target, first_us=first_us, last_us=last_us)
+    return in_windows(instants_us, starts=starts, window=target.model.window)
+
+
+def _again(
+    rows: Sequence[QuarantineRow], target: Target, now_us: int, limits: Limits, sealed: Sealed
+) -> Received:  # fmt: skip
     roles = {name: value for name, value in rows[0].roles.items() if name not in AS_TEXT}
     reading = Reading(
         schema=target.schema, plan=target.plan, roles=Roles.from_json(roles), window=target.model.window,
-        received_us=now_us, limits=limits,
+        received_us=now_us, limits=limits, sealed=sealed,
     )  # fmt: skip
     records = [_record(row) for row in rows]
     if len(roles) < len(rows[0].roles) and all(isinstance(r, dict) for r in records):

@@ -15,18 +15,20 @@ from monitor.model.errors import Conflict, InvalidInput, NotFound
 from monitor.model.names import valid_name
 from monitor.model.schema import Schema
 from monitor.store import Store, models, schemas
+from monitor.store.sealing import newest_sealed
 
 _PLANS_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A version with what its records are decoded by."""
+    """A version with what its records are decoded by; ``sealed_until_us`` is the end of its newest sealed window."""
 
     model: Model
     version: Version
     schema: Schema | None
     plan: RecordPlan | None
+    sealed_until_us: int = 0
 
 
 class Targets:
@@ -75,7 +77,9 @@ class Targets:
             plan = self._plans.get(schema_id) if schema_id is not None else None
             if schema_id is not None and plan is None:
                 plan = self._keep(schema_id, RecordPlan(schemas.get_schema(conn, id=schema_id)))
-        return Target(found, newest, plan.schema if plan is not None else None, plan)
+            sealed_us = newest_sealed(conn, version_id=newest.id)
+        until_us = 0 if sealed_us is None else found.window.end_of(sealed_us)
+        return Target(found, newest, plan.schema if plan is not None else None, plan, until_us)
 
     def _keep(self, schema_id: int, plan: RecordPlan) -> RecordPlan:
         with self._lock:

@@ -9,12 +9,13 @@ import pyarrow as pa
 
 from monitor.columns.sent import as_sent
 from monitor.columns.table import Canonical, canonical_columns
+from monitor.columns.who_and_when import Sealed
 from monitor.ingest.plan import RecordPlan
 
 
 def typed_canonical(
     records: Sequence[Any], *, plan: RecordPlan, received_us: int, latest_us: int,
-    make_ids: Callable[[int], pa.Array],
+    sealed: Sealed | None, make_ids: Callable[[int], pa.Array],
 ) -> Canonical:  # fmt: skip
     """The canonical form of a slice of structs."""
     rows = [plan.row(r) for r in records]
@@ -26,8 +27,9 @@ def typed_canonical(
     sent["id"] = as_sent([i for i, _ in identities])
     sent["timestamp"] = as_sent([t for _, t in identities])
     return canonical_columns(
-        sent, rows=len(records), schema=plan.schema, received_us=received_us, latest_us=latest_us, make_ids=make_ids
-    )
+        sent, rows=len(records), schema=plan.schema, received_us=received_us, latest_us=latest_us, sealed=sealed,
+        make_ids=make_ids,
+    )  # fmt: skip
 
 
 def identity(record: Any, plan: RecordPlan) -> tuple[Any, Any]:

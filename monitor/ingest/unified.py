@@ -6,7 +6,6 @@ raw values that did not fit and the columns the schema does not know.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ import pyarrow as pa
 from monitor.columns.batch import ID, TIMESTAMP, TIMESTAMP_TYPE, companion_of, form_of, is_companion, shown_name
 from monitor.columns.coerce import stored_type
 from monitor.columns.conform import conform, stored_columns
-from monitor.columns.text import json_text
+from monitor.columns.text import json_text, raw_value
 from monitor.model.schema import Schema
 
 INVALID = "invalid"
@@ -93,15 +92,6 @@ def _values(columns: Mapping[str, pa.Array], rows: int, *, texts: bool) -> dict[
             if value is not None:
                 found.setdefault(row, {})[shown_name(name.removeprefix("!"))] = raw_value(value) if texts else value
     return found
-
-
-def raw_value(text: str) -> Any:
-    """A raw value out of its JSON text; what JSON has no number for (NaN, Infinity) stays a text.
-
-    >>> raw_value('"abc"'), raw_value("true"), raw_value("NaN")
-    ('abc', True, 'NaN')
-    """
-    return json.loads(text, parse_constant=str)
 
 
 def _text_array(values: Mapping[int, dict[str, Any]], rows: int) -> pa.Array:

@@ -69,7 +69,7 @@ class JobRunner:
             store, attempts=attempts, contexts=contexts, evaluator=self.evaluator, learner=learner,
             telemetry=telemetry, max_segments=self._settings.max_segments,
         )  # fmt: skip
-        self._upkeep = Upkeep(store, telemetry=telemetry, settings=self._settings)
+        self._upkeep = Upkeep(store, telemetry=telemetry, settings=self._settings, contexts=contexts)
         self._look = Look(store, telemetry=telemetry, settings=self._settings, labels=self._labels, queue=self._queue)
         self._background: Background | None = None
 

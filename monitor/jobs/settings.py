@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from monitor.model.profile_ages import ProfileAges
+from monitor.model.retention import Retention
 from monitor.model.segments import MAX_SEGMENTS
 from monitor.model.time import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
@@ -39,3 +40,4 @@ class JobSettings:
     keep_folds_us: int = HOUR_US
     max_segments: int = MAX_SEGMENTS
     profile_ages: ProfileAges = field(default_factory=ProfileAges)
+    retention: Retention = field(default_factory=Retention)

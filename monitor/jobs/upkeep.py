@@ -9,10 +9,12 @@ from functools import partial
 from sqlalchemy import Connection
 
 from monitor.evaluate.compact import compact_version
+from monitor.evaluate.context import Contexts
 from monitor.evaluate.gaps import gap_waiting, gap_window
 from monitor.jobs.gently import in_steps
 from monitor.jobs.occurrences import CLAIMED, EVALUATE, FOLD, window_occurrence
 from monitor.jobs.profile_merging import ProfileMerging
+from monitor.jobs.retention import Ages
 from monitor.jobs.segment_look import SegmentLook
 from monitor.jobs.settings import JobSettings
 from monitor.jobs.steps import watched
@@ -43,13 +45,16 @@ _MOST_VERSIONS = 200
 class Upkeep:
     """Sweeps and tidies, each as often as the settings say."""
 
-    def __init__(self, store: Store, *, telemetry: Telemetry, settings: JobSettings) -> None:
+    def __init__(
+        self, store: Store, *, telemetry: Telemetry, settings: JobSettings, contexts: Contexts | None = None
+    ) -> None:  # fmt: skip
         self._store = store
         self._telemetry = telemetry
         self._settings = settings
         self._done_us: dict[str, int] = {}
         self._segments = SegmentLook(store)
         self._profiles = ProfileMerging(store, ages=settings.profile_ages)
+        self._ages = Ages(store, contexts=contexts or Contexts(), retention=settings.retention)
 
     def task(self, now_us: Callable[[], int]) -> bool:
         """Tidies if it is time; for a lane."""
@@ -98,6 +103,9 @@ class Upkeep:
         if self._time_for("retention", every_us=self._settings.tidy_every_us, now_us=now_us):
             with watched("retention", telemetry=self._telemetry):
                 self._purge(now_us=now_us)
+                whole = self._ages.run(now_us=now_us)
+            if not whole:
+                self._done_us.pop("retention")
         if self._time_for("deleted", every_us=self._settings.purge_every_us, now_us=now_us):
             with watched("retention", telemetry=self._telemetry):
                 if not in_steps(self._store, purge_deleted):

@@ -199,6 +199,8 @@ class VersionWork:
     def _count(self, folded: Folded, *, model: str, version: str) -> None:
         if folded.deduplicated:
             self._telemetry.deduplicated.labels(model=model, version=version).inc(folded.deduplicated)
+        if folded.too_late:
+            self._telemetry.records.labels(model, version, "quarantined").inc(folded.too_late)
         if folded.late_rows:
             self._telemetry.late_rows.labels(model=model, version=version).inc(folded.late_rows)
 

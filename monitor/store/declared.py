@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, MetaData, Text, TypeDecorator
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, MetaData, Text, TypeDecorator, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
@@ -54,3 +54,8 @@ def version_column() -> Column[int]:
 def model_column() -> Column[int]:
     """The model that a row belongs to."""
     return Column("model_id", BigInteger, ForeignKey("model.id"), nullable=False)
+
+
+def only(where: str) -> dict[str, Any]:
+    """What makes an index one of those rows only, on both databases."""
+    return {"sqlite_where": text(where), "postgresql_where": text(where)}

@@ -39,6 +39,20 @@ def replace_rows(conn: Connection, *, batch: BatchInfo, remains: Remains | None,
     The caller holds the version. ``FenceLost`` where the batch was folded, compacted or erased from since it was read.
     A fold that is under way and has read the rows is made to roll back.
     """
+    rewrite_batch(conn, batch=batch, remains=remains)
+    if batch.fold is None:
+        conn.execute(update(tables.version).where(_v.id == batch.version_id).values(fold_seq=_v.fold_seq + 1))
+        return
+    put = dialect.insert(conn, tables.erased_rows).values(
+        [{"version_id": batch.version_id, "window_start_us": start, "rows": rows} for start, rows in gone.items()]
+    )
+    conn.execute(put.on_conflict_do_update(
+        index_elements=["version_id", "window_start_us"], set_={"rows": _e.rows + put.excluded.rows}
+    ))  # fmt: skip
+
+
+def rewrite_batch(conn: Connection, *, batch: BatchInfo, remains: Remains | None) -> None:
+    """Puts what remains in the place of the batch, or nothing; ``FenceLost`` where it has changed since it was read."""
     here = (_b.id == batch.id, _b.rows == batch.rows, _b.bytes == batch.bytes, _b.fold.is_not_distinct_from(batch.fold))
     if remains is None:
         changed = conn.execute(delete(tables.log_batch).where(*here)).rowcount
@@ -49,15 +63,6 @@ def replace_rows(conn: Connection, *, batch: BatchInfo, remains: Remains | None,
         conn.execute(update(tables.log_payload).where(_p.batch_id == batch.id).values(payload=remains.payload))
     if changed != 1:
         raise FenceLost(f"batch {batch.id} has changed since it was read")
-    if batch.fold is None:
-        conn.execute(update(tables.version).where(_v.id == batch.version_id).values(fold_seq=_v.fold_seq + 1))
-        return
-    put = dialect.insert(conn, tables.erased_rows).values(
-        [{"version_id": batch.version_id, "window_start_us": start, "rows": rows} for start, rows in gone.items()]
-    )
-    conn.execute(put.on_conflict_do_update(
-        index_elements=["version_id", "window_start_us"], set_={"rows": _e.rows + put.excluded.rows}
-    ))  # fmt: skip
 
 
 def erased_of_windows(conn: Connection, *, version_id: int, starts_us: Sequence[int]) -> dict[int, int]:

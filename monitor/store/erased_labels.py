@@ -5,11 +5,13 @@ from __future__ import annotations
 from sqlalchemy import Connection, Table, delete, select, update
 
 from monitor.store import tables
+from monitor.store.sealing import OUTCOMES, ROWS
 
 _b = tables.label_batch.c
 _s = tables.label_segment.c
 _p = tables.label_payload.c
 _e = tables.erased_rows.c
+_w = tables.window.c
 
 
 def batches_behind(conn: Connection, *, model_id: int, after: int) -> tuple[int, bytes] | None:
@@ -34,6 +36,11 @@ def replace_segment(conn: Connection, *, id: int, rows: int, unmatched: int, pay
     conn.execute(update(tables.label_payload).where(_p.segment_id == id).values(payload=payload))
 
 
+def drop_segment(conn: Connection, *, id: int) -> int:
+    """Whether the segment was there (1, else 0), and is removed."""
+    return conn.execute(delete(tables.label_segment).where(_s.id == id)).rowcount
+
+
 def rewrite(conn: Connection, table: Table, *, id: int, rows: int, payload: bytes) -> None:
     """Puts the payload in the place of the row's; a row of nothing goes."""
     if not rows:
@@ -44,8 +51,15 @@ def rewrite(conn: Connection, table: Table, *, id: int, rows: int, payload: byte
 
 
 def windows_behind(conn: Connection, *, version_id: int, after: int | None, limit: int = 500) -> list[int]:
-    """The starts of the version's windows that folded rows were ever erased of, ascending."""
-    query = select(_e.window_start_us).where(_e.version_id == version_id)
-    if after is not None:
-        query = query.where(_e.window_start_us > after)
-    return list(conn.execute(query.order_by(_e.window_start_us).limit(limit)).scalars())
+    """The starts of the version's windows that folded rows were ever erased of, ascending; and of those that are
+    sealed: of their rows the log knows nothing."""
+    sealed = (_w.version_id == version_id, _w.state == "sealed", _w.retained.in_((ROWS, OUTCOMES)))
+    queries = (
+        (_e.window_start_us, select(_e.window_start_us).where(_e.version_id == version_id)),
+        (_w.start_us, select(_w.start_us).where(*sealed)),
+    )
+    found: set[int] = set()
+    for start, query in queries:
+        behind = query if after is None else query.where(start > after)
+        found.update(conn.execute(behind.order_by(start).limit(limit)).scalars())
+    return sorted(found)[:limit]

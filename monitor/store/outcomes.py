@@ -15,6 +15,7 @@ from monitor.model.errors import FenceLost
 from monitor.store import dialect, tables
 
 _w = tables.window.c
+_FORGOTTEN = func.coalesce(_w.retained, "").in_(("late", "nothing"))  # see ``sealing``: nothing is left to join
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ def add_window_labels(conn: Connection, found: Sequence[Joined]) -> int:
     kept = 0
     for one in found:
         part = one.part
-        here = (_w.version_id == part.version_id, _w.start_us == part.window_start_us)
+        here = (_w.version_id == part.version_id, _w.start_us == part.window_start_us, ~_FORGOTTEN)
         counted = func.coalesce(_w.label_rows, 0) + one.joined
         if conn.execute(update(tables.window).where(*here).values(label_rows=counted, dirty=True)).rowcount:
             replace_window_labels(conn, version_id=part.version_id, ids=one.replaced, parts=[part])

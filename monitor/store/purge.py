@@ -36,7 +36,7 @@ def purge_deleted(conn: Connection, *, limit: int = 500) -> int:
 
 def _purge_version(conn: Connection, *, version_id: int, limit: int) -> int:
     for table in _STEPS:
-        removed = _some(conn, table, owner=table.c.version_id == version_id, limit=limit)
+        removed = remove_some(conn, table, owner=table.c.version_id == version_id, limit=limit)
         if removed:
             return removed
     removed = _references(conn, version_id=version_id, limit=limit)
@@ -46,8 +46,8 @@ def _purge_version(conn: Connection, *, version_id: int, limit: int) -> int:
     return removed + conn.execute(delete(tables.version).where(tables.version.c.id == version_id)).rowcount
 
 
-def _some(conn: Connection, table: Table, *, owner: ColumnElement[bool], limit: int) -> int:
-    """Removes rows until what they hold reaches ``STEP_BYTES``: one may have a few bytes or megabytes."""
+def remove_some(conn: Connection, table: Table, *, owner: ColumnElement[bool], limit: int) -> int:
+    """How many rows were removed, until they hold ``STEP_BYTES``: one may have a few bytes or megabytes."""
     key = tuple(table.primary_key.columns)
     size = 0
     keys: list[tuple[Any, ...]] = []
@@ -76,7 +76,7 @@ def _references(conn: Connection, *, version_id: int, limit: int) -> int:
     r = tables.reference.c
     of_version = select(r.id).where(r.version_id == version_id)
     for table in (tables.reference_chunk, tables.reference_segment, tables.reference_segmentation):
-        removed = _some(conn, table, owner=table.c.reference_id.in_(of_version), limit=limit)
+        removed = remove_some(conn, table, owner=table.c.reference_id.in_(of_version), limit=limit)
         if removed:
             return removed
     return conn.execute(delete(tables.reference).where(r.version_id == version_id)).rowcount
@@ -92,7 +92,7 @@ def _purge_model(conn: Connection, *, limit: int) -> int:
     of_models = (tables.label_batch, tables.label_segment, tables.label_quarantine, tables.silence, tables.erasure)
     owned = [(t, t.c.model_id == id) for t in of_models]
     for table, owner in [*owned, (tables.request_key, tables.request_key.c.version_id == model_scope(id))]:
-        removed = _some(conn, table, owner=owner, limit=limit)
+        removed = remove_some(conn, table, owner=owner, limit=limit)
         if removed:
             return removed
     removed = conn.execute(delete(tables.layout).where(tables.layout.c.model_id == id)).rowcount

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )  # fmt: skip
 
-from monitor.store.declared import AUTO, NAME, ROW_ID, ForeignText, metadata, version_column
+from monitor.store.declared import AUTO, NAME, ROW_ID, ForeignText, metadata, only, version_column
 from monitor.store.drill_tables import drill
 from monitor.store.erasure_tables import erased_rows, erasure
 from monitor.store.handling_tables import handling, silence, window_mark
@@ -260,14 +260,15 @@ window = Table(
     Column("in_alert", Boolean),  # by its data, when it was judged last: what baselines leave out
     Column("segmentation", Text),  # the digest of the segments that its profiles were cut by; none: by none
     Column("merged_layout_id", BigInteger),  # of its profile, which is part of a longer span's; none: it is not
-    Index("ix_window_due", "due_us", sqlite_where=text("due_us IS NOT NULL"),
-          postgresql_where=text("due_us IS NOT NULL")),
-    Index("ix_window_dirty", "version_id", "end_us", sqlite_where=text("dirty"), postgresql_where=text("dirty")),
-    Index("ix_window_gap", "version_id", sqlite_where=text("state = 'gap'"),
-          postgresql_where=text("state = 'gap'")),
+    Column("retained", Text),  # of a sealed one: what is left of its records
+    Column("dropped", BigInteger),  # how many of its folded rows are gone for their age
+    Index("ix_window_due", "due_us", **only("due_us IS NOT NULL")),
+    Index("ix_window_dirty", "version_id", "end_us", **only("dirty")),
+    Index("ix_window_gap", "version_id", **only("state = 'gap'")),
+    Index("ix_window_unsealed", "version_id", "start_us", **only("state <> 'sealed'")),
+    Index("ix_window_sealed", "version_id", "retained", "start_us", **only("state = 'sealed'")),
     Index("ix_window_unmerged", "version_id", "start_us",
-          sqlite_where=text("state = 'sealed' AND merged_layout_id IS NULL"),
-          postgresql_where=text("state = 'sealed' AND merged_layout_id IS NULL")),
+          **only("state = 'sealed' AND merged_layout_id IS NULL")),
 )  # fmt: skip
 
 calibration = Table(

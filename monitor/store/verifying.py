@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, literal, or
 
 from monitor.store import dialect, tables
 from monitor.store.erased import erased_of_version
+from monitor.store.sealing import dropped_of_version
 
 PAGE_BYTES = 4 * 2**20
 _KEYS = 500
@@ -110,6 +111,7 @@ class Sums:
     unplaced: int
     twice: int
     erased: int
+    dropped: int
 
 
 def sums(conn: Connection, *, version_id: int) -> Sums | None:
@@ -132,6 +134,7 @@ def sums(conn: Connection, *, version_id: int) -> Sums | None:
         folded=int(rows), unfolded=int(unfolded), profiled=int(profiled), deduplicated=int(repeats), fold_seq=int(seq),
         highest_fold=int(highest), lowest_fold=int(lowest), unplaced=int(unplaced),
         twice=int(conn.execute(twice).scalar_one()), erased=erased_of_version(conn, version_id=version_id),
+        dropped=dropped_of_version(conn, version_id=version_id),
     )  # fmt: skip
 
 

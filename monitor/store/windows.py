@@ -34,6 +34,8 @@ class WindowRow:
     though nothing comes; ``in_alert`` whether its data were in alert when it was judged last. ``segmentation`` is the
     digest of the segments that its rows were cut by: one without a profile of its own had no row (None: not cut).
     ``merged_layout_id`` is of its profile where that is part of a longer span's by now (None: it has its own).
+    ``retained`` is what is left of a sealed one's records (``monitor.store.sealing``), ``dropped`` how many of its
+    folded rows are gone for their age.
     """
 
     version_id: int
@@ -56,6 +58,13 @@ class WindowRow:
     in_alert: bool | None = None
     segmentation: str | None = None
     merged_layout_id: int | None = None
+    retained: str | None = None
+    dropped: int | None = None
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether it takes no rows any more, for those it had are going or gone."""
+        return self.state == "sealed"
 
 
 def get_window(conn: Connection, *, version_id: int, start_us: int) -> WindowRow | None:
@@ -139,7 +148,7 @@ def due_windows(conn: Connection, *, now_us: int) -> bool:
 
 def mark_due(conn: Connection, *, now_us: int) -> int:
     """How many windows whose time has come are dirty now; each says itself when it is due again."""
-    due = update(tables.window).where(_w.due_us <= now_us, _w.state != "sealed")
+    due = update(tables.window).where(_w.due_us <= now_us)
     return conn.execute(due.values(dirty=True, due_us=None)).rowcount
 
 

@@ -86,7 +86,7 @@ class Recount:
             ids, rows = _with(ids, hash_ids(kept.column(ID), key=self._key)), rows + kept.num_rows
             if made is not None and kept.num_rows:
                 made.add(kept)
-        if seen.erased:  # which of them were repeats, and what they said, is not known any more
+        if seen.erased or seen.window.is_sealed:  # which were repeats, and what they said, is not known any more
             return _of_the_rest(seen, rows=rows + keep.dropped, where=where)
         counted, said = (rows, keep.dropped), (seen.window.rows, seen.window.deduplicated)
         if counted != said:
@@ -173,11 +173,14 @@ class Counting:
 
 
 def _of_the_rest(seen: Seen, *, rows: int, where: str) -> list[Fault]:
-    """The fault of a window that rows were erased of: those that are left do not add up with them."""
-    said = seen.window.rows + seen.window.deduplicated
-    if rows + seen.erased == said:
+    """The fault of a window that rows are gone of: those that are left do not add up with them."""
+    said, dropped = seen.window.rows + seen.window.deduplicated, seen.window.dropped or 0
+    if rows + seen.erased + dropped == said:
         return []
-    found = f"{rows} rows are stored and {seen.erased} were erased, it counts {said} with its repeats"
+    found = (
+        f"{rows} rows are stored, {seen.erased} were erased and {dropped} are gone for their age, it counts {said} "
+        "with its repeats"
+    )
     return [Fault(code="window_rows", where=where, found=found, remedy=RESTORE)]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.model.time import rfc3339
 from monitor.store.engine import Store
+from monitor.store.sealing import FORGOTTEN
 from monitor.store.verifying import Link, live_versions, orphans, sums, windows_page
 from monitor.store.verifying_merged import (
     MergedSpan,
@@ -63,9 +64,10 @@ def _of_version(store: Store, *, version_id: int, name: str) -> list[Fault]:
     if found is None:
         return []
     faults = []
-    if found.folded + found.erased != found.profiled + found.deduplicated:
+    if found.folded + found.erased + found.dropped != found.profiled + found.deduplicated:
         faults.append(_fault(
-            "rows", name, f"{found.folded} rows are folded and {found.erased} erased, but its windows count "
+            "rows", name, f"{found.folded} rows are folded, {found.erased} erased and {found.dropped} gone for their "
+            "age, but its windows count "
             f"{found.profiled} profiled and {found.deduplicated} repeats (and {found.unfolded} wait): "
             "records or counts are lost",
         ))  # fmt: skip
@@ -129,7 +131,7 @@ class _Page:
 def _of_window(window: dict[str, Any], *, name: str) -> Iterator[Fault]:
     where = f"{name}, window {rfc3339(window['start_us'])}"
     rows = window["rows"]
-    if window["keys"] != rows:
+    if window["keys"] != rows and window["retained"] not in FORGOTTEN:
         yield _fault("ids", where, f"{window['keys']} distinct ids were folded, but {rows} rows are counted")
     layouts = window["profile_layout"], window["merged_layout_id"]
     if None not in layouts:

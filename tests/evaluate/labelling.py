@@ -14,6 +14,7 @@ from monitor.store import Store
 from monitor.store.labels import LabelBatch, insert_labels
 from monitor.store.outcomes import window_labels
 from monitor.store.segments import unmatched_labels
+from tests.evaluate.traffic import START_US
 
 
 def key_of(store: Store, id: str) -> int:
@@ -22,7 +23,7 @@ def key_of(store: Store, id: str) -> int:
 
 
 def post_labels(
-    store: Store, labels: Mapping[str, Any] | Sequence[tuple[str, Any]], *, model_id: int, received_us: int = 0
+    store: Store, labels: Mapping[str, Any] | Sequence[tuple[str, Any]], *, model_id: int, received_us: int = START_US
 ) -> int:
     """The id of the batch that holds the labels, in their order; numbers are of a model of regression."""
     pairs = list(labels.items()) if isinstance(labels, Mapping) else list(labels)

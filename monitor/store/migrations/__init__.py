@@ -18,4 +18,5 @@ REVISIONS = (
     "v0013",
     "v0014",
     "v0015",
+    "v0016",
 )  # every migration of this release, oldest first
