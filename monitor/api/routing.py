@@ -23,7 +23,7 @@ from monitor.api.params import Page
 from monitor.model.errors import InvalidInput
 from monitor.model.names import nearest
 
-PAGES_AT_ONCE = 4  # that are being made, of one process
+PAGES_AT_ONCE = 2  # that are being made, of one process
 M = API + "/models/{model}"
 V = M + "/versions/{version}"
 
