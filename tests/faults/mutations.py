@@ -48,6 +48,11 @@ def answers_do_not_wait_for_the_commit() -> None:
     group_commit.GroupCommitter._hand_over, group_commit.GroupCommitter._commit = answer_first, commit_later
 
 
+def keys_are_forgotten() -> None:
+    keys.find_key = lambda conn, **more: None
+    keys.claim_keys = lambda conn, claims, **more: {claim[:3] for claim in claims}
+
+
 def a_failed_flush_is_no_end() -> None:
     engine.flush_failed = lambda error, path: False
 
@@ -134,6 +139,7 @@ MUTATIONS: dict[str, Callable[[], None]] = {
     for made in (
         answers_do_not_wait_for_the_commit,
         commits_are_not_flushed,
+        keys_are_forgotten,
         a_failed_flush_is_no_end,
         idle_connections_are_closed_at_once,
         requests_in_flight_are_cut,

@@ -34,7 +34,11 @@ class Target:
             data_dir, database_url=database_url, mutation=mutation,
             DRIFTLINE_CONFIG=str(data_dir / "server.yaml"), DRIFTLINE_MAX_BODY_SECONDS="5",
         )  # fmt: skip
-        self.service.start(within_seconds=120)  # how long that takes is nothing that is tested here
+        try:
+            self.service.start(within_seconds=120)  # how long that takes is nothing that is tested here
+        except AssertionError:
+            self.service.kill()
+            raise
         self.client = httpx.Client(base_url=self.service.url, timeout=60, headers=bearer("admin"))
         self.start = ""
 
@@ -47,7 +51,11 @@ class Target:
         self._put(MODEL, {"task": "binary_classification", "lateness": "0s", "checks": [CHECK]})
         self._put(VERSION, {})
         self._traffic()
-        until(self._judged, within_seconds=60, what="the windows were not judged")
+        try:
+            until(self._judged, within_seconds=240, what="the windows were not judged")
+        except AssertionError as error:
+            error.add_note(self.client.get(VERSION + "/windows").text + self.client.get("/readyz").text)
+            raise
 
     def _traffic(self) -> None:
         rng = np.random.default_rng(7)

@@ -102,7 +102,7 @@ def it_answers_as_documented(target, document, label):
             run(is_right, operation, mode=mode, known=target.known(), role=ROLES[label])
     assert answered.total() > 0
     assert target.unexpected() == ""
-    assert target.client.get("/readyz").status_code == 200
+    assert target.client.get("/livez").status_code == 200
 
 
 def run(is_right, operation, *, mode: GenerationMode, known: dict[str, str], role: str) -> None:
