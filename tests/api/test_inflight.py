@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import time
+import tracemalloc
 
 import pytest
 
 from monitor.api import body
 from monitor.api.application import OPERATIONS
+from monitor.model.errors import InvalidInput
 
 PLACES = {"{model}": "churn", "{version}": "42", "{start}": "2026-03-01T00:00:00Z", "{alert}": "al_1"}
 JSON_ROUTES = [
@@ -75,6 +77,21 @@ def test_a_body_has_as_many_values_as_are_stated_and_one_more_is_refused_before_
     within, beyond = put(10_000), put(10_001)
     assert (within.status_code, "is not known" in within.text) == (422, True)
     assert (beyond.status_code, "at most 10,000" in beyond.text) == (422, True)
+
+
+def test_texts_that_mean_ill_are_looked_through_once_and_kept_nowhere(monkeypatch):
+    monkeypatch.setattr(body, "MAX_VALUES", 100)
+    began = time.thread_time()
+    with pytest.raises(InvalidInput, match="101 values and keys"):
+        body.refuse_too_many_values(b"," * 101 + b'"' + rb"\"" * 20_000)  # it never ends, or might at each mark
+    assert time.thread_time() - began < 2, "looked through again from each mark: a megabyte would take hours"
+    long = b'{"x": "' + b"," * 1_000_000 + b'"}'
+    tracemalloc.start()
+    try:
+        body.refuse_too_many_values(long)
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(long), "each character of the text was kept"
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd", "br"])
