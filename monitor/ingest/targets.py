@@ -11,7 +11,7 @@ from monitor.ingest.plan import RecordPlan
 from monitor.ingest.remembered import Remembered
 from monitor.model.defaults import following
 from monitor.model.entities import Model, Version
-from monitor.model.errors import Conflict, InvalidInput, NotFound
+from monitor.model.errors import InvalidInput, NotFound, Taken
 from monitor.model.names import valid_name
 from monitor.model.schema import Schema
 from monitor.store import Store, models, schemas
@@ -98,7 +98,7 @@ class Targets:
             try:
                 made = Version(model_id=found.id, name=version, created_us=now_us, updated_us=now_us)
                 models.insert_version(conn, following(made, model=found))
-            except Conflict:  # another request made it first
+            except Taken:  # another request made it first
                 return
 
 

@@ -8,6 +8,7 @@ DriftlineError
 │   ├── NotFound           404
 │   ├── TooSlow            408  the body did not arrive in time
 │   ├── Conflict           409
+│   │   ├── Taken          409  there is one of that name already
 │   │   ├── Held           409  the model is under a legal hold: nothing of it may be removed
 │   │   └── ProfilesMerged 409  the range has a part of a span only that is one profile by now
 │   ├── PreconditionFailed 412
@@ -97,6 +98,10 @@ class Conflict(ClientError):
     def __init__(self, detail: str, *, retry_after_seconds: int | None = None) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class Taken(Conflict):
+    """What was to be made is there already, by that name."""
 
 
 class Held(Conflict):

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Connection, Text, bindparam, case, cast, func, null, select, update
 
 from monitor.model.entities import Model, Version
-from monitor.model.errors import Conflict, FenceLost, NotFound, PreconditionFailed
+from monitor.model.errors import Conflict, FenceLost, NotFound, PreconditionFailed, Taken
 from monitor.store import dialect, rows, runs, tables
 from monitor.store.holds import refuse_held
 
@@ -109,7 +109,10 @@ def live_version_ids(conn: Connection, *, ids: Iterable[int]) -> set[int]:
 
 
 def insert_version(conn: Connection, version: Version) -> Version:
-    """The version as stored, with its id; ``Conflict`` where the model has one of that name."""
+    """The version as stored, with its id; ``Taken`` where the model has one of that name.
+
+    ``Conflict`` where it has too many: the caller's transaction must not commit.
+    """
     live_us = version.created_us if version.state == "live" else None
     values = rows.version_values(version) | {
         "model_id": version.model_id, "created_us": version.created_us, "live_us": live_us, "fold_seq": 0,
@@ -119,7 +122,7 @@ def insert_version(conn: Connection, version: Version) -> Version:
     put = dialect.insert(conn, tables.version).values(values)
     id = conn.execute(put.on_conflict_do_nothing(index_elements=["model_id", "name"]).returning(_v.id)).scalar()
     if id is None:
-        raise Conflict(f"version {version.name!r} exists already")
+        raise Taken(f"version {version.name!r} exists already")
     if conn.execute(_COUNT, {"of": version.model_id}).scalar_one() > MOST_VERSIONS:
         raise Conflict(f"the model has {MOST_VERSIONS:,} versions: delete some that nobody needs")
     return replace(version, id=id, fold_seq=0, revision=1, live_us=live_us)

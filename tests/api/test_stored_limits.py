@@ -121,6 +121,22 @@ def test_a_model_has_so_many_versions_and_one_that_is_deleted_leaves_room(churn,
     assert churn.put(f"{MODEL}/versions/2", json={}).status_code == 201
 
 
+@pytest.mark.limit("monitor.store.models.MOST_MODELS", "monitor.store.versions.MOST_VERSIONS")
+def test_what_records_make_by_themselves_is_bounded_too(settings, clock, monkeypatch):
+    monkeypatch.setattr(models, "MOST_MODELS", 2)
+    monkeypatch.setattr(versions, "MOST_VERSIONS", 2)
+    with client_of(create_app(replace(settings, auto_create=True), jobs=False, now_us=clock)) as client:
+
+        def post(model, version):
+            path = f"/api/v1/models/{model}/versions/{version}/predictions"
+            return client.post(path, json={"records": [{"features": {"a": 1}}]})
+
+        assert [post("a", n).status_code for n in (1, 2, 3, 3, 2)] == [200, 200, 409, 409, 200]
+        assert "2 versions" in post("a", 3).text
+        assert client.get("/api/v1/models/a/versions/3").status_code == 404, "refused, and made all the same"
+        assert [post(model, 1).status_code for model in ("b", "c")] == [200, 409]
+
+
 @pytest.mark.limit("monitor.store.references.MOST_REFERENCES")
 def test_a_version_has_so_many_references_and_an_earlier_one_can_still_be_activated(churn, monkeypatch):
     monkeypatch.setattr(references, "MOST_REFERENCES", 2)
