@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from monitor.model.errors import FenceLost
@@ -19,10 +19,14 @@ def caught_up(step: str, *, telemetry: Telemetry) -> None:
 
 
 @contextmanager
-def watched(step: str, *, telemetry: Telemetry, attributes: Mapping[str, str | int] = _NONE) -> Iterator[None]:
+def watched(
+    step: str, *, telemetry: Telemetry, attributes: Mapping[str, str | int] = _NONE,
+    whole: Callable[[], bool] = lambda: True,
+) -> Iterator[None]:  # fmt: skip
     """Counts the block as one run of the step: ``done``, ``lost`` (somebody else does it) or ``failed``.
 
-    Where traces are on it is a span of its own, with the attributes and the outcome.
+    ``whole`` says whether the step has nothing left to do once the block is done. Where traces are on it is a span of
+    its own, with the attributes and the outcome.
     """
     began = time.perf_counter()
     outcome = "failed"
@@ -31,7 +35,8 @@ def watched(step: str, *, telemetry: Telemetry, attributes: Mapping[str, str | i
         try:
             yield
             outcome = "done"
-            caught_up(step, telemetry=telemetry)
+            if whole():
+                caught_up(step, telemetry=telemetry)
         except FenceLost:
             outcome = "lost"
             raise

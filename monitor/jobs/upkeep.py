@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from sqlalchemy import Connection
@@ -52,6 +53,7 @@ class Upkeep:
         self._telemetry = telemetry
         self._settings = settings
         self._done_us: dict[str, int] = {}
+        self._failing: set[str] = set()  # the parts of retention whose last run did not end well
         self._segments = SegmentLook(store)
         self._profiles = ProfileMerging(store, ages=settings.profile_ages)
         self._ages = Ages(store, contexts=contexts or Contexts(), retention=settings.retention)
@@ -101,19 +103,30 @@ class Upkeep:
             with watched("compact", telemetry=self._telemetry):
                 self.compact()
         if self._time_for("retention", every_us=self._settings.tidy_every_us, now_us=now_us):
-            with watched("retention", telemetry=self._telemetry):
+            with self._retaining("retention"):
                 self._purge(now_us=now_us)
                 whole = self._ages.run(now_us=now_us)
             if not whole:
                 self._done_us.pop("retention")
         if self._time_for("deleted", every_us=self._settings.purge_every_us, now_us=now_us):
-            with watched("retention", telemetry=self._telemetry):
+            with self._retaining("deleted"):
                 if not in_steps(self._store, purge_deleted):
                     del self._done_us["deleted"]  # there is more: go on with the next look
         if self._time_for("profiles", every_us=self._settings.tidy_every_us, now_us=now_us):
-            with watched("retention", telemetry=self._telemetry):
+            with self._retaining("profiles"):
                 if not self._profiles.run(now_us=now_us):
                     del self._done_us["profiles"]  # there is more: go on with the next look
+
+    @contextmanager
+    def _retaining(self, part: str) -> Iterator[None]:
+        """The block is a part of the step ``retention``, which has succeeded when all of its parts have.
+
+        Else one that always fails would be late to nobody: another one succeeds every minute.
+        """
+        self._failing.add(part)
+        with watched("retention", telemetry=self._telemetry, whole=lambda: not self._failing):
+            yield
+            self._failing.discard(part)
 
     def compact(self) -> int:
         """How many batches became part of segments."""
