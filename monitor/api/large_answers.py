@@ -15,7 +15,7 @@ from starlette.types import Message, Send
 from monitor.api.protocol import READ_SECONDS
 from monitor.ingest.budget import ByteBudget, Lease
 
-MAX_ANSWER_BYTES = 128 * 1024**2
+MAX_ANSWER_BYTES = 64 * 1024**2
 PIECE_BYTES = 64 * 1024
 READ_BYTES_PER_SECOND = 65_536  # the least rate at which a large answer is read
 _OF_ITS_OWN = "/metrics"  # one page that all who scrape share: holding it costs nothing, and it must not be refused

@@ -51,7 +51,7 @@ def until(condition, *, seconds=20):
 
 @pytest.mark.limit("monitor.api.large_answers.MAX_ANSWER_BYTES")
 def test_beyond_the_bound_a_large_answer_is_503_and_what_is_small_and_metrics_are_not(large, answers):
-    assert answers.limit == 128 * 1024**2
+    assert answers.limit == 64 * 1024**2
     answers.limit = 25_000_000  # two pages of 12 MB
     with asking(large), asking(large):
         assert until(lambda: answers.used > 20_000_000)
