@@ -1,4 +1,7 @@
-"""Gaps: windows that could not be computed, shown as such with the reason and never as healthy."""
+"""Gaps: windows that could not be computed, shown as such with the reason and never as healthy.
+
+A sealed window becomes none: its rows are gone, and what was found of it stands.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +47,13 @@ def gap_waiting(conn: Connection, *, version_id: int, reason: str, now_us: int) 
 
 
 def _gap(conn: Connection, *, model: Model, version: Version, window: WindowRow, reason: str, now_us: int) -> None:
-    revision, state = window.revision + 1, window.state if window.is_sealed else "gap"
+    revision = window.revision + 1
+    if window.is_sealed:  # what was found of it stands: nobody can compute it again
+        upsert_window(conn, replace(window, reason=reason, revision=revision, dirty=False))
+        return
     upsert_window(
         conn,
-        replace(window, state=state, reason=reason, revision=revision, dirty=False, computed_us=now_us),
+        replace(window, state="gap", reason=reason, revision=revision, dirty=False, computed_us=now_us),
     )
     checks, id = checks_of(model), version.reference_id
     segments = [] if id is None else [one.segment for one in reference_segments(conn, reference_id=id)]

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from monitor.evaluate.aging import age
 from monitor.evaluate.compact import compact_version
 from monitor.evaluate.context import Contexts
+from monitor.evaluate.gaps import gap_waiting, gap_window
 from monitor.model.entities import LegalHold
 from monitor.model.errors import Held, InvalidInput
 from monitor.model.retention import Retention
@@ -118,6 +119,23 @@ def test_a_row_that_comes_to_a_sealed_window_is_quarantined_and_counted_nowhere(
     assert stored(world) == (52, 0)  # the fold took both
     aged(world)
     assert stored(world) == (51, 0)
+    assert verify_store(world.store) == []
+
+
+def test_work_on_a_sealed_window_that_fails_for_good_leaves_what_was_found_of_it(world):
+    hours(world, 2)
+    aged(world)
+    before, revision = world.numbers(0), world.windows()[0].revision
+    world.post(rows_of(["late"], [START_US + 7]))
+    with world.store.write() as conn:
+        gap_waiting(conn, version_id=world.version.id, reason="a fold failed", now_us=world.clock())
+    with world.store.write() as conn:
+        gap_window(conn, window=world.windows()[0], reason="labels could not be counted", now_us=world.clock())
+    window = world.windows()[0]
+    assert (window.state, window.dirty, window.reason) == ("sealed", False, "labels could not be counted")
+    assert window.revision == revision + 2, "labels that come later are tried as ever"
+    assert world.numbers(0) == before, "its rows are gone: nobody can find it again"
+    fold(world)
     assert verify_store(world.store) == []
 
 
