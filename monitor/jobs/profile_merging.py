@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 
 from monitor.evaluate.merge_profiles import merge_version
@@ -12,7 +13,8 @@ from monitor.model.profile_ages import ProfileAges
 from monitor.store.engine import Store
 from monitor.store.models import all_versions
 
-STEPS = 200  # at once: what else is tidied up waits no longer
+STEPS = 200  # at once, in so many seconds: what else is tidied up waits no longer
+TURN_SECONDS = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -28,9 +30,12 @@ class ProfileMerging:
     def run(self, *, now_us: int, steps: int = STEPS) -> bool:
         """Whether all versions have been gone through; else call it again soon."""
         rest, self._rest = self._rest or self._fleet(now_us=now_us), None
+        until = time.monotonic() + TURN_SECONDS
         for _ in range(steps):
             if next(rest, None) is None:
                 return True
+            if time.monotonic() >= until:
+                break
         self._rest = rest
         return False
 

@@ -200,6 +200,20 @@ def test_a_step_is_bounded_and_the_next_call_goes_on_where_it_was(store, monkeyp
     assert verify_store(store) == []
 
 
+def test_a_turn_is_over_when_its_time_is_up_and_the_next_goes_on(store, monkeypatch):
+    """A step of many segments takes seconds: two hundred of them would hold up upkeep until it counts as hanging."""
+    monkeypatch.setattr(merge_profiles, "STEP_WINDOWS", 2)
+    monkeypatch.setattr(profile_merging, "TURN_SECONDS", 0.0, raising=False)
+    world = aged_world(store)
+    before = own(world)
+    seal(world)
+    merging, turns = ProfileMerging(store, ages=AGES), 1
+    while not merging.run(now_us=world.clock() + 31 * DAY_US):
+        turns += 1
+    assert turns == 4, "three steps of Monday's five hours, and a look that finds nothing"
+    exactly(merged(world)[(*DAY, EU)], of_hours(before, MONDAY, EU))
+
+
 def test_a_version_that_cannot_be_merged_holds_up_no_other(store):
     broken, whole = aged_world(store), aged_world(store, name="other")
     for world in (broken, whole):
