@@ -54,13 +54,7 @@ class Telemetry:
         )
         self.queue_bytes = Gauge("driftline_queue_bytes", "Bytes of requests in flight", registry=registry)
         self.queue_limit_bytes = Gauge("driftline_queue_limit_bytes", "Budget of bytes in flight", registry=registry)
-        self.spans = Counter("driftline_spans", "Spans of traces by what became of them", ["result"], registry=registry)
-        self.ready = Gauge(
-            "driftline_ready", "1 while this process can do its work, as /readyz says", registry=registry
-        )
-        self.clock_skew = Gauge(
-            "driftline_clock_skew_seconds", "How far this host's clock is ahead of the database's", registry=registry
-        )
+        self._count_the_process()
         self._count_work()
 
     def note_ready(self, *, ready: bool, at: float) -> None:
@@ -72,6 +66,17 @@ class Telemetry:
     def count_spans(self, result: str, number: int) -> None:
         """Counts spans that were ``recorded``, ``sent``, or ``failed`` to be sent."""
         self.spans.labels(result).inc(number)
+
+    def _count_the_process(self) -> None:
+        """Makes the metrics of whether the process is well, and of its traces."""
+        registry = self.registry
+        self.spans = Counter("driftline_spans", "Spans of traces by what became of them", ["result"], registry=registry)
+        self.ready = Gauge(
+            "driftline_ready", "1 while this process can do its work, as /readyz says", registry=registry
+        )
+        self.clock_skew = Gauge(
+            "driftline_clock_skew_seconds", "How far this host's clock is ahead of the database's", registry=registry
+        )
 
     def _count_work(self) -> None:
         """Makes the metrics of steps and of what hangs."""
