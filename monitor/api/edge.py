@@ -207,7 +207,7 @@ class Exchange:
         parent = read_traceparent(sent)
         if parent is not None:
             TRACE_ID.set(parent.trace_id)
-        if tracer is not None and not self._scope["path"].endswith(_UNTRACED):
+        if tracer is not None and self._scope["path"] not in _UNTRACED:
             self.span = span = tracer.request(parent=parent)
             TRACE_ID.set(span.trace_id)
             if span.recording:

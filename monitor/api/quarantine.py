@@ -64,12 +64,12 @@ def quarantine_shape(row: QuarantineRow) -> dict[str, Any]:
 
 
 OPERATIONS = (
-    Operation(method="GET", path=f"{V}/quarantine", endpoint=list_quarantine, tag="ingest",
+    Operation(method="GET", path=f"{V}/quarantine", endpoint=list_quarantine, rows=True, tag="ingest",
               summary="Records that could not be used, with reasons", answers={200: "a page"},
               shape=page_of("Quarantined")),
     Operation(method="POST", path=f"{V}/quarantine/replay", endpoint=replay, tag="ingest",
               summary="Put quarantined records back through ingest", answers={200: "what became of them"}),
-    Operation(method="GET", path=f"{M}/labels/quarantine", endpoint=list_label_quarantine, tag="ingest",
+    Operation(method="GET", path=f"{M}/labels/quarantine", endpoint=list_label_quarantine, rows=True, tag="ingest",
               summary="Labels that could not be used, with reasons", answers={200: "a page"},
               shape=page_of("Quarantined")),
     Operation(method="POST", path=f"{M}/labels/quarantine/replay", endpoint=replay_label_quarantine, tag="ingest",

@@ -60,7 +60,7 @@ def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 OPERATIONS = (
-    Operation(method="GET", path=f"{V}/records", endpoint=list_records, summary="Stored records, oldest first",
-              tag="ingest", answers={200: "JSON, text/csv, Parquet or an Arrow stream"},
+    Operation(method="GET", path=f"{V}/records", endpoint=list_records, rows=True, tag="ingest",
+              summary="Stored records, oldest first", answers={200: "JSON, text/csv, Parquet or an Arrow stream"},
               gives=(JSON, CSV, PARQUET, ARROW), shape=page_of("StoredRecord")),
 )  # fmt: skip

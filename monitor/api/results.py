@@ -146,7 +146,7 @@ def _render(rows: list[dict[str, Any]], *, following: list[int] | None, request:
 
 
 OPERATIONS = (
-    Operation(method="GET", path=f"{V}/results", endpoint=list_results, tag="results",
+    Operation(method="GET", path=f"{V}/results", endpoint=list_results, rows=True, tag="results",
               summary="What judged windows were found to be", answers={200: "JSON, text/csv or an Arrow stream"},
               gives=(JSON, CSV, ARROW), shape=page_of("ResultRow")),
 )  # fmt: skip

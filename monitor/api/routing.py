@@ -23,7 +23,7 @@ from monitor.api.params import Page
 from monitor.model.errors import InvalidInput
 from monitor.model.names import nearest
 
-PAGES_AT_ONCE = 2  # that are being made, of one process
+PAGES_AT_ONCE = 2  # that are being made of one process: of rows, and of anything else
 M = API + "/models/{model}"
 V = M + "/versions/{version}"
 
@@ -40,7 +40,7 @@ class Operation:
     ``answers`` are descriptions by status; ``body`` is the JSON Schema of the request body, without which the request
     may come where ``bodyless`` says so; ``parameters`` are
     OpenAPI parameter objects of what the endpoint reads from the query by itself. ``gives`` are the media types of the
-    answer when it is no problem, ``shape`` is its JSON Schema where it is JSON.
+    answer when it is no problem, ``shape`` is its JSON Schema where it is JSON. A page of ``rows`` may be slow to make.
     """
 
     method: str
@@ -54,12 +54,13 @@ class Operation:
     parameters: tuple[dict[str, Any], ...] = ()
     gives: tuple[str, ...] = (JSON,)
     shape: dict[str, Any] = field(default_factory=lambda: {"type": "object"})
+    rows: bool = False
 
 
 def register(router: APIRouter, *, operations: Sequence[Operation]) -> None:
     """Adds every operation to the router, each behind its role."""
     router.route_class = GuardedRoute
-    places = asyncio.Semaphore(PAGES_AT_ONCE)
+    places = {rows: asyncio.Semaphore(PAGES_AT_ONCE) for rows in (False, True)}
     for operation in operations:
         first = next(iter(operation.answers))
         extra: dict[str, Any] = {"security": _security(operation)}
@@ -67,7 +68,7 @@ def register(router: APIRouter, *, operations: Sequence[Operation]) -> None:
             extra["requestBody"] = {"required": not operation.bodyless, "content": operation.body}
         if operation.parameters:
             extra["parameters"] = list(operation.parameters)
-        endpoint = limited(operation.endpoint, places=places)
+        endpoint = limited(operation.endpoint, places=places[operation.rows])
         router.add_api_route(
             operation.path, endpoint, methods=[operation.method], summary=operation.summary,
             tags=[operation.tag], status_code=first, response_description=operation.answers[first],

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from monitor.api import large_answers, routing
+from monitor.api import large_answers, records, routing
 from monitor.api.application import OPERATIONS
 from monitor.api.params import Page
 from tests.api.conftest import VERSION
@@ -117,3 +117,18 @@ def test_every_route_that_answers_a_page_is_one_of_the_few():
     assert all(routing.limited(o.endpoint, places=places) is not o.endpoint for o in paged)
     others = [o.endpoint for o in OPERATIONS if o not in paged]
     assert [routing.limited(endpoint, places=places) for endpoint in others] == others
+
+
+def test_slow_pages_of_rows_hold_up_no_other_list(churn, application, monkeypatch):
+    ended, made = threading.Event(), records.page
+
+    def slow(*asked, **how):
+        ended.wait(20)
+        return made(*asked, **how)
+
+    monkeypatch.setattr(records, "page", slow)
+    with asking(churn), asking(churn), asking(churn):
+        for path in ("/api/v1/models", "/api/v1/alerts"):
+            assert churn.get(path, timeout=10).status_code == 200
+        assert not ended.is_set()
+        ended.set()
