@@ -70,5 +70,6 @@ def test_every_error_says_whose_fault_it_is_by_its_status():
     client = {name for name, status in statuses.items() if 400 <= status < 500}
     assert client == {
         "ClientError", "Malformed", "Unauthenticated", "AccessDenied", "NotFound", "TooSlow", "Conflict", "Held",
-        "PreconditionFailed", "TooLarge", "UnsupportedMedia", "InvalidInput", "QuotaExceeded",
+        "PreconditionFailed", "TooLarge", "UnsupportedMedia", "InvalidInput", "QuotaExceeded", "Taken",
+        "ProfilesMerged",
     }  # fmt: skip
