@@ -87,6 +87,7 @@ class _Pause:
             self._told.reached.write_text(str(os.getpid()))
         if self._told.stops:
             os.kill(os.getpid(), signal.SIGSTOP)
+            time.sleep(0.5)  # any thread may be the one that the signal stops first: this one is to go no further
         while not self._told.stops and self._told.reached.exists():
             time.sleep(0.02)
 
