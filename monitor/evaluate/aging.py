@@ -8,7 +8,7 @@ that does is written again without them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,8 @@ from monitor.evaluate.window_card import made_outcomes
 from monitor.model.errors import FenceLost
 from monitor.model.retention import Retention
 from monitor.model.window import WindowSpec
-from monitor.store.batches import BatchInfo, payloads
+from monitor.store.batch_rows import BatchInfo, by_bytes
+from monitor.store.batches import payloads
 from monitor.store.engine import Store
 from monitor.store.holds import refuse_held
 from monitor.store.models import get_version_by_id
@@ -134,7 +135,7 @@ def _page(store: Store, page: Sequence[BatchInfo], *, window: WindowSpec, starts
     whole = [batch for batch in page if window.end_of(window.start_of(batch.t_min_us)) > batch.t_max_us]
     going = [batch for batch in whole if window.start_of(batch.t_min_us) in starts]
     dropped = 0
-    for step in _steps(going):
+    for step in by_bytes(going, most=STEP_BYTES):
         gone = Counter[int]()
         for batch in step:
             gone[window.start_of(batch.t_min_us)] += batch.rows
@@ -149,19 +150,6 @@ def _page(store: Store, page: Sequence[BatchInfo], *, window: WindowSpec, starts
     return dropped + sum(
         _rewrite(store, batch, window=window, starts=starts) for batch in page if batch.id not in known
     )
-
-
-def _steps(batches: Sequence[BatchInfo]) -> Iterator[list[BatchInfo]]:
-    step: list[BatchInfo] = []
-    size = 0
-    for batch in batches:
-        if step and size + batch.bytes > STEP_BYTES:
-            yield step
-            step, size = [], 0
-        step.append(batch)
-        size += batch.bytes
-    if step:
-        yield step
 
 
 def _rewrite(store: Store, batch: BatchInfo, *, window: WindowSpec, starts: frozenset[int]) -> int:

@@ -19,7 +19,7 @@ from monitor.ingest.unified import unified, unified_schema
 from monitor.model.errors import InvalidInput, Unavailable
 from monitor.model.schema import Schema
 from monitor.store import Store, batches, models, schemas
-from monitor.store.batches import BatchInfo
+from monitor.store.batch_rows import BatchInfo, by_bytes
 
 STREAM_ROWS = 10_000
 _LISTED = 200
@@ -161,7 +161,7 @@ def _stored(store: Store, wanted: Wanted, begin: Place) -> Iterator[tuple[BatchI
                 conn, version_id=wanted.version_id, start_us=max(begin.us, wanted.from_us), end_us=wanted.to_us,
                 after=after, limit=_LISTED,
             )  # fmt: skip
-        for group in _groups(infos):
+        for group in by_bytes(infos, most=_READ_BYTES):
             with store.read() as conn:
                 payloads = batches.payloads(conn, ids=[info.id for info in group])
             if len(payloads) != len(group):
@@ -172,19 +172,6 @@ def _stored(store: Store, wanted: Wanted, begin: Place) -> Iterator[tuple[BatchI
             return
         listed += [info.id for info in infos]
         after = infos[-1]
-
-
-def _groups(infos: list[BatchInfo]) -> Iterator[list[BatchInfo]]:
-    group: list[BatchInfo] = []
-    size = 0
-    for info in infos:
-        if group and size + info.bytes > _READ_BYTES:
-            yield group
-            group, size = [], 0
-        group.append(info)
-        size += info.bytes
-    if group:
-        yield group
 
 
 def _selected(batch: pa.RecordBatch, info: BatchInfo, wanted: Wanted, begin: Place) -> pa.Table | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from monitor.model.entities import Model
 from monitor.model.errors import InvalidInput
-from monitor.model.names import nearest
+from monitor.model.names import known_fields
 from monitor.model.time import format_duration, parse_duration
 
 _FIELDS = ("delay", "min_coverage", "default")
@@ -69,10 +68,10 @@ def parse_label_rules(shape: Any, *, task: str) -> LabelRules:
     The default's value is a category's text, or a number where the task is regression. ``InvalidInput`` says what
     does not fit.
     """
-    _check_object(shape, name="labels", known=_FIELDS)
+    known_fields(shape, name="labels", known=_FIELDS, code="labels")
     default = shape.get("default")
     if default is not None:
-        _check_object(default, name="labels.default", known=_DEFAULT_FIELDS)
+        known_fields(default, name="labels.default", known=_DEFAULT_FIELDS, code="labels")
     return LabelRules(
         delay_us=_duration(shape.get("delay", "0s"), name="labels.delay"),
         min_coverage=_number(shape.get("min_coverage", 0), name="labels.min_coverage"),
@@ -101,17 +100,6 @@ def parse_business_value(shape: Any, *, task: str) -> dict[str, dict[str, float]
         label: {p: _number(value, name=f"business_value.{label[:40]}.{p[:40]}") for p, value in row.items()}
         for label, row in rows
     }
-
-
-def _check_object(shape: Any, *, name: str, known: tuple[str, ...]) -> None:
-    if not isinstance(shape, Mapping):
-        raise InvalidInput(f"{name}: expected an object with {', '.join(known)}, found {shape!r:.40}", code="labels")
-    for key in shape:
-        if key not in known:
-            raise InvalidInput(
-                f"{name} field {key[:40]!r} is not known{nearest(key, known)}: expected {', '.join(known)}",
-                code="labels",
-            )
 
 
 def _duration(value: Any, *, name: str) -> int:

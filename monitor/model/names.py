@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from monitor.model.errors import InvalidInput
 
@@ -35,3 +36,20 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def known_fields(shape: Any, *, name: str, known: tuple[str, ...], code: str) -> Mapping[str, Any]:
+    """The object itself; ``InvalidInput`` with that code where it is none, or has a field that is not known.
+
+    >>> known_fields({"rows": "14d"}, name="privacy.retention", known=("rows",), code="retention")
+    {'rows': '14d'}
+    """
+    if not isinstance(shape, Mapping):
+        raise InvalidInput(f"{name}: expected an object with {', '.join(known)}, found {shape!r:.40}", code=code)
+    for key in shape:
+        if key not in known:
+            raise InvalidInput(
+                f"{name} field {str(key)[:40]!r} is not known{nearest(str(key), known)}: expected {', '.join(known)}",
+                code=code,
+            )
+    return shape

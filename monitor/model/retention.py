@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 from monitor.model.entities import Model
 from monitor.model.errors import InvalidInput, NotAvailableYet
-from monitor.model.names import nearest
+from monitor.model.names import known_fields
 from monitor.model.time import DAY_US, format_duration, parse_duration
 
 _FIELDS = {"rows": "rows_us", "unlabelled": "unlabelled_us", "results": "results_us"}
@@ -71,13 +70,14 @@ def own_retention(privacy: Any) -> dict[str, int]:
     >>> own_retention({"rows": "keep", "retention": {"rows": "14d"}})
     {'rows_us': 1209600000000}
     """
-    shape = _object(privacy, name="privacy", known=_PRIVACY)
+    shape = known_fields(privacy, name="privacy", known=_PRIVACY, code="retention")
     if shape.get("rows", "keep") != "keep":
         raise NotAvailableYet(
             f"privacy.rows {str(shape['rows'])[:40]!r} is not available yet: expected keep; with a short "
             "privacy.retention.rows they go soon after they came"
         )
-    given = _object(shape.get("retention") or {}, name="privacy.retention", known=tuple(_FIELDS))
+    kept = shape.get("retention") or {}
+    given = known_fields(kept, name="privacy.retention", known=tuple(_FIELDS), code="retention")
     own = {_FIELDS[key]: _duration(value, name=f"privacy.retention.{key}") for key, value in given.items()}
     ordered = [(own[field], key) for key, field in _FIELDS.items() if field in own]
     for (shorter, before), (longer, after) in pairwise(ordered):
@@ -88,18 +88,6 @@ def own_retention(privacy: Any) -> dict[str, int]:
                 code="retention",
             )
     return own
-
-
-def _object(shape: Any, *, name: str, known: tuple[str, ...]) -> Mapping[str, Any]:
-    if not isinstance(shape, Mapping):
-        raise InvalidInput(f"{name}: expected an object with {', '.join(known)}, found {shape!r:.40}", code="retention")
-    for key in shape:
-        if key not in known:
-            raise InvalidInput(
-                f"{name} field {str(key)[:40]!r} is not known{nearest(str(key), known)}: expected {', '.join(known)}",
-                code="retention",
-            )
-    return shape
 
 
 def _duration(value: Any, *, name: str) -> int:

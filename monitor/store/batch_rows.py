@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,20 @@ class BatchInfo:
     codec: str
     bytes: int
     position: int = 0
+
+
+def by_bytes(batches: Iterable[BatchInfo], *, most: int) -> Iterator[list[BatchInfo]]:
+    """The batches in their order, as many together as hold ``most`` bytes; a larger one by itself."""
+    group: list[BatchInfo] = []
+    size = 0
+    for batch in batches:
+        if group and size + batch.bytes > most:
+            yield group
+            group, size = [], 0
+        group.append(batch)
+        size += batch.bytes
+    if group:
+        yield group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

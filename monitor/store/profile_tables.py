@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table
 
-from monitor.store.declared import NAME, metadata
+from monitor.store.declared import NAME, metadata, only
 
 profile = Table(
     "profile", metadata,
@@ -16,7 +16,7 @@ profile = Table(
     Column("rows", BigInteger),  # of a segment; those of all traffic are its window's
     # All that is asked of a segment's windows before their profiles are read: ``rows`` stands behind the payload.
     Index("ix_profile_segment", "version_id", "segment", "window_start_us", "layout_id", "rows",
-          sqlite_where=text("segment <> ''"), postgresql_where=text("segment <> ''")),
+          **only("segment <> ''")),
 )  # fmt: skip
 
 # The sum of what windows had: ``window.merged_layout_id`` says which of those in the span are in it.
