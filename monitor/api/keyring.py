@@ -19,6 +19,7 @@ from monitor.ingest.quota import Meter
 from monitor.model.errors import DriftlineError
 from monitor.model.grants import Grant, digest_of
 from monitor.model.time import HOUR_US
+from monitor.repeated import Repeated
 from monitor.store import Store
 from monitor.store.tokens import StoredToken, list_tokens, note_use
 from monitor.tokens_file import TokensFile
@@ -66,8 +67,7 @@ class Keyring:
         self._meters: dict[bytes, Meter] = {}
         self._reading = threading.Lock()
         self._used: set[int] = set()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._repeated = Repeated(self._refresh_again, every_seconds=REFRESH_SECONDS, name="tokens")
         self.refresh()
 
     @property
@@ -122,23 +122,19 @@ class Keyring:
 
     def start(self) -> None:
         """Reads again every two seconds from now on."""
-        self._thread = threading.Thread(target=self._run, name="tokens", daemon=True)
-        self._thread.start()
+        self._repeated.start()
 
     def close(self) -> None:
         """No more reading; returns when the last has ended."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._repeated.close()
 
-    def _run(self) -> None:
-        while not self._stop.wait(REFRESH_SECONDS):
-            try:
-                self.refresh()
-            except DriftlineError as away:  # what was read last stays: without its database the server serves little
-                _log.warning("tokens were not read again: %s", away)
-            except Exception:  # whatever it was: if the thread ended, a revoked token would open this replica for good
-                _log.exception("tokens were not read again")
+    def _refresh_again(self) -> None:
+        try:
+            self.refresh()
+        except DriftlineError as away:  # what was read last stays: without its database the server serves little
+            _log.warning("tokens were not read again: %s", away)
+        except Exception:  # whatever it was: if the thread ended, a revoked token would open this replica for good
+            _log.exception("tokens were not read again")
 
     def _key(self, grant: Grant, *, digest: bytes, id: int | None = None) -> Key:
         meter = self._meter(grant, digest=digest)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 
 from monitor.api.services import Services
 from monitor.model.errors import DriftlineError
+from monitor.repeated import Repeated
 
 _log = logging.getLogger(__name__)
 EVERY_SECONDS = 10.0
@@ -53,28 +53,25 @@ class ReadinessWatch:
     def __init__(self, services: Services, *, every_seconds: float = EVERY_SECONDS) -> None:
         self._services = services
         self._every_seconds = every_seconds
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._repeated = Repeated(
+            self._look_again, every_seconds=every_seconds, name="driftline-ready", at_once=True,
+            close_seconds=_CLOSE_SECONDS,
+        )  # fmt: skip
 
     def start(self) -> None:
         """Looks from now on."""
-        self._thread = threading.Thread(target=self._watch, name="driftline-ready", daemon=True)
-        self._thread.start()
+        self._repeated.start()
 
     def close(self) -> None:
         """Looks no more; a look that waits for the database is waited for a moment only."""
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join(_CLOSE_SECONDS)
+        self._repeated.close()
 
-    def _watch(self) -> None:
-        while not self._stopped.is_set():
-            if self._nobody_knows():
-                try:
-                    look(self._services)
-                except Exception:
-                    _log.exception("whether this process is ready could not be found out")
-            self._stopped.wait(self._every_seconds)
+    def _look_again(self) -> None:
+        if self._nobody_knows():
+            try:
+                look(self._services)
+            except Exception:
+                _log.exception("whether this process is ready could not be found out")
 
     def _nobody_knows(self) -> bool:
         services = self._services

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -18,9 +17,11 @@ from monitor.export.page import Composer, render
 from monitor.export.process import END, process_page
 from monitor.export.series import Line, line
 from monitor.model.time import SECOND_US
+from monitor.repeated import Repeated
 
 log = logging.getLogger(__name__)
 REFRESH_SECONDS = 10.0
+_CLOSE_SECONDS = 5.0
 
 
 class FleetReader(Protocol):
@@ -57,8 +58,10 @@ class Exporter:
         self._build, self._data_dir = build, data_dir
         self._refresh_us = round(refresh_seconds * SECOND_US)
         self._cached: tuple[int, bytes] | None = None
-        self._halt = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._repeated = Repeated(
+            self._refresh_again, every_seconds=refresh_seconds, name="export", at_once=True,
+            close_seconds=_CLOSE_SECONDS,
+        )  # fmt: skip
 
     def refresh(self) -> None:
         """Read the fleet and render it; what was cached stays when that fails."""
@@ -88,19 +91,14 @@ class Exporter:
 
     def start(self) -> None:
         """Fill the cache and keep it fresh, in a daemon thread: nobody waits for the first refresh of a large fleet."""
-        self._thread = threading.Thread(target=self._run, name="export", daemon=True)
-        self._thread.start()
+        self._repeated.start()
 
     def close(self) -> None:
         """Stop refreshing; the page can still be asked for."""
-        self._halt.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+        self._repeated.close()
 
-    def _run(self) -> None:
-        while not self._halt.is_set():
-            try:
-                self.refresh()
-            except Exception:
-                log.exception("the model series could not be refreshed; they are dropped after three refreshes")
-            self._halt.wait(self._refresh_us / SECOND_US)
+    def _refresh_again(self) -> None:
+        try:
+            self.refresh()
+        except Exception:
+            log.exception("the model series could not be refreshed; they are dropped after three refreshes")

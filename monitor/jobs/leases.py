@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from monitor.model.errors import DriftlineError
+from monitor.repeated import Repeated
 from monitor.store.engine import Store
 from monitor.store.runs import Claim, heartbeat, lapse, release
 
@@ -44,22 +45,18 @@ class Leases:
         self._retry_us = retry_us
         self._held: dict[int, _Held] = {}
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._repeated = Repeated(
+            self._renew_again, every_seconds=lease_us / 1e6 / _BEATS_A_LEASE, name="driftline-leases"
+        )  # fmt: skip
         self.owner = process_name()
 
     def start(self) -> None:
         """Starts the heartbeat thread."""
-        self._stopped.clear()
-        self._thread = threading.Thread(target=self._beat, name="driftline-leases", daemon=True)
-        self._thread.start()
+        self._repeated.start()
 
     def stop(self) -> None:
         """Stops the thread and gives back what is still held, as if it had not been tried."""
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._repeated.close()
         for held in self._all():
             self._give_back(held.claim)
 
@@ -126,14 +123,13 @@ class Leases:
         except DriftlineError as lost:
             _log.info("claim %s of %s not released: %s", claim.job, claim.subject, lost)
 
-    def _beat(self) -> None:
-        while not self._stopped.wait(self._lease_us / 1e6 / _BEATS_A_LEASE):
-            try:
-                self.renew()
-            except DriftlineError as away:  # the database is away: the lease outlives two missed beats
-                _log.warning("leases not renewed: %s", away)
-            except Exception:  # without this thread every lease of the process would lapse
-                _log.exception("leases not renewed")
+    def _renew_again(self) -> None:
+        try:
+            self.renew()
+        except DriftlineError as away:  # the database is away: the lease outlives two missed beats
+            _log.warning("leases not renewed: %s", away)
+        except Exception:  # without this thread every lease of the process would lapse
+            _log.exception("leases not renewed")
 
     def _all(self) -> list[_Held]:
         with self._lock:

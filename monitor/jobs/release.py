@@ -12,9 +12,10 @@ library, too, at the same cost.
 from __future__ import annotations
 
 import ctypes
-import threading
 
 import pyarrow as pa
+
+from monitor.repeated import Repeated
 
 EVERY_SECONDS = 10.0
 # https://man7.org/linux/man-pages/man3/malloc_trim.3.html: since 2.8 of all arenas, not their ends alone
@@ -25,24 +26,16 @@ class MemoryRelease:
     """Gives free memory back every ten seconds, from ``start`` to ``close``; in every process, whatever it does."""
 
     def __init__(self, *, every_seconds: float = EVERY_SECONDS) -> None:
-        self._every_seconds = every_seconds
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="driftline-memory", daemon=True)
+        self._repeated = Repeated(release_memory, every_seconds=every_seconds, name="driftline-memory")
 
     def start(self) -> None:
         """Gives back from now on; what Arrow takes from now on can be."""
         take_from_the_c_library()
-        self._thread.start()
+        self._repeated.start()
 
     def close(self) -> None:
         """Gives back no more."""
-        self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join()
-
-    def _keep(self) -> None:
-        while not self._stopped.wait(self._every_seconds):
-            release_memory()
+        self._repeated.close()
 
 
 def take_from_the_c_library() -> None:

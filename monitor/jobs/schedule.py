@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from threading import Event, Thread
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
+
+from monitor.repeated import Repeated
 
 _JOB = "driftline-tick"
 _LATE = 3  # ticks without one
@@ -30,8 +31,7 @@ class Ticker:
         self._every_seconds = every_us / 1e6
         self._began = time.monotonic()
         self._running = False
-        self._stopped = Event()
-        self._watch = Thread(target=self._wake_if_late, name="driftline-ticks", daemon=True)
+        self._watch = Repeated(self._wake_if_late, every_seconds=self._every_seconds, name="driftline-ticks")
 
     def start(self) -> None:
         """Ticks from now on."""
@@ -48,9 +48,7 @@ class Ticker:
 
     def stop(self) -> None:
         """No more ticks; returns when the one that runs has ended."""
-        self._stopped.set()
-        if self._watch.is_alive():
-            self._watch.join()
+        self._watch.close()
         self._scheduler.shutdown(wait=True)
 
     def _tick(self) -> None:
@@ -61,6 +59,5 @@ class Ticker:
             self._running = False
 
     def _wake_if_late(self) -> None:
-        while not self._stopped.wait(self._every_seconds):
-            if not self._running and time.monotonic() - self._began > _LATE * self._every_seconds:
-                self.wake()
+        if not self._running and time.monotonic() - self._began > _LATE * self._every_seconds:
+            self.wake()

@@ -8,11 +8,11 @@ a clock that nobody sets carries that forward.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 
 from monitor.model.errors import DriftlineError
+from monitor.repeated import Repeated
 from monitor.store.dialect import read_clock_us
 from monitor.store.engine import Store
 
@@ -37,8 +37,7 @@ class SharedClock:
         self._wall_us = wall_us
         self._ahead_us: int | None = None  # of the steady clock
         self._told_us = 0
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._repeated = Repeated(self._agree_again, every_seconds=EVERY_SECONDS, name="driftline-clock")
 
     def __call__(self) -> int:
         """Now."""
@@ -61,21 +60,17 @@ class SharedClock:
 
     def start(self) -> None:
         """Asks from now on every ten seconds."""
-        self._thread = threading.Thread(target=self._keep, name="driftline-clock", daemon=True)
-        self._thread.start()
+        self._repeated.start()
 
     def close(self) -> None:
         """Asks no more."""
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._repeated.close()
 
-    def _keep(self) -> None:
-        while not self._stopped.wait(EVERY_SECONDS):
-            try:
-                self.agree()
-            except DriftlineError as away:
-                _log.debug("the clock goes on by itself: %s", away)
+    def _agree_again(self) -> None:
+        try:
+            self.agree()
+        except DriftlineError as away:
+            _log.debug("the clock goes on by itself: %s", away)
 
 
 def _steady_us() -> int:
