@@ -18,20 +18,12 @@ from monitor.model.time import DAY_US, HOUR_US, MINUTE_US
 from monitor.store import holds, tables
 from monitor.store.batches import count_rows
 from monitor.store.quarantine import list_quarantine
-from monitor.verify import fault as fault_module
 from monitor.verify import verify_store
 from tests.evaluate.joining import fold
-from tests.evaluate.traffic import START_US, hour_of_rows, make_world, rows_of, set_usual_reference
+from tests.evaluate.traffic import START_US, hour_of_rows, make_world, rows_of
 
 RETENTION = Retention(rows_us=30 * MINUTE_US, unlabelled_us=10 * DAY_US)  # a turn is a minute
-
-
-@pytest.fixture
-def world(store, monkeypatch):
-    monkeypatch.setattr(fault_module, "LOOK_AGAIN_SECONDS", 0.0)
-    made = make_world(store)
-    set_usual_reference(made)
-    return made
+pytestmark = pytest.mark.usefixtures("soon")
 
 
 def aged(world, *, hours=1, retention=RETENTION, now_us=None):

@@ -15,7 +15,6 @@ from monitor.model.retention import Retention
 from monitor.model.time import DAY_US, HOUR_US, MINUTE_US
 from monitor.store import models, tables
 from monitor.store.batches import count_rows
-from monitor.verify import fault as fault_module
 from monitor.verify import verify_store
 from tests.evaluate.scored_traffic import binary_world, by_id, scored, send_labels
 from tests.evaluate.traffic import START_US, set_usual_reference
@@ -23,11 +22,7 @@ from tests.evaluate.traffic import START_US, set_usual_reference
 RETENTION = Retention(rows_us=30 * MINUTE_US, unlabelled_us=10 * DAY_US)
 ROWS = 80
 LABELLED = ("performance", "")  # the checks that rows are of which labels change; coverage is of none
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch):
-    monkeypatch.setattr(fault_module, "LOOK_AGAIN_SECONDS", 0.0)
+pytestmark = pytest.mark.usefixtures("soon")
 
 
 def seal(world):

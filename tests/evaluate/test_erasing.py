@@ -22,19 +22,12 @@ from monitor.model.time import HOUR_US
 from monitor.store import erasures, open_store, tables
 from monitor.store.batches import count_rows
 from monitor.store.erasures import Erasure
-from monitor.verify import fault as fault_module
 from monitor.verify import verify_store
 from tests.evaluate.elsewhere import elsewhere
 from tests.evaluate.joining import found, join, label, predict
-from tests.evaluate.traffic import START_US, hour_of_rows, make_world, rows_of, set_usual_reference
+from tests.evaluate.traffic import START_US, hour_of_rows, rows_of
 
-
-@pytest.fixture
-def world(store, monkeypatch):
-    monkeypatch.setattr(fault_module, "LOOK_AGAIN_SECONDS", 0.0)
-    made = make_world(store)
-    set_usual_reference(made)
-    return made
+pytestmark = pytest.mark.usefixtures("soon")
 
 
 def hashes(store, *ids):

@@ -20,13 +20,6 @@ from monitor.store.profiles import get_profile
 from tests.evaluate.traffic import START_US, hour_of_rows, make_world, rows_of, schema_of, set_usual_reference
 
 
-@pytest.fixture
-def world(store):
-    made = make_world(store)
-    set_usual_reference(made)
-    return made
-
-
 def fold(world):
     return world.runner.folder.fold_slice(version_id=world.version.id, now_us=world.clock())
 

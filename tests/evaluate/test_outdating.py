@@ -20,7 +20,6 @@ from monitor.model.time import DAY_US, HOUR_US, MINUTE_US
 from monitor.store import holds, label_quarantine, models, quarantine, tables
 from monitor.store.kept_aside import QuarantineRow
 from monitor.store.transitions import add_transitions
-from monitor.verify import fault as fault_module
 from monitor.verify import verify_store
 from tests.evaluate.joining import fold
 from tests.evaluate.labelling import post_labels, unmatched
@@ -28,11 +27,7 @@ from tests.evaluate.scored_traffic import binary_world, by_id, scored, send_labe
 from tests.evaluate.traffic import START_US, hour_of_rows, make_world, rows_of, set_usual_reference
 
 RETENTION = Retention(rows_us=30 * MINUTE_US, unlabelled_us=10 * DAY_US, results_us=20 * DAY_US)
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch):
-    monkeypatch.setattr(fault_module, "LOOK_AGAIN_SECONDS", 0.0)
+pytestmark = pytest.mark.usefixtures("soon")
 
 
 @pytest.fixture

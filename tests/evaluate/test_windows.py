@@ -1,17 +1,8 @@
 from __future__ import annotations
 
-import pytest
-
 from monitor.model.time import DAY_US, HOUR_US, MINUTE_US
 from monitor.store.verdicts import get_states, list_transitions
-from tests.evaluate.traffic import START_US, hour_of_rows, make_world, rows_of, set_usual_reference
-
-
-@pytest.fixture
-def world(store):
-    made = make_world(store)
-    set_usual_reference(made)
-    return made
+from tests.evaluate.traffic import START_US, hour_of_rows, make_world, rows_of
 
 
 def states(world):
