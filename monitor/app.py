@@ -26,7 +26,7 @@ from monitor.export import Exporter, StoreReader
 from monitor.export.families import without_credentials
 from monitor.ingest.limits import Limits
 from monitor.ingest.service import IngestService
-from monitor.jobs.release import MemoryRelease
+from monitor.jobs.release import MemoryRelease, settle_allocators
 from monitor.jobs.runner import JobRunner
 from monitor.jobs.settings import JobSettings
 from monitor.model.errors import ConfigurationError, InvalidInput
@@ -109,6 +109,7 @@ def _lifespan(services: Services, *, exporting: bool) -> Lifespan:
 def _services(
     settings: Settings, *, jobs: bool, now_us: Clock | None, rhythm: JobSettings | None, refresh_seconds: float
 ) -> Services:
+    settle_allocators()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     server_file = read_server_file(settings.config)
     store = open_store(settings.store_url, data_dir=settings.data_dir, migrate=True)

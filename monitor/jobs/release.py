@@ -7,6 +7,11 @@ Answers, references and open windows do the same to a process without jobs: 100 
 Arrow brings an allocator of its own, which keeps what lies free between used pieces, and only the thread that freed it
 can give back the rest: measured, 108 MiB of 200 with 13 in use, against 15. So Arrow takes its memory from the C
 library, too, at the same cost.
+
+glibc has an arena for each thread that asks while others do, 16 of them on two cores, and once a piece of 20 MiB was
+freed, pieces up to that size come from arenas too and leave holes there. Under one lock of the interpreter few threads
+ask at once: two arenas do, and what is larger than a mebibyte comes from the system and goes back when it is freed.
+Measured after six minutes of the load of ``benchmarks.soak``, both in one run: 330 MiB of an API, against 411.
 """
 
 from __future__ import annotations
@@ -20,6 +25,8 @@ from monitor.repeated import Repeated
 EVERY_SECONDS = 10.0
 # https://man7.org/linux/man-pages/man3/malloc_trim.3.html: since 2.8 of all arenas, not their ends alone
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+# https://man7.org/linux/man-pages/man3/mallopt.3.html: M_ARENA_MAX, M_MMAP_THRESHOLD; the latter stays where it is put
+_OPTIONS = ((-8, 2), (-3, 2**20))
 
 
 class MemoryRelease:
@@ -29,8 +36,7 @@ class MemoryRelease:
         self._repeated = Repeated(release_memory, every_seconds=every_seconds, name="driftline-memory")
 
     def start(self) -> None:
-        """Gives back from now on; what Arrow takes from now on can be."""
-        take_from_the_c_library()
+        """Gives back from now on."""
         self._repeated.start()
 
     def close(self) -> None:
@@ -38,10 +44,17 @@ class MemoryRelease:
         self._repeated.close()
 
 
-def take_from_the_c_library() -> None:
-    """Has Arrow use the C library's allocator in this process, where that can give back what is free."""
-    if _trim is not None:
-        pa.set_memory_pool(pa.system_memory_pool())
+def settle_allocators() -> None:
+    """Has Arrow use the C library's allocator in this process, where that can give back what is free, and has that keep
+    few arenas and large pieces in none.
+
+    Before threads are started: an arena that there is stays.
+    """
+    if _trim is None:
+        return
+    pa.set_memory_pool(pa.system_memory_pool())
+    for option, value in _OPTIONS:
+        ctypes.CDLL(None).mallopt(option, value)
 
 
 def release_memory() -> None:

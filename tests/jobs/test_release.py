@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -12,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from monitor.app import create_app, create_worker
-from monitor.jobs.release import MemoryRelease, release_memory, take_from_the_c_library
+from monitor.jobs.release import MemoryRelease, release_memory, settle_allocators
 from monitor.settings import Settings
 from tests.api.running import running
 from tests.faults.cluster import until
@@ -52,7 +54,7 @@ def pool():
 
 @glibc
 def test_what_other_threads_freed_of_arrow_between_used_pieces_is_given_back_while_they_wait(pool):
-    take_from_the_c_library()
+    settle_allocators()
     freed, over = threading.Barrier(9), threading.Event()
 
     def take_and_free() -> None:
@@ -75,6 +77,49 @@ def test_what_other_threads_freed_of_arrow_between_used_pieces_is_given_back_whi
     for thread in threads:
         thread.join()
     assert held < 50 * MIB  # 13 are in use; Arrow's own allocator holds 108
+
+
+ALLOCATES = """
+import ctypes, re, sys, tempfile, threading
+from monitor.jobs.release import settle_allocators
+if sys.argv[1] == "settled":
+    settle_allocators()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = libc.malloc.restype = ctypes.c_void_p
+for call in (libc.free, libc.fclose, libc.malloc_info):
+    call.argtypes = [ctypes.c_int, ctypes.c_void_p] if call is libc.malloc_info else [ctypes.c_void_p]
+
+def report():
+    with tempfile.NamedTemporaryFile() as file:
+        out = libc.fopen(file.name.encode(), b"w")
+        libc.malloc_info(0, out)
+        libc.fclose(out)
+        return file.read().decode()
+
+ready = threading.Barrier(9)
+def ask():
+    ready.wait()
+    libc.malloc(100_000)
+    ready.wait()
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for thread in threads: thread.start()
+ready.wait()
+ready.wait()
+libc.free(libc.malloc(20 << 20))
+before = int(re.findall(r'type="mmap" count="(\\d+)"', report())[-1])
+libc.malloc(5 << 20)
+after = int(re.findall(r'type="mmap" count="(\\d+)"', report())[-1])
+print(report().count("<heap nr="), after - before)
+"""
+
+
+@glibc
+@pytest.mark.parametrize(("how", "few", "mapped"), [("settled", True, 1), ("as it comes", False, 0)])
+def test_threads_share_two_arenas_and_large_pieces_are_in_none(how, few, mapped):
+    done = subprocess.run([sys.executable, "-c", ALLOCATES, how], capture_output=True, text=True, check=True)
+    arenas, pieces = map(int, done.stdout.split())
+    assert (arenas <= 2) is few
+    assert pieces == mapped
 
 
 @glibc
