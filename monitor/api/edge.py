@@ -168,34 +168,19 @@ class Exchange:
 
     def open(self, doorkeeper: Doorkeeper, *, tracer: Tracer | None) -> None:
         """Nothing, or the error that the head of the request already deserves."""
-        host = origin = fetch_site = length = authorization = sent_id = traceparent = b""
-        for name, value in self._scope["headers"]:
-            if name == b"host":
-                host = value
-            elif name == b"content-length":
-                length = value
-                self.complete = value == b"0"
-            elif name == b"transfer-encoding":
-                self.complete = False
-            elif name == b"origin":
-                origin = value
-            elif name == b"sec-fetch-site":
-                fetch_site = value
-            elif name == b"authorization":
-                authorization = value
-            elif name == HEADER:
-                sent_id = value
-            elif name == b"expect":
-                self._expects = True
-            elif name == b"traceparent":
-                traceparent = value
-        self.id = request_id(sent_id)
+        head: dict[bytes, bytes] = dict(self._scope["headers"])  # of a name that came twice, the last
+        length = head.get(b"content-length", b"0")
+        self.complete = length == b"0" and b"transfer-encoding" not in head
+        self._expects = b"expect" in head
+        self.id = request_id(head.get(HEADER, b""))
         REQUEST_ID.set(self.id)
+        traceparent = head.get(b"traceparent", b"")
         if traceparent or tracer is not None:
             self._trace(traceparent, tracer=tracer)
         server = self._scope.get("server")
         self._scope["caller"] = doorkeeper.admit(
-            method=self._scope["method"], host=host, origin=origin, fetch_site=fetch_site, authorization=authorization,
+            method=self._scope["method"], host=head.get(b"host", b""), origin=head.get(b"origin", b""),
+            fetch_site=head.get(b"sec-fetch-site", b""), authorization=head.get(b"authorization", b""),
             server=server[0] if server is not None and server[1] is not None else None,
         )  # fmt: skip
         if b"%00" in self._scope["query_string"]:
