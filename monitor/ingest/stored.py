@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
+from prometheus_client import Counter
 from sqlalchemy import Connection
 
 from monitor.ingest.work import LabelWork, PredictionWork, Work, merged
@@ -51,11 +52,14 @@ def count_stored(telemetry: Telemetry, winners: Sequence[Work]) -> None:
             sums = labelled.setdefault(work.target.model.name, [0, 0])
         sums[0] += work.stored
         sums[1] += len(work.quarantine)
-    for (model, version), sums in records.items():
-        for result, count in zip(("stored", "quarantined", "duplicate"), sums, strict=True):
-            if count:
-                telemetry.records.labels(model, version, result).inc(count)
+    for names, sums in records.items():
+        _count(telemetry.records, names, stored=sums[0], quarantined=sums[1], duplicate=sums[2])
     for model, sums in labelled.items():
-        for result, count in zip(("stored", "quarantined"), sums, strict=True):
-            if count:
-                telemetry.labels.labels(model, result).inc(count)
+        _count(telemetry.labels, (model,), stored=sums[0], quarantined=sums[1])
+
+
+def _count(counter: Counter, names: tuple[str, ...], **results: int) -> None:
+    """Counts the results of which there are some."""
+    for result, count in results.items():
+        if count:
+            counter.labels(*names, result).inc(count)

@@ -18,6 +18,8 @@ from monitor.configuration.problems import InvalidConfiguration, Problem
 from monitor.configuration.reference_plan import Outstanding
 from monitor.configuration.resolved import Configuration
 from monitor.configuration.stored import StoredModel, StoredVersion
+from monitor.configuration.version_plan import VersionWrite
+from monitor.model.entities import Model
 from monitor.model.errors import InvalidInput
 from monitor.rollout.following import follow_model_segments
 from monitor.store import holds, models, schemas, versions
@@ -126,19 +128,9 @@ def _unfit(made: Plan) -> Iterator[Problem]:
 
 def _write(conn: Connection, made: Plan, *, now_us: int) -> None:
     for write in made.writes:
-        model = write.after.model
-        if write.before is None:
-            model = models.insert_model(conn, model)
-        elif write.changed:
-            model = models.update_model(conn, model, if_revision=model.revision)
+        model = _write_model(conn, write)
         for version in write.versions:
-            after = replace(version.after, model_id=model.id)
-            if version.before is None:
-                after = versions.insert_version(conn, after)
-            else:
-                after = versions.update_version(conn, after, if_revision=version.before.revision)
-            if version.schema is not None:
-                schemas.save_schema(conn, version_id=after.id, schema=version.schema)
+            _write_version(conn, version, model_id=model.id)
         if write.before is not None and _may_cut_otherwise(write):
             follow_model_segments(conn, model=model, now_us=now_us)
     for name, version_name in made.removed:
@@ -146,3 +138,21 @@ def _write(conn: Connection, made: Plan, *, now_us: int) -> None:
             models.delete_model(conn, name=name)
         else:
             versions.delete_version(conn, model=name, version=version_name)
+
+
+def _write_model(conn: Connection, write: ModelWrite) -> Model:
+    """The model as it is in the store from now on."""
+    model = write.after.model
+    if write.before is None:
+        return models.insert_model(conn, model)
+    return models.update_model(conn, model, if_revision=model.revision) if write.changed else model
+
+
+def _write_version(conn: Connection, write: VersionWrite, *, model_id: int) -> None:
+    after = replace(write.after, model_id=model_id)
+    if write.before is None:
+        after = versions.insert_version(conn, after)
+    else:
+        after = versions.update_version(conn, after, if_revision=write.before.revision)
+    if write.schema is not None:
+        schemas.save_schema(conn, version_id=after.id, schema=write.schema)
