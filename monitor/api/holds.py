@@ -12,6 +12,7 @@ from monitor.api.render import answer
 from monitor.api.routing import M, Operation, json_body
 from monitor.api.said import REASON, hold_shape, name_of, only, reason_of
 from monitor.api.services import Calling, Parts
+from monitor.evaluate.resegment import request_forgetting
 from monitor.model.entities import LegalHold
 from monitor.store import holds, models
 
@@ -36,6 +37,8 @@ def end_hold(model: ModelName, services: Parts, caller: Calling) -> Response:
     with services.store.write() as conn:
         owner = models.get_model(conn, name=model)
         holds.end_hold(conn, model_id=owner.id)
+        if owner.legal_hold is not None:
+            request_forgetting(conn, model_id=owner.id, now_us=services.now_us())
     if owner.legal_hold is not None:
         _log.warning("the legal hold of model %s ended, by %s", model, name_of(caller) or "a caller without a token")
     return Response(status_code=204)

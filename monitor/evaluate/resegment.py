@@ -37,7 +37,7 @@ from monitor.profile import codec
 from monitor.profile.dlp import DLP_MEDIA_TYPE
 from monitor.profile.layout import Layout
 from monitor.store.calibrations import calibration_made_us
-from monitor.store.cuts import STEP, forget_other_segments
+from monitor.store.cuts import forget_other_segments, versions_with_others
 from monitor.store.engine import Store
 from monitor.store.layouts import get_layout
 from monitor.store.models import get_version_by_id
@@ -70,6 +70,12 @@ def request_resegment(conn: Connection, *, version_id: int, now_us: int) -> None
     enqueue_soon(conn, job=RESEGMENT, subject=str(version_id), scheduled_us=now_us, delay_us=0)
 
 
+def request_forgetting(conn: Connection, *, model_id: int, now_us: int) -> None:
+    """Has what a legal hold kept of segments that are gone removed as soon as may be, now that it has ended."""
+    for version_id in versions_with_others(conn, model_id=model_id):
+        request_resegment(conn, version_id=version_id, now_us=now_us)
+
+
 def is_outdated(conn: Connection, *, version_id: int) -> bool:
     """Whether the active reference is cut by others than the configured segments, or one that is judged has learned
     nothing."""
@@ -99,8 +105,8 @@ def resegment(
     if asked is None:
         return 0
     sides = _sides(store, asked, max_segments=max_segments) if outdated else None
-    while sides is not None and _forget_others(store, asked, sides=sides, guard=progressing(0.4)) == STEP:
-        pass  # a step that was not full left nothing, but what folds have cut the old way since
+    while sides is not None and _forget_others(store, asked, sides=sides, guard=progressing(0.4)):
+        pass
     with store.write() as conn:
         if sides is not None:
             _take_up(conn, asked, sides=sides, now_us=now_us)
@@ -187,13 +193,13 @@ def _take_up(conn: Connection, asked: Asked, *, sides: Sides, now_us: int) -> No
     set_reference_warnings(conn, reference_id=now.reference.id, warnings=[*others, *sides.warnings])
 
 
-def _forget_others(store: Store, asked: Asked, *, sides: Sides, guard: Guard) -> int:
-    """How many profiles were removed of names that are to stand for other rows."""
+def _forget_others(store: Store, asked: Asked, *, sides: Sides, guard: Guard) -> bool:
+    """Whether there is more to remove of names that are to stand for other rows."""
     with store.write() as conn:
         version, now = _unchanged(conn, asked, sides=sides)
-        removed = forget_some_others(conn, sides, version_id=version.id, reference_id=now.reference.id)
+        more = forget_some_others(conn, sides, version_id=version.id, reference_id=now.reference.id)
         guard(conn)
-    return removed
+    return more
 
 
 def _unchanged(conn: Connection, asked: Asked, *, sides: Sides) -> tuple[Version, Asked]:

@@ -33,7 +33,7 @@ from monitor.model.schema import Schema
 from monitor.model.segments import By, Segment, Spec, Told, resolve, segmentation, wanted_specs
 from monitor.profile import codec
 from monitor.store.calibrations import save_calibration
-from monitor.store.cuts import forget_lessons, forget_segments, forget_some_of, uncut_windows
+from monitor.store.cuts import STEP, forget_lessons, forget_segments, forget_some_merged, forget_some_of, uncut_windows
 from monitor.store.reference_segments import (
     SegmentSide,
     cut_of,
@@ -198,12 +198,17 @@ def _others(before: Shapes, after: Shapes) -> list[str]:
     return [name for name, shape in after.items() if before.get(name) != shape]
 
 
-def forget_some_others(conn: Connection, sides: Sides, *, version_id: int, reference_id: int) -> int:
-    """How many profiles were removed of names that stand for other rows in these sides than they do yet: some at a
-    time, so that few are left for the transaction that puts the sides in force."""
+def forget_some_others(conn: Connection, sides: Sides, *, version_id: int, reference_id: int) -> bool:
+    """Whether there is more to remove of names that stand for other rows in these sides than they do yet: some at a
+    time, so that few are left for the transaction that puts the sides in force.
+
+    A step that was not full left no window's profile, but what folds have cut the old way since.
+    """
     after = {side.segment.name: side.segment.shape for side in sides.sides}
     others = _others(_shapes(conn, reference_id=reference_id), after)
-    return forget_some_of(conn, version_id=version_id, segments=others)
+    if forget_some_of(conn, version_id=version_id, segments=others) == STEP:
+        return True
+    return forget_some_merged(conn, version_id=version_id, segments=others) > 0
 
 
 def _cut_some(segments: Sequence[Segment], *, rows: Rows) -> Iterator[Side]:

@@ -1,12 +1,18 @@
-"""What is stored of segments in windows: forgotten where a name stands for other rows by now, or for none."""
+"""What is stored of segments in windows: forgotten where a name stands for other rows by now, or for none.
+
+Merged profiles, which nobody can cut again, stay while their model is under a legal hold: those of a name that stands
+for other rows are *set aside* under one that no segment has.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Text, and_, cast, delete, exists, literal, or_, select, update
 
 from monitor.store import dialect, tables
+from monitor.store.holds import under_hold
+from monitor.store.purge import remove_some, some_rows
 
 STEP = 1_000  # rows removed in one transaction
 
@@ -27,11 +33,17 @@ def forget_cuts(conn: Connection, *, version_id: int, starts_us: Sequence[int]) 
 
 
 def forget_segments(conn: Connection, *, version_id: int, segments: Collection[str]) -> None:
-    """Removes the profiles of these segments and what was judged of them, of all windows of the version."""
+    """Removes the profiles of these segments and what was judged of them, of all windows of the version; merged ones
+    are set aside under a legal hold."""
+    held = _is_held(conn, version_id=version_id)
     for name in sorted(set(segments) - {""}):  # one at a time, by the index that is made for it
         conn.execute(delete(tables.profile).where(_p.version_id == version_id, _p.segment == name, _p.segment != ""))
         conn.execute(delete(tables.judged_counts).where(_j.version_id == version_id, _j.segment == name))
-        conn.execute(delete(tables.merged_profile).where(_m.version_id == version_id, _m.segment == name))
+        merged = and_(_m.version_id == version_id, _m.segment == name)
+        if held:
+            _set_aside(conn, merged)
+        else:
+            conn.execute(delete(tables.merged_profile).where(merged))
 
 
 def forget_some_of(conn: Connection, *, version_id: int, segments: Collection[str], limit: int = STEP) -> int:
@@ -50,32 +62,61 @@ def forget_some_of(conn: Connection, *, version_id: int, segments: Collection[st
         starts = [row.window_start_us for row in some if row.segment == name]
         for part in dialect.slices(starts):
             conn.execute(delete(tables.profile).where(*of, _p.segment == name, _p.window_start_us.in_(part)))
-    merged = and_(_m.version_id == version_id, _m.segment.in_(names))
-    return len(some) + _forget_merged(conn, merged, limit=limit - len(some))
+    return len(some)
 
 
-def _forget_merged(conn: Connection, of: ColumnElement[bool], *, limit: int) -> int:
-    """How many merged profiles were removed, at most ``limit``: nobody can cut those again."""
-    key = tuple(tables.merged_profile.primary_key.columns)
-    some = select(*key).where(of).limit(limit)
-    return conn.execute(delete(tables.merged_profile).where(tuple_(*key).in_(some))).rowcount
-
-
-def forget_other_segments(conn: Connection, *, version_id: int, kept: Collection[str], limit: int = STEP) -> int:
-    """How many profiles and judged counts of segments other than those ``kept`` were removed, at most ``limit``.
+def forget_some_merged(conn: Connection, *, version_id: int, segments: Collection[str], limit: int = STEP) -> int:
+    """How many merged profiles of these segments were removed, or set aside under a legal hold: ``limit`` and the bytes
+    of a step at most.
 
     Call it again, each time in a transaction of its own, until it says 0.
     """
-    names = {"", *kept}
-    for table in (tables.profile, tables.judged_counts):
+    of = and_(_m.version_id == version_id, _m.segment.in_(sorted(set(segments) - {""})))
+    if not _is_held(conn, version_id=version_id):
+        return remove_some(conn, tables.merged_profile, owner=of, limit=limit)
+    return sum(_set_aside(conn, some) for some in some_rows(conn, tables.merged_profile, owner=of, limit=limit))
+
+
+def _is_held(conn: Connection, *, version_id: int) -> bool:
+    v = tables.version.c
+    return conn.execute(select(v.id).where(v.id == version_id, under_hold(v.model_id))).first() is not None
+
+
+def _set_aside(conn: Connection, of: ColumnElement[bool]) -> int:
+    """How many merged profiles have ``#<microseconds>:`` before their segment from now on.
+
+    To everybody they are of a segment that is gone, and are removed as such. A name may be set aside more than once.
+    """
+    name = literal("#") + cast(dialect.now_us(conn), Text) + literal(":") + _m.segment
+    return conn.execute(update(tables.merged_profile).where(of).values(segment=name)).rowcount
+
+
+def forget_other_segments(conn: Connection, *, version_id: int, kept: Collection[str], limit: int = STEP) -> int:
+    """How many profiles and judged counts of segments other than those ``kept`` were removed: ``limit`` and the bytes
+    of a step at most. Merged profiles stay under a legal hold.
+
+    Call it again, each time in a transaction of its own, until it says 0.
+    """
+    held = _is_held(conn, version_id=version_id)
+    found = (tables.profile, tables.judged_counts)
+    for table in found if held else (*found, tables.merged_profile):
         c = table.c
-        other = (c.version_id == version_id, c.segment != "", c.segment.not_in(names))
-        some = select(c.window_start_us, c.segment).where(*other).limit(limit)
-        here = (c.version_id == version_id, tuple_(c.window_start_us, c.segment).in_(some))
-        removed = conn.execute(delete(table).where(*here)).rowcount
+        other = and_(c.version_id == version_id, c.segment != "", c.segment.not_in(kept))
+        removed = remove_some(conn, table, owner=other, limit=limit)
         if removed:
             return removed
-    return _forget_merged(conn, and_(_m.version_id == version_id, _m.segment.not_in(names)), limit=limit)
+    return 0
+
+
+def versions_with_others(conn: Connection, *, model_id: int) -> list[int]:
+    """The model's live versions that have merged profiles of segments which their reference does not have."""
+    v, n = tables.version.c, tables.reference_segment.c
+    known = exists().where(n.reference_id == v.reference_id, n.segment == _m.segment)
+    other = exists().where(
+        _m.version_id == v.id, _m.segment != "", ~known.correlate(tables.version, tables.merged_profile)
+    )
+    here = (v.model_id == model_id, v.deleted_us.is_(None), v.reference_id.is_not(None))
+    return list(conn.execute(select(v.id).where(*here, other).order_by(v.id)).scalars())
 
 
 def forget_lessons(conn: Connection, *, version_id: int, reference_id: int, kept: Collection[str]) -> None:

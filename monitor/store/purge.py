@@ -48,6 +48,14 @@ def _purge_version(conn: Connection, *, version_id: int, limit: int) -> int:
 
 def remove_some(conn: Connection, table: Table, *, owner: ColumnElement[bool], limit: int) -> int:
     """How many rows were removed, until they hold ``STEP_BYTES``: one may have a few bytes or megabytes."""
+    keys = some_rows(conn, table, owner=owner, limit=limit)
+    return sum(conn.execute(delete(table).where(here)).rowcount for here in keys)
+
+
+def some_rows(
+    conn: Connection, table: Table, *, owner: ColumnElement[bool], limit: int
+) -> list[ColumnElement[bool]]:  # fmt: skip
+    """The conditions, one a statement, of rows that hold ``STEP_BYTES`` together, or of a single one that has more."""
     key = tuple(table.primary_key.columns)
     size = 0
     keys: list[tuple[Any, ...]] = []
@@ -56,11 +64,10 @@ def remove_some(conn: Connection, table: Table, *, owner: ColumnElement[bool], l
             break
         keys.append(tuple(found))
         size += bytes_
-    removed = 0
-    for some in dialect.slices(keys, size=_TOGETHER):
-        here = tuple_(*key).in_(some) if len(key) > 1 else key[0].in_([one for (one,) in some])
-        removed += conn.execute(delete(table).where(here)).rowcount
-    return removed
+    return [
+        tuple_(*key).in_(some) if len(key) > 1 else key[0].in_([one for (one,) in some])
+        for some in dialect.slices(keys, size=_TOGETHER)
+    ]
 
 
 def _weight(table: Table) -> ColumnElement[int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 from monitor.model.time import rfc3339
-from monitor.store import purge
+from monitor.store import purge, tables
 
 MODEL = "/api/v1/models/churn"
 HOLD = MODEL + "/legal-hold"
@@ -74,3 +75,26 @@ def test_an_apply_that_would_prune_it_is_409_and_changes_nothing(churn, dry_run)
         assert (answer.status_code, answer.json().get("code")) == (409, "legal_hold"), answer.text
     assert churn.get("/api/v1/models/kept").json()["team"] == ""
     assert churn.get("/api/v1/models/fraud/versions/1").status_code == 200
+
+
+def test_what_it_kept_of_segments_that_are_gone_is_removed_soon_after_it_has_ended(churn, application, tick):
+    sent = churn.put(f"{MODEL}/versions/42/reference", content="x\n1\n2\n", headers={"Content-Type": "text/csv"})
+    assert sent.status_code == 201, sent.text
+    store, row = application.state.services.store, tables.merged_profile
+    with store.write() as conn:
+        version_id = conn.execute(sa.select(tables.version.c.id)).scalar_one()
+        of = {"version_id": version_id, "start_us": 0, "end_us": 1, "layout_id": 1, "windows": 1, "rows": 1}
+        for segment in ("", "gone"):
+            conn.execute(sa.insert(row).values(**of, segment=segment, last_received_us=0, payload=b"p"))
+
+    def kept():
+        tick()
+        with store.read() as conn:
+            return set(conn.execute(sa.select(row.c.segment)).scalars())
+
+    churn.delete(HOLD)  # there is none: nothing is asked for
+    assert kept() == {"", "gone"}
+    churn.put(HOLD, json={"reason": "case 24-117"})
+    assert kept() == {"", "gone"}
+    churn.delete(HOLD)
+    assert kept() == {""}

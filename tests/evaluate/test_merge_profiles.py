@@ -17,7 +17,7 @@ from monitor.model.profile_ages import ProfileAges, parse_profile_ages, stages
 from monitor.model.time import DAY_US, HOUR_US
 from monitor.model.window import WindowSpec
 from monitor.store import holds, models, tables
-from monitor.store.cuts import forget_other_segments, forget_segments, forget_some_of
+from monitor.store.cuts import forget_other_segments, forget_segments, forget_some_merged, forget_some_of
 from monitor.store.results import healthy_windows
 from monitor.verify import fault as fault_module
 from monitor.verify import verify_store
@@ -292,7 +292,8 @@ def test_segments_that_are_gone_leave_no_merged_profile(store):
     assert age(world, 31)
     id = world.version.id
     with store.write() as conn:
-        assert forget_some_of(conn, version_id=id, segments=[EU]) == len(TUESDAY) + 1
+        assert forget_some_of(conn, version_id=id, segments=[EU]) == len(TUESDAY)
+        assert [forget_some_merged(conn, version_id=id, segments=[EU, ""]) for _ in range(2)] == [1, 0]
     assert {segment for *_, segment in merged(world)} == {"", US}
     with store.write() as conn:
         while forget_other_segments(conn, version_id=id, kept=[]):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from monitor.store import baselines, calibrations, cuts, profiles, tables, windows
+from monitor.model.entities import LegalHold
+from monitor.store import baselines, calibrations, cuts, holds, profiles, tables, windows
 from monitor.store.judged_counts import JudgedCounts, put_judged_counts
 from monitor.store.profiles import StoredProfile
 from monitor.store.windows import WindowRow
@@ -97,3 +98,60 @@ def test_windows_forget_what_they_were_cut_by(store, make_version):
         cuts.uncut_windows(conn, version_id=version_id)
         found = [[w.segmentation for w in windows.list_windows(conn, version_id=id)] for id in (version_id, other)]
         assert found == [[None, None], ["c", "c"]]
+
+
+def fill_merged(conn, version_id, sizes):
+    """A merged profile of "eu" of each of these sizes, each of its own span."""
+    rows = [
+        {"version_id": version_id, "segment": "eu", "start_us": 10 * n, "end_us": 10 * n + 10, "layout_id": 1,
+         "windows": 1, "rows": 1, "last_received_us": 1, "payload": bytes(size)}
+        for n, size in enumerate(sizes)
+    ]  # fmt: skip
+    conn.execute(sa.insert(tables.merged_profile), rows)
+
+
+MIB = 2**20
+SIZES = (3 * MIB, 3 * MIB, 3 * MIB, 9 * MIB, 1)  # a step removes 8 MiB, or one that has more
+
+
+def in_transactions(store, step):
+    """What each call says, each in a transaction of its own, until it says 0."""
+    said = []
+    while not said or said[-1]:
+        with store.write() as conn:
+            said.append(step(conn))
+    return said
+
+
+def test_merged_profiles_are_removed_by_their_bytes(store, make_version):
+    one, two = make_version(version="1").version.id, make_version(version="2").version.id
+    with store.write() as conn:
+        for version_id in (one, two):
+            fill_merged(conn, version_id, SIZES)
+    assert in_transactions(store, lambda c: cuts.forget_other_segments(c, version_id=one, kept=[])) == [2, 1, 1, 1, 0]
+    of_eu = {"version_id": two, "segments": ["eu", ""]}
+    assert in_transactions(store, lambda c: cuts.forget_some_merged(c, **of_eu)) == [2, 1, 1, 1, 0]
+    with store.read() as conn:
+        assert [left(conn, tables.merged_profile, id) for id in (one, two)] == [{}, {}]
+
+
+def test_under_a_hold_they_are_set_aside_by_their_bytes_and_all_of_them_stay(store, make_version):
+    made = make_version(version="1")
+    version_id, of_eu = made.version.id, {"version_id": made.version.id, "segments": ["eu", ""]}
+    with store.write() as conn:
+        fill_merged(conn, version_id, SIZES)
+        holds.put_hold(conn, model_id=made.model.id, hold=LegalHold(reason="case", since_us=1, by="me"))
+    assert in_transactions(store, lambda c: cuts.forget_other_segments(c, version_id=version_id, kept=[])) == [0]
+    assert in_transactions(store, lambda c: cuts.forget_some_merged(c, **of_eu)) == [2, 1, 1, 1, 0]
+    with store.write() as conn:
+        fill_merged(conn, version_id, SIZES)  # the same name and spans again
+        cuts.forget_segments(conn, version_id=version_id, segments=["eu"])
+        found = left(conn, tables.merged_profile, version_id)
+        assert sum(found.values()) == 2 * len(SIZES)
+        assert [name for name in found if not name.startswith("#")] == []
+        holds.end_hold(conn, model_id=made.model.id)
+    assert (
+        sum(in_transactions(store, lambda c: cuts.forget_other_segments(c, version_id=version_id, kept=["eu"]))) == 10
+    )
+    with store.read() as conn:
+        assert left(conn, tables.merged_profile, version_id) == {}
