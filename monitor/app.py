@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 
 import monitor
 from monitor.api.application import build_application, build_worker
 from monitor.api.keyring import Keyring
+from monitor.api.looks import Looks
 from monitor.api.readiness import ReadinessWatch
 from monitor.api.services import Services
 from monitor.api.upload import MAX_UPLOADS, remove_leftovers
@@ -45,6 +47,7 @@ from monitor.tracing.environment import asked_for
 
 logger = logging.getLogger(__name__)
 REFERENCES_AT_ONCE = 2
+PROBES_AT_ONCE = 8
 Clock = Callable[[], int]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -138,6 +141,8 @@ def _services(
         references=asyncio.Semaphore(REFERENCES_AT_ONCE),
         small_references=asyncio.Semaphore(1),
         uploads=asyncio.Semaphore(MAX_UPLOADS),
+        looks=Looks(),
+        probes=CapacityLimiter(PROBES_AT_ONCE),
         now_us=now_us,
         exporter=_exporter(settings, store=store, telemetry=telemetry, now_us=now_us, refresh_seconds=refresh_seconds),
         backups=backups,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
-from starlette.concurrency import run_in_threadpool
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -24,9 +25,9 @@ async def get_livez() -> Response:
     return PlainTextResponse("ok\n")
 
 
-def get_readyz(services: Parts) -> Response:
+async def get_readyz(services: Parts) -> Response:
     """Whether this process can do its work now, and if not why."""
-    reasons = look(services)
+    reasons = await to_thread.run_sync(look, services, limiter=services.probes)
     if not reasons:
         return answer({"ready": True, "reasons": [], "notes": [] if services.jobs is None else services.jobs.notes()})
     return problem(503, code="not_ready", title="Not ready", detail="; ".join(reasons), headers={"Retry-After": "5"})
@@ -35,7 +36,8 @@ def get_readyz(services: Parts) -> Response:
 async def get_metrics(request: Request, services: Parts) -> Response:
     """The page that Prometheus scrapes, in the format its ``Accept`` asks for."""
     content_type = media_type(request.headers.get("accept", ""))
-    body = await run_in_threadpool(services.exporter.page, openmetrics=content_type == OPENMETRICS)
+    page = partial(services.exporter.page, openmetrics=content_type == OPENMETRICS)
+    body = await to_thread.run_sync(page, limiter=services.probes)
     return Response(body, headers={"Content-Type": content_type})
 
 

@@ -11,12 +11,16 @@ from monitor.repeated import Repeated
 
 _log = logging.getLogger(__name__)
 EVERY_SECONDS = 10.0
+_GLANCE_SECONDS = 1.0
 _CLOSE_SECONDS = 2.0
 
 
 def look(services: Services) -> list[str]:
-    """What keeps this process from its work, in words; empty when nothing does. ``driftline_ready`` says it too."""
-    reasons = _reasons(services)
+    """What keeps this process from its work, in words; empty when nothing does. ``driftline_ready`` says it too.
+
+    A database that does not answer within ``LOOK_SECONDS`` is a reason: the network may have dropped what was asked.
+    """
+    reasons = services.looks.find(lambda: _reasons(services))
     services.telemetry.note_ready(ready=not reasons, at=time.monotonic())
     return reasons
 
@@ -54,7 +58,7 @@ class ReadinessWatch:
         self._services = services
         self._every_seconds = every_seconds
         self._repeated = Repeated(
-            self._look_again, every_seconds=every_seconds, name="driftline-ready", at_once=True,
+            self._look_again, every_seconds=min(_GLANCE_SECONDS, every_seconds), name="driftline-ready", at_once=True,
             close_seconds=_CLOSE_SECONDS,
         )  # fmt: skip
 

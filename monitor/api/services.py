@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends
 from starlette.requests import Request
 
 from monitor.api.access import Caller
 from monitor.api.keyring import Keyring
+from monitor.api.looks import Looks
 from monitor.evaluate.context import Contexts
 from monitor.evaluate.fixed_rates import FixedRates
 from monitor.evaluate.partial import OpenWindows
@@ -31,6 +33,7 @@ class Services:
 
     ``references`` bounds how many are profiled at a time: each costs a core. Small ones, which are all Python and so
     only hinder each other (four at once take a quarter longer than one after the other), have one place of their own.
+    ``probes`` are the threads of who asks how the process is: those of the other routes may all wait for the database.
     """
 
     store: Store
@@ -48,6 +51,8 @@ class Services:
     references: asyncio.Semaphore
     small_references: asyncio.Semaphore
     uploads: asyncio.Semaphore
+    looks: Looks
+    probes: CapacityLimiter
     now_us: Callable[[], int]
 
 

@@ -16,6 +16,10 @@ STATEMENT_SECONDS = 30
 LOCK_SECONDS = 10
 IDLE_IN_TRANSACTION_SECONDS = 60
 POOL_SIZE, POOL_OVERFLOW, POOL_SECONDS = 8, 16, 10.0
+# A network that drops everything, without an end of the connection: what was sent is not acknowledged for so long, or a
+# connection that waits for its answer is silent and does not acknowledge probes. By default it is a quarter of an hour.
+CONNECT_SECONDS, UNACKNOWLEDGED_SECONDS = 5, 10
+SILENT_SECONDS, PROBE_SECONDS, PROBES = 10, 3, 3
 # libpq's buffers grow to the largest message and never shrink: measured, 32 MB for one row of 20 MB, until it closes.
 RECYCLE_SECONDS = 300
 _FLUSHED = ("on", "remote_apply")  # 'local', 'remote_write' and 'off' promise less than the standard setting
@@ -37,7 +41,7 @@ def make_engines(url: URL) -> tuple[Engine, Engine]:
             pool_recycle=RECYCLE_SECONDS,
             pool_use_lifo=True,
             hide_parameters=True,  # an error's text is logged, and they are what clients sent
-            connect_args={"connect_timeout": 5, "application_name": "driftline", "client_encoding": "utf8"},
+            connect_args=_bounds(url) | {"application_name": "driftline", "client_encoding": "utf8"},
         )
     except ImportError as error:
         raise ConfigurationError(
@@ -46,6 +50,18 @@ def make_engines(url: URL) -> tuple[Engine, Engine]:
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "handle_error", _leave_read_only)
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True), engine
+
+
+def _bounds(url: URL) -> dict[str, int]:
+    """How long libpq waits for the network; what the URL itself says of one of them stays.
+
+    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+    """
+    bounds = {
+        "connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": UNACKNOWLEDGED_SECONDS * 1_000, "keepalives": 1,
+        "keepalives_idle": SILENT_SECONDS, "keepalives_interval": PROBE_SECONDS, "keepalives_count": PROBES,
+    }  # fmt: skip
+    return {name: value for name, value in bounds.items() if name not in url.query}
 
 
 def _leave_read_only(context: ExceptionContext) -> None:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import httpx
+import pytest
 import sqlalchemy as sa
 
+from monitor.api import looks
+from monitor.api.looks import Looks
 from monitor.api.readiness import ReadinessWatch
 from monitor.app import create_app, create_worker
 from monitor.settings import Settings
+from monitor.store import open_store
 from monitor.store.migrations import REVISIONS
 from tests.api.running import running
 from tests.faults.cluster import until
+from tests.faults.relay import Relay
 
 
 def shown(url: str) -> float:
@@ -78,3 +86,47 @@ def test_while_records_are_stored_it_costs_no_commit_of_its_own(tmp_path):
         watch.start()
         until(lambda: services.telemetry.looked_ready > looked, within_seconds=20, what="a look")
         watch.close()
+
+
+def test_a_look_at_a_database_that_takes_what_is_asked_and_never_answers_has_an_end(
+    postgresql_server, postgresql_reused, tmp_path
+):
+    with Relay(postgresql_server) as relay:
+        store = open_store(relay.url(postgresql_reused), data_dir=tmp_path)
+        asked = Looks()
+
+        def ask():
+            return [] if store.schema_current() else ["old"]
+
+        assert asked.find(ask) == []
+        relay.stall()
+        began = time.monotonic()
+        assert asked.find(ask) == ["the database has not answered for 4 s"]
+        assert time.monotonic() - began < looks.LOOK_SECONDS + 3
+        relay.resume()
+        assert asked.find(ask) == []
+        store.close()
+
+
+def test_looks_that_do_not_end_are_few_and_the_next_ones_are_answered_at_once(monkeypatch):
+    monkeypatch.setattr(looks, "LOOK_SECONDS", 0.2)
+    asked, release, begun = Looks(), threading.Event(), []
+
+    def ask():
+        begun.append(1)
+        release.wait(60)
+        return []
+
+    found = [asked.find(ask) for _ in range(looks.MOST_AT_ONCE + 20)]
+    assert all(reason.startswith("the database has not answered for") for (reason,) in found)
+    assert len(begun) == looks.MOST_AT_ONCE
+    release.set()
+    until(lambda: asked.find(lambda: ["new"]) == ["new"], within_seconds=20, what="looks again")
+
+
+def test_what_a_look_raises_is_raised():
+    def fail():
+        raise TimeoutError("its own")
+
+    with pytest.raises(TimeoutError, match="its own"):
+        Looks().find(fail)
