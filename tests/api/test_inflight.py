@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from monitor.api import body
 from monitor.api.application import OPERATIONS
+from monitor.ingest.limits import JSON_WEIGHT
 from monitor.model.errors import InvalidInput
 
 PLACES = {"{model}": "churn", "{version}": "42", "{start}": "2026-03-01T00:00:00Z", "{alert}": "al_1"}
@@ -92,6 +94,39 @@ def test_texts_that_mean_ill_are_looked_through_once_and_kept_nowhere(monkeypatc
         assert tracemalloc.get_traced_memory()[1] < 2 * len(long), "each character of the text was kept"
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.limit("DRIFTLINE_MAX_INFLIGHT_BYTES")
+def test_a_long_text_of_commas_has_room_where_as_many_values_have_none(churn, budget):
+    def put(content):
+        return churn.put(MODEL, content=b'{"x": ' + content + b"}", headers=JSON)
+
+    text, values = b'"' + b"," * 1_000_000 + b'"', b"[" + b"1," * 499_999 + b"1]"
+    with budget.lease(budget.limit - 10_000_000):
+        refused = put(text)
+        assert (refused.status_code, "is not known" in refused.text) == (422, True), refused.text
+        assert put(values).status_code == 503
+        many_texts = b"[" + b'"",' * 200_000 + b'""]'
+        assert put(many_texts).status_code == 503, "as many pieces as texts would be kept"
+    assert returned(budget)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'["' + b'a long text, with a comma, and so on, of sixty characters,", "' * 200_000 + b'"]',
+        b'["' + b'a","' * 1_000_000 + b'"]',
+    ],
+    ids=["long", "short"],
+)
+def test_values_are_counted_within_what_their_body_holds(content):
+    tracemalloc.start()
+    try:
+        found = asyncio.run(body._most_values(content))
+        assert tracemalloc.get_traced_memory()[1] < JSON_WEIGHT * len(content)
+    finally:
+        tracemalloc.stop()
+    assert found == content.count(b'","') + content.count(b'", "') + 1
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd", "br"])
