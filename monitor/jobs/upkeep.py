@@ -20,7 +20,7 @@ from monitor.jobs.segment_look import SegmentLook
 from monitor.jobs.settings import JobSettings
 from monitor.jobs.steps import watched
 from monitor.model.errors import DriftlineError, FenceLost, NotFound, Unavailable
-from monitor.model.time import DAY_US
+from monitor.model.time import DAY_US, MINUTE_US
 from monitor.rollout.succession import succeed
 from monitor.store.compaction import compactable_versions
 from monitor.store.dialect import wait_briefly
@@ -38,6 +38,7 @@ from monitor.telemetry import Telemetry
 _log = logging.getLogger(__name__)
 KEYS_KEPT_US = 7 * DAY_US
 NOTIFICATIONS_KEPT_US = 400 * DAY_US
+_AGAIN_US = MINUTE_US
 _MOST_WINDOWS = 10_000
 _KEYS_SECONDS = 60.0  # in an hour: an index entry each, they go at least ten times as fast as they come
 _MOST_VERSIONS = 200
@@ -103,30 +104,35 @@ class Upkeep:
             with watched("compact", telemetry=self._telemetry):
                 self.compact()
         if self._time_for("retention", every_us=self._settings.tidy_every_us, now_us=now_us):
-            with self._retaining("retention"):
+            with self._retaining("retention", every_us=self._settings.tidy_every_us):
                 self._purge(now_us=now_us)
                 whole = self._ages.run(now_us=now_us)
             if not whole:
                 self._done_us.pop("retention")
         if self._time_for("deleted", every_us=self._settings.purge_every_us, now_us=now_us):
-            with self._retaining("deleted"):
+            with self._retaining("deleted", every_us=self._settings.purge_every_us):
                 if not in_steps(self._store, purge_deleted):
                     del self._done_us["deleted"]  # there is more: go on with the next look
         if self._time_for("profiles", every_us=self._settings.tidy_every_us, now_us=now_us):
-            with self._retaining("profiles"):
+            with self._retaining("profiles", every_us=self._settings.tidy_every_us):
                 if not self._profiles.run(now_us=now_us):
                     del self._done_us["profiles"]  # there is more: go on with the next look
 
     @contextmanager
-    def _retaining(self, part: str) -> Iterator[None]:
+    def _retaining(self, part: str, *, every_us: int) -> Iterator[None]:
         """The block is a part of the step ``retention``, which has succeeded when all of its parts have.
 
-        Else one that always fails would be late to nobody: another one succeeds every minute.
+        Else one that always fails would be late to nobody: another one succeeds every minute. One that finds the
+        database away is tried again after ``_AGAIN_US``, not after its hour; the others have their turn before that.
         """
         self._failing.add(part)
-        with watched("retention", telemetry=self._telemetry, whole=lambda: not self._failing):
-            yield
-            self._failing.discard(part)
+        try:
+            with watched("retention", telemetry=self._telemetry, whole=lambda: not self._failing):
+                yield
+                self._failing.discard(part)
+        except Unavailable:
+            self._done_us[part] -= max(0, every_us - _AGAIN_US)
+            raise
 
     def compact(self) -> int:
         """How many batches became part of segments."""

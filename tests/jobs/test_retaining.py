@@ -31,11 +31,32 @@ def test_a_part_that_fails_is_not_hidden_by_those_that_succeed(store, monkeypatc
         broken.setattr(module, "purge_drills", fails)
         with pytest.raises(Unavailable):
             upkeep.tidy(now_us=now_us)
-        upkeep.tidy(now_us=now_us + MINUTE_US)
+        upkeep.tidy(now_us=now_us + MINUTE_US - 1)
         assert seen() == (2, 0), "the other parts do not wait for it, and do not say that all is well"
         with pytest.raises(Unavailable):
             upkeep.tidy(now_us=now_us + HOUR_US)
-        upkeep.tidy(now_us=now_us + HOUR_US + MINUTE_US)
+        upkeep.tidy(now_us=now_us + HOUR_US + MINUTE_US - 1)
         assert seen() == (4, 0)
     upkeep.tidy(now_us=now_us + 2 * HOUR_US)
     assert seen()[1] > 0
+
+
+def test_a_part_that_found_the_database_away_is_tried_again_after_a_minute(store, monkeypatch):
+    upkeep, now_us = Upkeep(store, telemetry=Telemetry(), settings=JobSettings()), 1_800_000_000 * 1_000_000
+    tried, away = [], True
+
+    def purge(_, *, before_us):
+        tried.append(before_us + module.NOTIFICATIONS_KEPT_US - now_us)
+        if away:
+            raise Unavailable("the database is away")
+
+    monkeypatch.setattr(module, "purge_drills", purge)
+    for after_us in (0, MINUTE_US, 2 * MINUTE_US):
+        with pytest.raises(Unavailable):
+            upkeep.tidy(now_us=now_us + after_us)
+        for later_us in (1, MINUTE_US - 1):
+            upkeep.tidy(now_us=now_us + after_us + later_us)  # the others have their turn, and it is not asked again
+    away = False
+    for minutes in range(3, 64):
+        upkeep.tidy(now_us=now_us + minutes * MINUTE_US)
+    assert [at_us // MINUTE_US for at_us in tried] == [0, 1, 2, 3, 63]
