@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from prometheus_client import Counter
@@ -16,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from monitor.api.doorkeeper import Doorkeeper
 from monitor.api.large_answers import PIECE_BYTES, answer_budget, held_answer, send_in_pieces
 from monitor.api.problem import answer_error
-from monitor.api.request_log import HEADER, REQUEST_ID, log_request, request_id
+from monitor.api.request_log import HEADER, REQUEST_ID, REQUESTS, level_of, log_request, request_id
 from monitor.ingest.budget import ByteBudget, Lease
 from monitor.model.errors import Malformed, TooLarge, TooSlow, Unavailable
 from monitor.tracing import CURRENT, TRACE_ID, Span, Tracer, read_traceparent
@@ -28,7 +29,7 @@ _UNTRACED = ("/livez", "/readyz", "/metrics")  # what comes every second and say
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, so that what it allows is made once
 class EdgeLimits:
     """What one request may take: bytes, and seconds; a reference's grow with the bytes of it that have arrived."""
 
@@ -41,15 +42,21 @@ class EdgeLimits:
 
     def of(self, *, method: str, path: str) -> Allowance:
         """What a request to this path may take."""
-        if method == "PUT" and path.endswith("/reference"):
-            return Allowance(
-                bytes=self.reference_bytes, setting="DRIFTLINE_MAX_REFERENCE_BYTES",
-                seconds=self.body_seconds, bytes_per_second=self.reference_bytes_per_second,
-            )  # fmt: skip
+        return self._reference if method == "PUT" and path.endswith("/reference") else self._body
+
+    @cached_property
+    def _reference(self) -> Allowance:
+        return Allowance(
+            bytes=self.reference_bytes, setting="DRIFTLINE_MAX_REFERENCE_BYTES", seconds=self.body_seconds,
+            bytes_per_second=self.reference_bytes_per_second,
+        )  # fmt: skip
+
+    @cached_property
+    def _body(self) -> Allowance:
         return Allowance(bytes=self.body_bytes, setting="DRIFTLINE_MAX_BODY_BYTES", seconds=self.body_seconds)
 
 
-@dataclass(slots=True, kw_only=True)  # one a request: a frozen one costs five times as much to make
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
     """The most bytes of one request, the setting that says so, and in what time they must come."""
 
@@ -86,7 +93,7 @@ class Edge:
         self._doorkeeper = doorkeeper
         self._requests = requests
         self._answers = answer_budget()
-        self._counters: dict[tuple[str, int], Any] = {}
+        self._kinds: dict[tuple[str, int], _Kind] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the lifespan, passed on."""
@@ -107,20 +114,30 @@ class Edge:
             elif exchange.status < 500:  # the answer broke off in its middle: the server hangs up
                 raise
         finally:
-            exchange.close()
+            if exchange.held is not None:
+                exchange.held.close()
             route = getattr(scope.get("route"), "path", UNROUTED)
             if exchange.span is not None:
                 _end(exchange.span, scope, route=route, exchange=exchange)
             if exchange.status:  # else cancelled before there was an answer
-                self._count(route, status=exchange.status)
-                log_request(scope, route=route, status=exchange.status, seconds=time.perf_counter() - began)
+                kind = self._kinds.get((route, exchange.status)) or self._kind(route, status=exchange.status)
+                kind.counter.inc()
+                if REQUESTS.isEnabledFor(kind.level):
+                    seconds = time.perf_counter() - began
+                    log_request(scope, route=route, status=exchange.status, level=kind.level, seconds=seconds)
 
-    def _count(self, route: str, *, status: int) -> None:
-        key = (route, status)
-        counter = self._counters.get(key)
-        if counter is None:
-            counter = self._counters[key] = self._requests.labels(route=key[0], code=str(status))
-        counter.inc()
+    def _kind(self, route: str, *, status: int) -> _Kind:
+        counter = self._requests.labels(route=route, code=str(status))
+        kind = self._kinds[route, status] = _Kind(counter, level_of(route, status=status))
+        return kind
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What requests of one route and status have in common: what counts them, and the level of their lines."""
+
+    counter: Any
+    level: int
 
 
 def _end(span: Span, scope: Scope, *, route: str, exchange: Exchange) -> None:
@@ -140,8 +157,8 @@ class Exchange:
     """One request and its answer: its ``receive`` counts and hurries, its ``send`` notes the status."""
 
     __slots__ = (
-        "_allowed", "_answers", "_arrived", "_began", "_declared", "_expects", "_held", "_late", "_limits", "_receive",
-        "_refused", "_scope", "_send", "answered", "complete", "id", "span", "status",
+        "_allowed", "_answers", "_arrived", "_began", "_declared", "_expects", "_late", "_limits", "_receive",
+        "_refused", "_scope", "_send", "answered", "complete", "held", "id", "span", "status",
     )  # fmt: skip
 
     def __init__(
@@ -152,7 +169,7 @@ class Exchange:
         self._send = send
         self._limits = limits
         self._answers = answers
-        self._held: Lease | None = None
+        self.held: Lease | None = None  # what a large answer takes
         self._refused = False
         self._allowed = limits.of(method=scope["method"], path=scope["path"])
         self._arrived = 0
@@ -244,28 +261,22 @@ class Exchange:
         if self._refused:
             return
         if message["type"] == "http.response.start":
-            try:
-                self._held = held_answer(
-                    message, method=self._scope["method"], path=self._scope["path"], budget=self._answers
-                )
-            except Unavailable as none_left:
-                await answer_error(none_left)(self._scope, self.receive, self.send)
-                self._refused = True
-                return
+            if self._scope["method"] == "GET":
+                try:
+                    self.held = held_answer(message, path=self._scope["path"], budget=self._answers)
+                except Unavailable as none_left:
+                    await answer_error(none_left)(self._scope, self.receive, self.send)
+                    self._refused = True
+                    return
             self.answered = True
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), (HEADER, self.id.encode("ascii"))]
             if not self.complete:
                 await self._leave_politely(message)
         elif len(message.get("body", b"")) > PIECE_BYTES:
-            self._refused = not await send_in_pieces(message, send=self._send, hurried=self._held is not None)
+            self._refused = not await send_in_pieces(message, send=self._send, hurried=self.held is not None)
             return
         await self._send(message)
-
-    def close(self) -> None:
-        """Gives back what the answer held."""
-        if self._held is not None:
-            self._held.close()
 
     async def _leave_politely(self, message: Message) -> None:
         """Reads what the client still sends (within bounds), so that it sees the answer and not a broken pipe."""

@@ -26,15 +26,14 @@ def answer_budget() -> ByteBudget:
     return ByteBudget(MAX_ANSWER_BYTES, name="MAX_ANSWER_BYTES")
 
 
-def held_answer(message: Message, *, method: str, path: str, budget: ByteBudget) -> Lease | None:
-    """A lease of the answer that begins with the message, None for a small one; ``Unavailable`` where none is left.
-
-    Only what was asked by GET is refused: what was stored has been, and its answer is short.
+def held_answer(message: Message, *, path: str, budget: ByteBudget) -> Lease | None:
+    """A lease of the answer to a GET that begins with the message, None for a small one; ``Unavailable`` where none is
+    left. (Nothing else is refused: what was to be stored has been, and its answer is short.)
     """
-    size = _length(message.get("headers", ()))
-    if size <= PIECE_BYTES or method != "GET" or path == _OF_ITS_OWN or message["status"] >= 400:
+    if path == _OF_ITS_OWN or message["status"] >= 400:
         return None
-    return budget.lease(size)
+    size = _length(message.get("headers", ()))
+    return budget.lease(size) if size > PIECE_BYTES else None
 
 
 async def send_in_pieces(message: Message, *, send: Send, hurried: bool) -> bool:

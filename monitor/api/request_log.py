@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
+
+from monitor.noise import NOISE
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")  # empty: no request is being served
 HEADER = b"x-request-id"
@@ -17,7 +18,7 @@ _SECRET = b"dl_"  # how a token begins: one that was put into the wrong header s
 # What comes every second and succeeds; at debug, so that the log is not about it.
 _EXPECTED = ("/livez", "/readyz", "/metrics")
 _OFTEN = ("/predictions", "/labels")
-_log = logging.getLogger(__name__)
+REQUESTS = logging.getLogger(__name__)
 
 
 class Failures:
@@ -56,28 +57,29 @@ def request_id(sent: bytes) -> str:
     """
     if sent and not sent.startswith(_SECRET) and _WELL_FORMED.fullmatch(sent) is not None:
         return sent.decode("ascii")
-    return os.urandom(8).hex()
+    return NOISE.take(8).hex()
 
 
-def log_request(scope: Mapping[str, Any], *, route: str, status: int, seconds: float) -> None:
+def log_request(scope: Mapping[str, Any], *, route: str, status: int, level: int, seconds: float) -> None:
     """Writes the line: the route's template and never the path or the query, which hold names and ids."""
-    level, more = _level(route, status=status), ""
+    more = ""
     if level == logging.WARNING:
         left_out = _failures.since(route, status=status, now=time.monotonic())
         level = logging.DEBUG if left_out is None else level
         more = f", after {left_out} more like it" if left_out else ""
-    if _log.isEnabledFor(level):
+    if REQUESTS.isEnabledFor(level):
         fields = {
             "method": scope["method"] if scope["method"].isalpha() else "?", "route": route, "status": status,
             "duration_ms": round(seconds * 1_000, 3),
         }  # fmt: skip
-        _log.log(
+        REQUESTS.log(
             level, "%s %s %d in %.1f ms%s", fields["method"], route or "(no route)", status, seconds * 1_000, more,
             extra={"request": fields},
         )  # fmt: skip
 
 
-def _level(route: str, *, status: int) -> int:
+def level_of(route: str, *, status: int) -> int:
+    """The level of the line."""
     if status >= 500 and status != 501:
         return logging.WARNING
     usual = status < 400 and (route in _EXPECTED or route.endswith(_OFTEN))

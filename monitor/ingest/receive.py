@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -28,7 +28,7 @@ from monitor.model.errors import ClientError, Conflict, InvalidInput, Malformed
 from monitor.store import Store, keys
 from monitor.store.kept_aside import QuarantineRow
 from monitor.telemetry import Telemetry
-from monitor.tracing import CURRENT, stage
+from monitor.tracing import CURRENT, stage, staged
 
 R = TypeVar("R")
 
@@ -127,8 +127,8 @@ class Receiver:
         if seen.meter is not None and head.key is None and not head.asked.dry_run:
             seen.meter.expect_records()  # one with a key may have been answered before: its first answer stands
         with self.budget.lease(0) as lease:
-            with stage("ingest read"):
-                sent = await read_body(body, declared=head.length, lease=lease, weight=weight, limits=self.limits)
+            reading = read_body(body, declared=head.length, lease=lease, weight=weight, limits=self.limits)
+            sent = await staged("ingest read", reading)
             if head.key is None or head.asked.dry_run:
                 return await self._store_body(course, head, sent, lease, seen)
             claim = (course.scope, head.key)
@@ -189,14 +189,15 @@ class Receiver:
             return Committed(prepared.work.answer)
         return await self._commit(prepared.work, seen)
 
-    async def _commit(self, work: Work, seen: Seen) -> Committed:
-        """The answer once the work is on disk. What is not stored by it does not count against the quota.
+    def _commit(self, work: Work, seen: Seen) -> Awaitable[Committed]:
+        """The answer once the work is on disk."""
+        return self._ride(work) if seen.meter is None else self._metered(work, meter=seen.meter, seen=seen)
+
+    async def _metered(self, work: Work, *, meter: Meter, seen: Seen) -> Committed:
+        """The answer; what is not stored by it does not count against the quota.
 
         Of a request that is cut off here nobody knows: it counts.
         """
-        meter = seen.meter
-        if meter is None:
-            return await self._ride(work)
         minute = meter.take_records(seen.records)
         try:
             answer = await self._ride(work)
@@ -207,14 +208,13 @@ class Receiver:
             meter.give_back(seen.records, minute=minute)
         return answer
 
-    async def _ride(self, work: Work) -> Committed:
+    def _ride(self, work: Work) -> Awaitable[Committed]:
         """What the group commit says of the work."""
         span = CURRENT.get()
         if span is not None:
             work.origin = span.link
-        with stage("ingest commit"):
-            self._committer.submit(work)
-            return await work.future
+        self._committer.submit(work)
+        return staged("ingest commit", work.future)
 
     async def _answered_before(self, course: Course, head: Head, digest: str) -> Committed | None:
         if head.key is None or head.asked.dry_run:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from monitor.columns.instants import LATEST_US
+from monitor.noise import NOISE
 
 _CHARS = 36
 # The variant's digit out of a random one: binary 10 in front, its two last bits behind.
@@ -43,7 +44,7 @@ def make_ids(count: int, *, now_us: int) -> pa.Array:
 
 def make_id(*, now_us: int) -> str:
     """One new UUIDv7 text."""
-    noise = int.from_bytes(os.urandom(10), "big")
+    noise = int.from_bytes(NOISE.take(10), "big")
     time = f"{now_us // 1_000:012x}"
     return (
         f"{time[:8]}-{time[8:]}-7{noise >> 68:03x}-{(noise >> 48) & 0x3FFF | 0x8000:04x}-{noise & 0xFFFFFFFFFFFF:012x}"

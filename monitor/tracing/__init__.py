@@ -6,7 +6,9 @@ variable. The SDK of OpenTelemetry is imported by ``otlp`` alone, and only when 
 
 from __future__ import annotations
 
-from monitor.tracing.spans import CURRENT, TRACE_ID, Link, Span, Tracer, spanned, stage
+from monitor.tracing.spans import CURRENT, TRACE_ID, Link, Span, Tracer, spanned, stage, staged
 from monitor.tracing.traceparent import TraceParent, read_traceparent
 
-__all__ = ["CURRENT", "TRACE_ID", "Link", "Span", "TraceParent", "Tracer", "read_traceparent", "spanned", "stage"]
+__all__ = [
+    "CURRENT", "TRACE_ID", "Link", "Span", "TraceParent", "Tracer", "read_traceparent", "spanned", "stage", "staged",
+]  # fmt: skip

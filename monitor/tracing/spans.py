@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from monitor.tracing.traceparent import TraceParent
 
+R = TypeVar("R")
 Attribute = str | int | float | bool
 TRACE_ID: ContextVar[str] = ContextVar("trace_id", default="")  # 32 hex digits; empty: part of no trace
 CURRENT: ContextVar[Span | None] = ContextVar("span", default=None)  # None: nothing is recorded
@@ -71,6 +72,17 @@ def stage(name: str) -> AbstractContextManager[Any]:
     """Times the block as a part of what this task or thread works for; does nothing where that is not recorded."""
     span = CURRENT.get()
     return _NOTHING if span is None else span.stage(name)
+
+
+def staged(name: str, awaited: Awaitable[R]) -> Awaitable[R]:
+    """What is awaited, timed as a ``stage``; itself where nothing is recorded, which costs nothing."""
+    span = CURRENT.get()
+    return awaited if span is None else _staged(span.stage(name), awaited)
+
+
+async def _staged(around: AbstractContextManager[Any], awaited: Awaitable[R]) -> R:
+    with around:
+        return await awaited
 
 
 @contextmanager
