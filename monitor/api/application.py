@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.api import (
@@ -147,9 +146,7 @@ class Fork:
         """One request passed on."""
         if scope["type"] == "http" and scope["path"].endswith("/predictions"):
             for route in self._hot:
-                match, found = route.matches(scope)
-                if match is Match.FULL:
-                    scope.update(found)
+                if route.takes(scope):
                     await route.handle(scope, receive, send)
                     return
         await self._rest(scope, receive, send)

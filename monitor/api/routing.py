@@ -14,7 +14,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from monitor.api.access import API, SHARED, UNMETERED, decide, role_of
@@ -154,16 +154,37 @@ class HotRoute(Route):
     def __init__(self, path: str, endpoint: Callable[..., Any], *, method: str) -> None:
         super().__init__(path, endpoint, methods=[method])
         self.role = role_of(method, path=path)
+        self._method = method
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether the request is for this route, which is then noted in its scope.
+
+        What ``matches`` says, without its conversions: the names in these paths are texts that nothing converts.
+        """
+        if scope["method"] != self._method:
+            return False
+        if scope.get("root_path"):  # is taken off the path there
+            match, found = self.matches(scope)
+            scope.update(found)
+            return match is Match.FULL
+        names = self.path_regex.match(scope["path"])
+        if names is None:
+            return False
+        scope["path_params"] = names.groupdict()
+        return True
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request of this route."""
         scope["route"] = self
-        if scope["method"] in (self.methods or ()):
-            decide(self.role, caller=scope["caller"], model=scope["path_params"]["model"])
-            meter = scope["meter"] = scope["caller"].meter
-            if meter is not None:
-                meter.count_request()
-        await super().handle(scope, receive, send)
+        if scope["method"] != self._method:
+            await super().handle(scope, receive, send)
+            return
+        caller = scope["caller"]
+        decide(self.role, caller=caller, model=scope["path_params"]["model"])
+        meter = scope["meter"] = caller.meter
+        if meter is not None:
+            meter.count_request()
+        await self.app(scope, receive, send)
 
 
 def refuse_unknown(query: bytes, *, known: frozenset[str]) -> None:

@@ -7,11 +7,12 @@ import re
 from urllib.parse import quote
 
 import pytest
+from starlette.routing import Match
 
 from monitor.api.access import API, ROLES, role_of
 from monitor.api.application import OPERATIONS
 from monitor.api.later import LATER
-from monitor.api.routing import GuardedRoute, HotRoute
+from monitor.api.routing import GuardedRoute, HotRoute, M, V
 from monitor.app import create_app, create_worker
 from monitor.model.errors import ConfigurationError, TooSlow
 from monitor.settings import Settings
@@ -210,3 +211,25 @@ def test_requests_are_counted_by_route_and_code(embedded):
 
 def test_the_status_of_an_error_class_is_the_status_of_its_answer():
     assert TooSlow.status == 408
+
+
+@pytest.mark.parametrize("root_path", ["", "/driftline"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{API}/models/m/predictions", f"{API}/models/m/versions/1/predictions", f"{API}/models/m/labels",
+        f"{API}/models/a b%/versions/ü/predictions", f"{API}/models/m/records", f"{API}/models//predictions",
+        f"{API}/models/m/versions/1/2/predictions", "/predictions",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_hot_route_takes_what_starlette_finds_to_match(root_path, path, method):
+    """Starlette's own ``matches`` is the oracle, here and below a prefix."""
+    whole = root_path + path
+    asked = {"type": "http", "method": method, "path": whole, "root_path": root_path, "query_string": b""}
+    for template in (f"{V}/predictions", f"{M}/predictions", f"{M}/labels"):
+        route = HotRoute(template, lambda: None, method="POST")
+        match, found = route.matches(dict(asked))
+        scope = dict(asked)
+        assert route.takes(scope) is (match is Match.FULL)
+        assert scope.get("path_params") == (found["path_params"] if match is Match.FULL else None)
