@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -41,17 +42,21 @@ def make_victim(service: Service) -> None:
         assert httpx.put(service.url + path, json=body, timeout=90).status_code == 201
 
 
-def stored_ids(url: str) -> list[str]:
-    """The ids of every record that is stored, each as often as it is."""
-    ids: list[str] = []
+def stored_records(url: str) -> Iterator[dict[str, Any]]:
+    """Every record that is stored, as often as it is."""
     cursor = None
     while True:
         parameters = {"limit": 10_000} | ({"cursor": cursor} if cursor else {})
         page = httpx.get(url + RECORDS, params=parameters, timeout=90).raise_for_status().json()
-        ids += [record["id"] for record in page["results"]]
+        yield from page["results"]
         cursor = page["next"]
         if cursor is None:
-            return ids
+            return
+
+
+def stored_ids(url: str) -> list[str]:
+    """The ids of every record that is stored, each as often as it is."""
+    return [record["id"] for record in stored_records(url)]
 
 
 def resend_unknown(service: Service, ledger: Ledger, *, path: str = PREDICTIONS) -> None:

@@ -16,7 +16,7 @@ from monitor.columns.batch import decode_batch
 from monitor.columns.keyed_ids import hash_ids, hash_key
 from monitor.store import labels, models, open_store
 from tests.faults.acking import AckingClient, LabelClient, Ledger, kill_under_load, post
-from tests.faults.load import PREDICTIONS, RECORDS, make_victim, resend_unknown, stored_ids
+from tests.faults.load import PREDICTIONS, make_victim, resend_unknown, stored_ids, stored_records
 from tests.faults.report import GATHERED, WHOLE, judge
 from tests.service import PATIENCE, Service
 
@@ -125,31 +125,34 @@ def test_labels_acknowledged_before_a_kill_wait_for_their_join_after_it(tmp_path
           sent=named(sent.values()), acked=named(acked.values()), stored=named(key for key, _ in stored),
           recovery_seconds=recovery)  # fmt: skip
     assert len(acked) > 10
-    assert joined_after_another_kill(tmp_path, store_url, ids=sorted(acked)) == {
-        id: dict(stored)[key] for id, key in acked.items()
-    }
+    expected = {id: dict(stored)[key] for id, key in acked.items()}
+    assert joined_after_another_kill(tmp_path, store_url, expected=expected) == expected
 
 
 def named(keys: Iterable[int]) -> list[str]:
     return [str(key) for key in keys]
 
 
-def joined_after_another_kill(data_dir: Path, store_url: str, *, ids: list[str]) -> dict[str, str | None]:
-    """The labels that the records of these ids are shown with, once the jobs run; killed once more before they join."""
+def joined_after_another_kill(
+    data_dir: Path, store_url: str, *, expected: dict[str, str | None]
+) -> dict[str, str | None]:
+    """The labels that records of those ids are shown with, once the jobs run; killed once more before they join.
+
+    They are joined in passes: what is expected of all of them is waited for.
+    """
     service = Service(data_dir, database_url=store_url)
     service.start()
     try:
         assert httpx.put(service.url + "/api/v1/models/victim/versions/1", json={}).status_code == 201
-        records = [{"id": id, "timestamp": "2026-01-01T00:00:00Z", "age": 1.0} for id in ids]
+        records = [{"id": id, "timestamp": "2026-01-01T00:00:00Z", "age": 1.0} for id in sorted(expected)]
         assert httpx.post(service.url + PREDICTIONS, json={"records": records}, timeout=90).status_code == 200
         service.kill()
         service.start()
         shown: dict[str, str | None] = {}
         until = time.monotonic() + JOIN_SECONDS
-        while time.monotonic() < until and not any(shown.values()):
+        while time.monotonic() < until and shown != expected:
             time.sleep(0.5)
-            page = httpx.get(service.url + RECORDS, params={"limit": 10_000}, timeout=90).raise_for_status().json()
-            shown = {record["id"]: record.get("label") for record in page["results"]}
+            shown = {record["id"]: record.get("label") for record in stored_records(service.url)}
         return shown
     finally:
         service.stop()
