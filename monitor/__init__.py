@@ -24,7 +24,7 @@ The packages, in the order the data flows through them:
     app        the composition root: wires concrete things, owns the clock
     settings   one table of settings: environment, command line, docs
     telemetry, tracing   the process's own counters; spans of OpenTelemetry
-    repeated   what a thread calls again and again until the process ends
+    repeated, noise   what a thread calls again and again until the process ends; the system's random bytes
     server_file, tokens_file   what the administrator keeps in files, read strictly
 
 Imports go down only; ``pyproject.toml`` holds the contracts and the tests run them.

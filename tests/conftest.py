@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from monitor.store import Store, open_store, tables
 from monitor.store.migrations import REVISIONS
+from monitor.verify import fault
 from tests.faults.selection import lengthen, select
 
 DATABASES = ("sqlite", "postgresql")
@@ -143,3 +144,9 @@ def _drop(url: str) -> None:
     with engine.connect() as conn:
         conn.exec_driver_sql(f'DROP DATABASE "{sa.make_url(url).database}" WITH (FORCE)')
     engine.dispose()
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """A verification that finds a fault looks again at once: nobody writes beside it."""
+    monkeypatch.setattr(fault, "LOOK_AGAIN_SECONDS", 0.0)

@@ -23,8 +23,9 @@ import pyarrow as pa
 from monitor.repeated import Repeated
 
 EVERY_SECONDS = 10.0
+_libc = ctypes.CDLL(None)
 # https://man7.org/linux/man-pages/man3/malloc_trim.3.html: since 2.8 of all arenas, not their ends alone
-_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+_trim = getattr(_libc, "malloc_trim", None)
 # https://man7.org/linux/man-pages/man3/mallopt.3.html: M_ARENA_MAX, M_MMAP_THRESHOLD; the latter stays where it is put
 _OPTIONS = ((-8, 2), (-3, 2**20))
 
@@ -54,7 +55,7 @@ def settle_allocators() -> None:
         return
     pa.set_memory_pool(pa.system_memory_pool())
     for option, value in _OPTIONS:
-        ctypes.CDLL(None).mallopt(option, value)
+        _libc.mallopt(option, value)
 
 
 def release_memory() -> None:

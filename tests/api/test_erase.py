@@ -14,7 +14,6 @@ from monitor.columns.batch import decode_batch
 from monitor.evaluate.compact import compact_version
 from monitor.model.time import HOUR_US, MINUTE_US, rfc3339
 from monitor.store import models, tables
-from monitor.verify import fault as fault_module
 from monitor.verify import verify_store
 from tests.api.conftest import VERSION
 from tests.api.tables import ARROW, PARQUET, arrow_of, hour, parquet_of
@@ -23,11 +22,7 @@ from tests.evaluate.elsewhere import elsewhere
 MODEL = "/api/v1/models/churn"
 TOKEN, SECRET = "person-4f1c9a7e", "sesame-77aa01"  # the id, and what was said of it: nowhere else
 ROWS = 120
-
-
-@pytest.fixture(autouse=True)
-def _quickly(monkeypatch):
-    monkeypatch.setattr(fault_module, "LOOK_AGAIN_SECONDS", 0.0)
+pytestmark = pytest.mark.usefixtures("soon")
 
 
 def post(client, what, body):

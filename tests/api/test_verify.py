@@ -12,20 +12,13 @@ import sqlalchemy as sa
 from monitor.columns.batch import decode_batch, encode_batch
 from monitor.model.time import HOUR_US, MINUTE_US, rfc3339
 from monitor.store import tables
-from monitor.verify import fault as fault_module
 from monitor.verify import verify_store
 from monitor.verify.payloads import READERS
 from tests.api.conftest import VERSION
 from tests.api.tables import ARROW, PARQUET, arrow_of, hour, parquet_of
 
+pytestmark = pytest.mark.usefixtures("soon")
 T = tables.metadata.tables
-
-
-@pytest.fixture(autouse=True)
-def _quickly(monkeypatch):
-    monkeypatch.setattr(fault_module, "LOOK_AGAIN_SECONDS", 0.0)
-
-
 HOURS, ROWS = 40, 120
 
 

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.verify import fault
 from tests.evaluate.traffic import make_world, set_usual_reference
-
-
-@pytest.fixture
-def soon(monkeypatch):
-    """A verification that finds a fault looks again at once: nobody writes beside it."""
-    monkeypatch.setattr(fault, "LOOK_AGAIN_SECONDS", 0.0)
 
 
 @pytest.fixture

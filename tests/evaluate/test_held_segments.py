@@ -9,7 +9,7 @@ from monitor.evaluate import merge_profiles
 from monitor.evaluate.resegment import request_forgetting
 from monitor.model.entities import LegalHold
 from monitor.store import holds, tables
-from monitor.verify import fault, verify_store
+from monitor.verify import verify_store
 from tests.evaluate.ageing import age, aged_world, merged, own, seal
 from tests.evaluate.slicing import look, want
 
@@ -31,10 +31,9 @@ def names(world):
 
 
 @pytest.fixture
-def held(store, monkeypatch):
+def held(store, monkeypatch, soon):
     """A world under a legal hold, with merged profiles of all traffic and of two segments."""
     monkeypatch.setattr(merge_profiles, "KEPT_WINDOWS", 1)
-    monkeypatch.setattr(fault, "LOOK_AGAIN_SECONDS", 0.0)
     world = aged_world(store, segments=FIRST)
     seal(world)
     assert age(world, 31)

@@ -19,7 +19,6 @@ from monitor.model.window import WindowSpec
 from monitor.store import holds, models, tables
 from monitor.store.cuts import forget_other_segments, forget_segments, forget_some_merged, forget_some_of
 from monitor.store.results import healthy_windows
-from monitor.verify import fault as fault_module
 from monitor.verify import verify_store
 from monitor.verify.alike import difference
 from tests.evaluate.ageing import AGES, MONDAY, TUESDAY, age, aged_world, layout_of, merged, own, seal, total
@@ -32,9 +31,8 @@ SEGMENTS = ("", EU, US)
 
 
 @pytest.fixture(autouse=True)
-def _few_windows_are_kept(monkeypatch):
+def _few_windows_are_kept(monkeypatch, soon):
     monkeypatch.setattr(merge_profiles, "KEPT_WINDOWS", 1)
-    monkeypatch.setattr(fault_module, "LOOK_AGAIN_SECONDS", 0.0)
 
 
 def exactly(found, expected):

@@ -7,16 +7,14 @@ import sqlalchemy as sa
 from monitor.evaluate import merge_profiles
 from monitor.model.time import DAY_US, HOUR_US
 from monitor.store import tables
-from monitor.verify import fault as fault_module
 from monitor.verify import verify_store
 from tests.evaluate.ageing import MONDAY, TUESDAY, aged_world, merged, own, total
 from tests.evaluate.sliced import EU, US, hour_of_regions
 from tests.evaluate.traffic import START_US
 
 
-def test_rows_go_and_profiles_are_merged_and_a_late_row_is_in_neither(store, monkeypatch):
+def test_rows_go_and_profiles_are_merged_and_a_late_row_is_in_neither(store, monkeypatch, soon):
     monkeypatch.setattr(merge_profiles, "KEPT_WINDOWS", 1)
-    monkeypatch.setattr(fault_module, "LOOK_AGAIN_SECONDS", 0.0)
     world = aged_world(store)
     before = own(world)
     world.clock.now_us += 32 * DAY_US
