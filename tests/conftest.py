@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
 
 from monitor.store import Store, open_store, tables
 from monitor.store.migrations import REVISIONS
@@ -19,6 +20,9 @@ from monitor.verify import fault
 from tests.faults.selection import lengthen, select
 
 DATABASES = ("sqlite", "postgresql")
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if settings.get_current_profile_name() == "default":  # where CI is set it is one that asks for no speed either
+    settings.load_profile("any machine")
 COUNTED = [name for name, table in tables.metadata.tables.items() if table.primary_key.columns.keys() == ["id"]]
 
 

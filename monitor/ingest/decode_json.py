@@ -60,8 +60,7 @@ class Slice:
 def json_slices(body: bytes, *, plan: Shapes | None, limits: Limits) -> Iterator[Slice]:
     """The slices of an ``application/json`` body."""
     if len(body) <= _WHOLE_BYTES:
-        check_depth(body)
-        structs = None if plan is None else body_structs(body, plan)
+        structs = _shallow_structs(body, plan)
         if structs is not None:
             _check_count(len(structs), limits)
             for first in range(0, len(structs), SLICE_RECORDS):
@@ -161,6 +160,20 @@ def _cut(values: Sequence[Any]) -> Iterator[Slice]:
 
 def _texts(body: bytes, first: int) -> Sequence[msgspec.Raw]:
     return _RAW_BODY.decode(body).records[first : first + SLICE_RECORDS]
+
+
+def _shallow_structs(body: bytes, plan: Shapes | None) -> Sequence[Any] | None:
+    """The records by the plan's structs, or None, of a body that nests no deeper than the limit.
+
+    What closed shapes decode needs no look for that, which is a seventh of what ingest of such a body costs.
+    """
+    closed = plan is not None and plan.closed
+    if not closed:
+        check_depth(body)
+    structs = None if plan is None else body_structs(body, plan)
+    if closed and structs is None:
+        check_depth(body)
+    return structs
 
 
 def body_structs(body: bytes, plan: Shapes) -> Sequence[Any] | None:

@@ -40,6 +40,8 @@ _SCALAR = str | int | float | bool | None | msgspec.UnsetType
 class LabelPlan:
     """How records of labels are decoded whose fields have these names; other fields are nobody's concern."""
 
+    closed = False
+
     def __init__(self, names: tuple[str, str, str]) -> None:
         self.shapes: tuple[Shape, ...] = ()
         if not can_be_fields(names):

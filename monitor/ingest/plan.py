@@ -51,6 +51,7 @@ class RecordPlan:
             [pa.field(ID, pa.string(), nullable=False), pa.field(TIMESTAMP, TIMESTAMP_TYPE, nullable=False), *fields]
         )
         dropped = [c for c in schema.columns if c not in stored and c.role not in ("id", "timestamp")]
+        self.closed = not dropped
         self._places = _places(others)
         self.nested = _nested_struct(features, others, dropped)
         self.flat = _flat_struct(features, others, dropped, schema)

@@ -27,15 +27,21 @@ class Shape:
     __slots__ = ("body", "line", "list")
 
     def __init__(self, record: Any) -> None:
-        self.body = msgspec.json.Decoder(msgspec.defstruct("Body", [("records", list[record])]))
+        body = msgspec.defstruct("Body", [("records", list[record])], forbid_unknown_fields=True)
+        self.body = msgspec.json.Decoder(body)
         self.list = msgspec.json.Decoder(list[record])
         self.line = msgspec.json.Decoder(record)
 
 
 class Shapes(Protocol):
-    """The shapes a record may have; the one that fitted last stands first and is tried first."""
+    """The shapes a record may have; the one that fitted last stands first and is tried first.
+
+    They are ``closed`` where nothing decodes but fields of known kinds: not a value of any kind, not a field nobody
+    knows. Such records nest as deep as their structs, and no deeper.
+    """
 
     shapes: tuple[Shape, ...]
+    closed: bool
 
 
 def put_first(plan: Shapes, shape: Shape) -> None:

@@ -10,6 +10,7 @@ from monitor.columns.quarantine import FUTURE_US
 from monitor.ingest.decode_json import body_structs, line_structs
 from monitor.ingest.limits import Limits
 from monitor.ingest.plan import RecordPlan
+from monitor.ingest.structure import may_be_deep
 from monitor.ingest.typed import identity
 from monitor.ingest.uuid7 import make_id
 
@@ -35,8 +36,11 @@ class Rows:
 def quick_rows(body: bytes, *, media_type: str, plan: RecordPlan, received_us: int, limits: Limits) -> Rows | None:
     """The rows of a small body in which nothing is odd; None sends the body the general way.
 
-    Odd is: not the schema's shape, over ``MAX_ROWS`` records, an id or timestamp that is no plain one, a repeat.
+    Odd is: not the schema's shape, over ``MAX_ROWS`` records, an id or timestamp that is no plain one, a repeat, many
+    brackets where a value may be of any kind.
     """
+    if not plan.closed and may_be_deep(body):
+        return None
     records = body_structs(body, plan) if media_type == "application/json" else line_structs(body, plan)
     if not records or len(records) > min(MAX_ROWS, limits.max_records):
         return None

@@ -169,6 +169,28 @@ def test_a_name_and_an_id_have_256_characters_and_one_more_is_quarantined(churn,
     assert [(e["index"], e["code"]) for e in answer["errors"]] == [(1, code)]
 
 
+@pytest.mark.parametrize("lines", [False, True], ids=["body", "line"])
+@pytest.mark.parametrize("role", ["feature", "ignore"])
+@pytest.mark.parametrize("records", [1, 100], ids=["a record alone", "a hundred"])
+def test_depth_is_bounded_whatever_of_a_record_is_stored(churn, role, records, lines):
+    columns = [{"name": "a", "type": "numeric"}, {"name": "b", "type": "text", "role": role}]
+    assert churn.put(f"{MODEL}/versions/9", json={"schema": {"columns": columns}}).is_success
+    kind = "application/x-ndjson" if lines else "application/json"
+
+    def sent(depth, *, within):
+        deep = "[" * depth + "1" + "]" * depth
+        one = f'{{"features": {{"a": 1, "b": {deep if within else 1}}}}}'
+        joined = "\n".join([one] * records) if lines else f'{{"records": [{", ".join([one] * records)}]'
+        body = joined if lines else joined + (f', "more": {1 if within else deep}}}')
+        headers = {"content-type": kind}
+        return churn.post(f"{MODEL}/versions/9/predictions", content=body, headers=headers).status_code
+
+    around = 2 if lines else 4  # the brackets around a column's value
+    assert [sent(64 - around + n, within=True) for n in (0, 1)] == [200, 400]
+    if not lines:
+        assert [sent(63 + n, within=False) for n in (0, 1)] == [200, 400]
+
+
 def test_a_line_that_nests_too_deep_costs_only_itself(churn):
     lines = [f'{{"a": {"[" * n}1{"]" * n}}}' for n in (63, 64, 800)]
     answer = churn.post(PREDICTIONS, content="\n".join(lines), headers={"content-type": "application/x-ndjson"}).json()
