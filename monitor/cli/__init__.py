@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -77,6 +78,9 @@ def _add_commands(app: typer.Typer) -> None:
 
 def main() -> None:
     """Runs one command; what it cannot do it says in one line, and ends with 1."""
+    # Before pyarrow is imported: what its C++ code takes by itself, to compress or to group, comes from the allocator
+    # named here, whatever is set later. ``monitor.jobs.release`` says why it is not Arrow's own.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         build()(prog_name="driftline")
     except DriftlineError as error:

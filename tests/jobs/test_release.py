@@ -122,6 +122,33 @@ def test_threads_share_two_arenas_and_large_pieces_are_in_none(how, few, mapped)
     assert pieces == mapped
 
 
+COMPRESSES = """
+import io, sys
+from monitor.cli import main
+sys.argv = ["driftline", "--version"]
+try:
+    main()
+except SystemExit:
+    pass
+import pyarrow as pa
+values = pa.table({"a": range(100_000)})
+with pa.ipc.new_stream(io.BytesIO(), values.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as out:
+    out.write_table(values)
+values.group_by("a").aggregate([("a", "sum")])
+print(pa.default_memory_pool().backend_name, pa.mimalloc_memory_pool().max_memory())
+"""
+
+
+@pytest.mark.parametrize(("asked", "name"), [({}, "system"), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc")])
+def test_the_command_takes_no_memory_from_the_allocator_of_arrow_unless_told_to(asked, name):
+    environment = {key: value for key, value in os.environ.items() if key != "ARROW_DEFAULT_MEMORY_POOL"} | asked
+    done = subprocess.run(
+        [sys.executable, "-c", COMPRESSES], capture_output=True, text=True, check=True, env=environment
+    )
+    backend, taken = done.stdout.splitlines()[-1].split()
+    assert (backend, int(taken) > 0) == (name, bool(asked))
+
+
 @glibc
 def test_memory_is_given_back_again_and_again_until_the_end(pool):
     memory = MemoryRelease(every_seconds=0.05)
