@@ -15,7 +15,7 @@ from tests.faults.fuzz.machine import Machine
 from tests.faults.fuzz.world import World
 from tests.faults.report import WHOLE, judge
 
-RUNS, STEPS = (40, 40) if WHOLE else (3, 10)
+RUNS, STEPS = (15, 40) if WHOLE else (3, 10)
 SEED = int(os.environ.get("FUZZ_SEED", "20261126"))
 
 
