@@ -48,6 +48,7 @@ def make_engines(url: URL) -> tuple[Engine, Engine]:
             f"DATABASE_URL names PostgreSQL, but its driver cannot be imported ({error}): install driftline[postgres]"
         ) from error
     event.listen(engine, "connect", _set_up)
+    event.listen(engine, "checkin", _begin_as_the_server_says)
     event.listen(engine, "handle_error", _leave_read_only)
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True), engine
 
@@ -62,6 +63,16 @@ def _bounds(url: URL) -> dict[str, int]:
         "keepalives_idle": SILENT_SECONDS, "keepalives_interval": PROBE_SECONDS, "keepalives_count": PROBES,
     }  # fmt: skip
     return {name: value for name, value in bounds.items() if name not in url.query}
+
+
+def _begin_as_the_server_says(connection: Any, record: Any) -> None:
+    """Has a connection that comes back from a read begin its transactions without a mode, as a new one does.
+
+    What it comes back with is ``read_only = False``, of which psycopg makes ``BEGIN READ WRITE``: that writes although
+    ``default_transaction_read_only`` is on, and a standby refuses it in other words than a write.
+    """
+    if connection is not None and not connection.closed and connection.read_only is not None:
+        connection.read_only = None
 
 
 def _leave_read_only(context: ExceptionContext) -> None:

@@ -375,6 +375,8 @@ def writes_after_read_only(store_url, directory):
         other.exec_driver_sql(f'ALTER DATABASE "{engine.url.database}" SET default_transaction_read_only = on')
         other.exec_driver_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                               "WHERE datname = current_database() AND pid <> pg_backend_pid()")  # fmt: skip
+        with store.read() as conn:  # a connection that has read writes no more than a new one
+            conn.exec_driver_sql("SELECT 1")
         with pytest.raises(Unavailable, match="read-only"):
             store.check_writable()
         other.exec_driver_sql(f'ALTER DATABASE "{engine.url.database}" RESET default_transaction_read_only')
