@@ -20,7 +20,7 @@ from sqlalchemy import column as sa_column
 from sqlalchemy import table as sa_table
 
 from monitor.model.errors import ConfigurationError
-from monitor.store import dialect, tables
+from monitor.store import dialect, postgres, tables
 from monitor.store.migrations import REVISIONS
 from monitor.store.stepwise import Place, Stepwise
 
@@ -79,10 +79,9 @@ def upgrade(conn: Connection, *, to: str = REVISIONS[-1]) -> tuple[str, ...]:
     For a database that nobody else uses yet. ``Store.migrate`` upgrades one that holds something.
     """
     if conn.dialect.name == "postgresql":
+        postgres.take_the_time(conn)
         conn.execute(text(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'"))
-        conn.execute(text(f"SET LOCAL statement_timeout = '{_WAIT_SECONDS}s'"))
         conn.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-        conn.execute(text("SET LOCAL statement_timeout = 0"))
     todo = tuple(revision for revision in pending(conn) if revision <= to)
     while advance(conn, to=to) is not None:
         pass
@@ -95,7 +94,7 @@ def try_lock(conn: Connection) -> bool:
         return True  # BEGIN IMMEDIATE
     # The server takes whoever comes after a waiting ALTER TABLE behind it: so it waits briefly, and tries again.
     conn.execute(text(f"SET LOCAL lock_timeout = '{TABLE_LOCK_SECONDS}s'"))
-    conn.execute(text("SET LOCAL statement_timeout = 0"))
+    postgres.take_the_time(conn)
     return bool(conn.execute(text(f"SELECT pg_try_advisory_xact_lock({LOCK})")).scalar_one())
 
 

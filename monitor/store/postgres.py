@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
 
 from monitor.model.errors import ConfigurationError
@@ -47,8 +47,9 @@ def make_engines(url: URL) -> tuple[Engine, Engine]:
         raise ConfigurationError(
             f"DATABASE_URL names PostgreSQL, but its driver cannot be imported ({error}): install driftline[postgres]"
         ) from error
+    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "connect", _set_up)
-    event.listen(engine, "checkin", _begin_as_the_server_says)
+    event.listen(engine, "checkin", _as_new)
     event.listen(engine, "handle_error", _leave_read_only)
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True), engine
 
@@ -65,13 +66,32 @@ def _bounds(url: URL) -> dict[str, int]:
     return {name: value for name, value in bounds.items() if name not in url.query}
 
 
-def _begin_as_the_server_says(connection: Any, record: Any) -> None:
-    """Has a connection that comes back from a read begin its transactions without a mode, as a new one does.
+def take_the_time(conn: Connection) -> None:
+    """Lets the statements of this transaction take as long as they take: a large table is migrated or sent."""
+    conn.execute(text("SET LOCAL statement_timeout = 0"))
+    conn.connection.driver_connection.answer_seconds = None  # type: ignore[union-attr]
 
-    What it comes back with is ``read_only = False``, of which psycopg makes ``BEGIN READ WRITE``: that writes although
-    ``default_transaction_read_only`` is on, and a standby refuses it in other words than a write.
+
+def _connect(dialect: Any, record: Any, arguments: Any, parameters: Any) -> Any:
+    from monitor.store import answering
+
+    connection = answering.AnsweringConnection.connect(*arguments, **parameters)
+    connection.answer_seconds = answering.ANSWER_SECONDS
+    return connection
+
+
+def _as_new(connection: Any, record: Any) -> None:
+    """Has a connection that comes back wait, and begin its transactions, as a new one does.
+
+    From a read it comes back with ``read_only = False``, of which psycopg makes ``BEGIN READ WRITE``: that writes
+    although ``default_transaction_read_only`` is on, and a standby refuses it in other words than a write.
     """
-    if connection is not None and not connection.closed and connection.read_only is not None:
+    if connection is None or connection.closed:
+        return
+    from monitor.store import answering
+
+    connection.answer_seconds = answering.ANSWER_SECONDS
+    if connection.read_only is not None:
         connection.read_only = None
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 
 import pytest
 import sqlalchemy as sa
 
 from monitor.model.errors import Unavailable
-from monitor.store import open_store, postgres
+from monitor.store import answering, open_store, postgres
 from tests.faults.relay import Relay
 
 # TCP_USER_TIMEOUT and TCP_KEEPIDLE are Linux's
@@ -72,3 +73,37 @@ def test_every_connection_has_the_bounds_and_what_its_url_says_of_them_is_in_for
         "TCP_USER_TIMEOUT": 70_000, "TCP_KEEPIDLE": 71, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 7,
     }  # fmt: skip
     store.close()
+
+
+def asked_while_nothing_answers(store, relay, *, prepare=lambda conn: None):
+    """Asks what is kept back until it is answered or given up."""
+    with store.read() as conn:
+        prepare(conn)
+        relay.stall()
+        return conn.exec_driver_sql("SELECT 7").scalar_one()
+
+
+@pytest.fixture
+def impatient(url, tmp_path, monkeypatch):
+    """A store whose connections wait two seconds for an answer."""
+    monkeypatch.setattr(answering, "ANSWER_SECONDS", 2.0)
+    opened = open_store(url, data_dir=tmp_path)
+    yield opened
+    opened.close()
+
+
+def test_what_is_taken_and_never_answered_is_given_up_and_a_new_connection_goes_on(relay, impatient):
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="connection to the database failed"):
+        asked_while_nothing_answers(impatient, relay)
+    assert 2 < time.monotonic() - began < 20
+    relay.resume()
+    with impatient.read() as conn:
+        assert conn.exec_driver_sql("SELECT 8").scalar_one() == 8
+
+
+def test_a_transaction_that_takes_its_time_waits_longer_and_the_next_one_does_not(relay, impatient):
+    threading.Timer(4.0, relay.resume).start()
+    assert asked_while_nothing_answers(impatient, relay, prepare=postgres.take_the_time) == 7
+    with pytest.raises(Unavailable, match="connection to the database failed"):
+        asked_while_nothing_answers(impatient, relay)

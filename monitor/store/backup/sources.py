@@ -12,6 +12,7 @@ from monitor.model.errors import ConfigurationError
 from monitor.store import tables
 from monitor.store.backup.file import Row
 from monitor.store.migrate import UNDER_WAY
+from monitor.store.postgres import take_the_time
 
 _FETCHED = 100
 
@@ -74,7 +75,7 @@ class PostgresSource:
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
         # A table may take longer to send than any statement of the service may; the client's pace is not ours.
-        conn.execute(text("SET LOCAL statement_timeout = 0"))
+        take_the_time(conn)
         conn.execute(text("SET LOCAL idle_in_transaction_session_timeout = '10min'"))
 
     def revision(self) -> str:
