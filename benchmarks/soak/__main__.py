@@ -2,7 +2,7 @@
 
 Mixed traffic at a steady rate, of four models with 50 columns whose hours pass in ten seconds each, so that folding,
 judging, joining labels and compaction go on all the time. Memory, file descriptors and threads of both processes are
-sampled each five seconds; latency counts from when a request was due, beside a no-op Starlette endpoint that is sent
+sampled about each second; latency counts from when a request was due, beside a no-op Starlette endpoint that is sent
 a record in the same way. ``--database postgresql`` starts one that flushes. ``--write`` puts the figures into
 ``docs/reliability.md``; ``--keep FILE`` keeps every sample and answer, one JSON object a line.
 """

@@ -1,15 +1,18 @@
-"""What processes take, each five seconds: memory, file descriptors, threads; and how busy the machine is."""
+"""What processes take, about each second: memory, file descriptors, threads; and how busy the machine is."""
 
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-INTERVAL_SECONDS = 5.0
+# Not in step with what is watched: free memory is given back, and an hour of the models is over, each ten seconds.
+# Sampled each five or ten, the same minutes rose by 2.8 MiB or fell by 0.9.
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +38,7 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         """Samples until told to stop, or until a process is gone."""
-        while not self.halt.wait(INTERVAL_SECONDS):
+        while not self.halt.wait(random.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)):
             for name, pid in self._processes.items():
                 self.samples.append(sample(name, pid, at=time.monotonic() - self._began))
 
