@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from monitor.columns.batch import ID, TIMESTAMP, decode_batch
 from monitor.columns.infer import SchemaInference
@@ -120,7 +121,7 @@ def _page(store: Store, wanted: Wanted, *, after: Place | None, limit: int) -> t
             rows = held[0].num_rows
             if rows >= need and _last_us(held[0]) < info.t_min_us:
                 break
-        part = _selected(batch, info, wanted, begin)
+        part = _selected(batch, info, wanted, begin, need=need)
         if part is not None:
             held.append(part)
             rows += part.num_rows
@@ -174,21 +175,39 @@ def _stored(store: Store, wanted: Wanted, begin: Place) -> Iterator[tuple[BatchI
         after = infos[-1]
 
 
-def _selected(batch: pa.RecordBatch, info: BatchInfo, wanted: Wanted, begin: Place) -> pa.Table | None:
+def _selected(
+    batch: pa.RecordBatch, info: BatchInfo, wanted: Wanted, begin: Place, *, need: int
+) -> pa.Table | None:  # fmt: skip
+    """What is wanted of a batch, as far as the first ``need`` records may be among it: a segment holds many more."""
     us = batch.column(TIMESTAMP).cast(pa.int64()).to_numpy()
     chosen = (us >= max(begin.us, wanted.from_us)) & (us < wanted.to_us)
     if wanted.id is not None:
         chosen &= pc.equal(batch.column(ID), wanted.id).to_numpy(zero_copy_only=False)
-    if not chosen.any():
+    places = np.flatnonzero(chosen)
+    if not len(places):
         return None
-    if not chosen.all():
-        batch = batch.take(pa.array(np.flatnonzero(chosen)))
+    places = _first_places(places, us[places], batch.column(ID), need=need)
+    if len(places) < batch.num_rows:
+        batch = batch.take(pa.array(places))
     table = pa.Table.from_batches([unified(batch, wanted.schema)])
     fold = info.fold if info.fold is not None else _UNFOLDED
     for name, value in (("fold", fold), ("place", info.position)):
         table = table.append_column(name, pa.repeat(pa.scalar(value, pa.int64()), table.num_rows))
     row = pa.array(np.arange(table.num_rows, dtype=np.int64))
     return table.append_column("row", row)
+
+
+def _first_places(places: NDArray[np.int64], us: NDArray[np.int64], ids: pa.Array, *, need: int) -> NDArray[np.int64]:
+    """Those of the places that hold the ``need`` oldest records, repeats not counted, and all of their last instant."""
+    most = need
+    while most < len(places):
+        first = us <= np.partition(us, most - 1)[most - 1]
+        records = pa.table([us[first], ids.take(pa.array(places[first]))], names=["us", "id"])
+        if records.group_by(["us", "id"]).aggregate([]).num_rows >= need:
+            places = places[first]
+            break
+        most *= 2
+    return places
 
 
 def _oldest(held: list[pa.Table], need: int) -> pa.Table:

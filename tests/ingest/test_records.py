@@ -237,6 +237,17 @@ def compact_all(door):
         )
 
 
+@pytest.mark.parametrize("limit", [1, 3, 7, 50])
+def test_a_segment_full_of_repeats_gives_every_record_once_as_first_committed(door, limit):
+    for number in range(6):
+        rows = [{"id": f"r{i:02}", "timestamp": NOW - (i % 4) * HOUR, "features": {"age": number}} for i in range(20)]
+        assert door.post(body(rows)).status_code == 200
+    compact_all(door)
+    found = read(door, limit=limit)
+    assert [r["id"] for r in found] == sorted((f"r{i:02}" for i in range(20)), key=lambda id: (-(int(id[1:]) % 4), id))
+    assert {r["features"]["age"] for r in found} == {0.0}
+
+
 @pytest.mark.parametrize("listed", [2, 3, 100])  # so that a page takes several lists, of which the last is short
 @pytest.mark.parametrize("reads", range(1, 8))
 def test_records_that_are_compacted_while_they_are_read_are_read_all_the_same(
