@@ -1,10 +1,11 @@
 """A load of half an hour against a real API and a real worker: ``python -m benchmarks.soak``.
 
 Mixed traffic at a steady rate, of four models with 50 columns whose hours pass in ten seconds each, so that folding,
-judging, joining labels and compaction go on all the time. Memory, file descriptors and threads of both processes are
-sampled about each second; latency counts from when a request was due, beside a no-op Starlette endpoint that is sent
-a record in the same way. ``--database postgresql`` starts one that flushes. ``--write`` puts the figures into
-``docs/reliability.md``; ``--keep FILE`` keeps every sample and answer, one JSON object a line.
+judging, joining labels and compaction go on all the time. They have a week of windows before it begins. Memory, file
+descriptors and threads of both processes are sampled about each second; latency counts from when a request was due,
+beside a no-op Starlette endpoint that is sent a record in the same way. ``--database postgresql`` starts one that
+flushes. ``--write`` puts the figures into ``docs/reliability.md``; ``--keep FILE`` keeps every sample and answer, one
+JSON object a line.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ def counted(url: str, name: str, *, label: str, **where: str) -> dict[str, int]:
     return sums
 
 
+def _stored(url: str) -> int:
+    return counted(url, "driftline_records_total", label="result")["stored"]
+
+
 def load(clients: list[Sender], watch: Watch, *, until: float) -> None:
     """Everything runs for as long as the load lasts; a client or a watch that ends before raises here."""
     for thread in (watch, *clients):
@@ -70,6 +75,7 @@ def run(database: str, *, minutes: int) -> Run:
         )
         noop, _ = stack.enter_context(uvicorn_app("benchmarks.baselines:noop", pinned=False))
         prepare(api.url, EventClock(began=time.monotonic(), seconds=60 * minutes))
+        before = _stored(api.url)
         began = time.monotonic()
         bodies = Bodies(EventClock(began=began, seconds=60 * minutes))
         clients = senders(bodies, port=api.port, noop_port=int(noop.rstrip("/").rpartition(":")[2]), began=began)
@@ -83,7 +89,7 @@ def run(database: str, *, minutes: int) -> Run:
             answers=answers,
             acked=sum(HOLDS.get(answer.kind, 0) for answer in answers if answer.status == 200),
             missed=sum(client.missed for client in clients),
-            stored=counted(api.url, "driftline_records_total", label="result")["stored"],
+            stored=_stored(api.url) - before,
             work=counted(worker.url, "driftline_step_runs_total", label="step", outcome="done"),
         )
 

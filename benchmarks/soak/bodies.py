@@ -17,6 +17,10 @@ from benchmarks.ingest import ARROW, table
 MODELS = 4
 RECORDS = 500
 REFERENCE_ROWS, REFERENCE_HOURS = 36_000, 720
+# Hours with traffic before the run: the longest scale sums 168 windows and pages of them hold 100, so that a run that
+# begins without any takes longer and more each minute until it is over.
+HISTORY_ROWS, HISTORY_HOURS = 10_000, 200
+_JUDGED_SECONDS = 600
 HOUR_SECONDS = 10.0  # of real time, for an hour of the models'
 JSON = "application/json"
 
@@ -40,12 +44,17 @@ def path(number: int) -> str:
     return f"/api/v1/models/soak{number % MODELS}/versions/1"
 
 
+def _before(clock: EventClock, *, rows: int, hours: int, name: str) -> pa.Table:
+    """So many records over the hours before the run."""
+    end = clock().timestamp() - 7_200
+    at = np.linspace(end - hours * 3_600, end, rows, endpoint=False)
+    data = _with_roles(table(rows, seed=2), ids=[f"{name}-{i}" for i in range(rows)])
+    return data.append_column("timestamp", pa.array((at * 1e6).astype(np.int64), pa.timestamp("us", "UTC")))
+
+
 def _reference(clock: EventClock) -> bytes:
     """30 days before the run, 50 records an hour, with predictions and labels."""
-    end = clock().timestamp() - 7_200
-    at = np.linspace(end - REFERENCE_HOURS * 3_600, end, REFERENCE_ROWS, endpoint=False)
-    data = _with_roles(table(REFERENCE_ROWS, seed=2), ids=[f"reference-{i}" for i in range(REFERENCE_ROWS)])
-    data = data.append_column("timestamp", pa.array((at * 1e6).astype(np.int64), pa.timestamp("us", "UTC")))
+    data = _before(clock, rows=REFERENCE_ROWS, hours=REFERENCE_HOURS, name="reference")
     return _stream(data.append_column("label", pa.array(_truth(data))))
 
 
@@ -67,8 +76,11 @@ def _stream(data: pa.Table) -> bytes:
 
 
 def prepare(url: str, clock: EventClock) -> None:
-    """Makes the models, each with a version and a reference that thresholds are calibrated from."""
+    """Makes the models, each with a version, a reference that thresholds are calibrated from, and a week's traffic
+    whose windows have been judged when this returns.
+    """
     reference = _reference(clock)
+    history = _stream(_before(clock, rows=HISTORY_ROWS, hours=HISTORY_HOURS, name="history"))
     roles = {"id": "id", "timestamp": "timestamp", "prediction": "prediction", "label": "label", "score": "score"}
     with httpx.Client(base_url=url, timeout=300) as client:
         for number in range(MODELS):
@@ -79,6 +91,20 @@ def prepare(url: str, clock: EventClock) -> None:
             client.put(
                 f"{path(number)}/reference", params=roles, content=reference, headers={"Content-Type": ARROW}
             ).raise_for_status()
+            client.post(
+                f"{path(number)}/predictions", content=history, headers={"Content-Type": ARROW}
+            ).raise_for_status()
+        began = time.monotonic()
+        while any(_judged(client, number) < HISTORY_HOURS - 1 for number in range(MODELS)):
+            if time.monotonic() - began > _JUDGED_SECONDS:
+                raise RuntimeError(f"the windows of {HISTORY_HOURS} hours were not judged in {_JUDGED_SECONDS} s")
+            time.sleep(1)
+
+
+def _judged(client: httpx.Client, number: int) -> int:
+    """How many of a version's windows have been judged."""
+    page = client.get(f"{path(number)}/windows", params={"limit": 1_000}).raise_for_status().json()
+    return sum(window["state"] != "open" for window in page["results"])
 
 
 def _record(number: int, row: dict[str, float | str]) -> dict[str, object]:
