@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 
 class AnsweringConnection(psycopg.Connection[Any]):
-    """Closes itself with ``OperationalError`` where nothing has come for what was asked in ``answer_seconds``.
+    """Closes itself with ``OperationalError`` where what was asked is not answered whole in ``answer_seconds``.
 
     None waits as long as it takes.
     """
