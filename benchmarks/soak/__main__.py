@@ -49,6 +49,10 @@ def _stored(url: str) -> int:
     return counted(url, "driftline_records_total", label="result")["stored"]
 
 
+def _worked(url: str) -> dict[str, int]:
+    return counted(url, "driftline_step_runs_total", label="step", outcome="done")
+
+
 def load(clients: list[Sender], watch: Watch, *, until: float) -> None:
     """Everything runs for as long as the load lasts; a client or a watch that ends before raises here."""
     for thread in (watch, *clients):
@@ -75,7 +79,7 @@ def run(database: str, *, minutes: int) -> Run:
         )
         noop, _ = stack.enter_context(uvicorn_app("benchmarks.baselines:noop", pinned=False))
         prepare(api.url, EventClock(began=time.monotonic(), seconds=60 * minutes))
-        before = _stored(api.url)
+        before, worked = _stored(api.url), _worked(worker.url)
         began = time.monotonic()
         bodies = Bodies(EventClock(began=began, seconds=60 * minutes))
         clients = senders(bodies, port=api.port, noop_port=int(noop.rstrip("/").rpartition(":")[2]), began=began)
@@ -90,7 +94,7 @@ def run(database: str, *, minutes: int) -> Run:
             acked=sum(HOLDS.get(answer.kind, 0) for answer in answers if answer.status == 200),
             missed=sum(client.missed for client in clients),
             stored=_stored(api.url) - before,
-            work=counted(worker.url, "driftline_step_runs_total", label="step", outcome="done"),
+            work={step: runs - worked.get(step, 0) for step, runs in _worked(worker.url).items()},
         )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.ingest import ARROW, table
+from monitor.store.windows import JUDGED
 
 MODELS = 4
 RECORDS = 500
@@ -104,7 +105,7 @@ def prepare(url: str, clock: EventClock) -> None:
 def _judged(client: httpx.Client, number: int) -> int:
     """How many of a version's windows have been judged."""
     page = client.get(f"{path(number)}/windows", params={"limit": 1_000}).raise_for_status().json()
-    return sum(window["state"] != "open" for window in page["results"])
+    return sum(window["state"] in JUDGED for window in page["results"])
 
 
 def _record(number: int, row: dict[str, float | str]) -> dict[str, object]:

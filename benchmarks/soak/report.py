@@ -22,7 +22,7 @@ WATCHED = ("1 record", "reads", "no-op")  # whose trend is told
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Everything that a run leaves behind; ``work``: how often each step of the worker succeeded.
+    """Everything that a run leaves behind; ``work``: how often each step of the worker succeeded in it.
 
     ``missed``: requests that were not sent, since what was sent before them took too long.
     """
@@ -112,7 +112,7 @@ def page(run: Run) -> str:
 def _summary(run: Run) -> str:
     load = np.mean([sample.load for sample in run.samples])
     seconds = 60 * run.minutes
-    cores = sum(run.process(name, "cpu_seconds")[1][-1] for name in ("API", "worker")) / seconds
+    cores = sum(np.ptp(run.process(name, "cpu_seconds")[1]) for name in ("API", "worker")) / seconds
     sent = sum(answer.kind != "no-op" for answer in run.answers)
     work = ", ".join(f"{n:,} {step}" for step, n in sorted(run.work.items()))
     return (

@@ -19,12 +19,14 @@ Measured after six minutes of the load of ``benchmarks.soak``, both in one run: 
 from __future__ import annotations
 
 import ctypes
+import os
 
 import pyarrow as pa
 
 from monitor.repeated import Repeated
 
 EVERY_SECONDS = 10.0
+ARROW_POOL = "ARROW_DEFAULT_MEMORY_POOL"
 _libc = ctypes.CDLL(None)
 # https://man7.org/linux/man-pages/man3/malloc_trim.3.html: since 2.8 of all arenas, not their ends alone
 _trim = getattr(_libc, "malloc_trim", None)
@@ -48,14 +50,15 @@ class MemoryRelease:
 
 
 def settle_allocators() -> None:
-    """Has Arrow use the C library's allocator in this process, where that can give back what is free, and has that keep
-    few arenas and large pieces in none.
+    """Has Arrow use the C library's allocator in this process, where that can give back what is free and the
+    environment names none, and has that keep few arenas and large pieces in none.
 
     Before threads are started: an arena that there is stays.
     """
     if _trim is None:
         return
-    pa.set_memory_pool(pa.system_memory_pool())
+    if ARROW_POOL not in os.environ:  # which pyarrow has gone by when it was imported
+        pa.set_memory_pool(pa.system_memory_pool())
     for option, value in _OPTIONS:
         _libc.mallopt(option, value)
 

@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 class AnsweringConnection(psycopg.Connection[Any]):
     """Closes itself with ``OperationalError`` where what was asked is not answered whole in ``answer_seconds``.
 
-    None waits as long as it takes.
+    Sending counts too, and what is sent together is one question. None waits as long as it takes.
     """
 
     answer_seconds: float | None = None

@@ -16,8 +16,8 @@ IDLE_SECONDS = 300.0  # a window that fills is read with each fold; others were 
 
 
 class RunCache:
-    """Id runs read lately, at most 64 MiB of them and none unasked for five minutes: a run never changes once it has
-    an id.
+    """Id runs read lately, at most 64 MiB of them and a read drops what nobody has asked for in five minutes.
+    A run never changes once it has an id.
 
     ``key`` is what the store's ids are hashed with. Safe to ask from several threads.
     """

@@ -131,6 +131,8 @@ try:
 except SystemExit:
     pass
 import pyarrow as pa
+from monitor.jobs.release import settle_allocators
+settle_allocators()  # as a server does
 values = pa.table({"a": range(100_000)})
 with pa.ipc.new_stream(io.BytesIO(), values.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as out:
     out.write_table(values)

@@ -103,7 +103,14 @@ def test_what_is_taken_and_never_answered_is_given_up_and_a_new_connection_goes_
 
 
 def test_a_transaction_that_takes_its_time_waits_longer_and_the_next_one_does_not(relay, impatient):
-    threading.Timer(4.0, relay.resume).start()
-    assert asked_while_nothing_answers(impatient, relay, prepare=postgres.take_the_time) == 7
+    began = []
+
+    def prepare(conn):
+        postgres.take_the_time(conn)
+        threading.Timer(4.0, relay.resume).start()
+        began.append(time.monotonic())
+
+    assert asked_while_nothing_answers(impatient, relay, prepare=prepare) == 7
+    assert time.monotonic() - began[0] > 2
     with pytest.raises(Unavailable, match="connection to the database failed"):
         asked_while_nothing_answers(impatient, relay)

@@ -16,6 +16,7 @@ from monitor.store.backup.file import Header, Row, Summary, Table, blocks, read_
 from monitor.store.backup.place import empty_place
 from monitor.store.faults import unavailable_when_away, unavailable_when_the_driver_fails
 from monitor.store.migrations import REVISIONS
+from monitor.store.postgres import take_the_time
 
 Read = Callable[[int], None]
 
@@ -45,7 +46,7 @@ def _fill(conn: Connection, *, file: BinaryIO, header: Header, read: Read) -> Su
     """What the backup held, in a database that has been made for it, in one transaction."""
     migrate.upgrade(conn, to=header.schema)
     if conn.dialect.name == "postgresql":
-        conn.execute(text("SET LOCAL statement_timeout = 0"))
+        take_the_time(conn)
         conn.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     for table in reversed(tables.metadata.sorted_tables):  # what migrations put there comes from the backup
         if inspect(conn).has_table(table.name):
