@@ -27,7 +27,7 @@ _told: set[str] = set()
 _PAGE_SIZE = "page_size=16384"
 _PRAGMAS = ("foreign_keys=ON", "journal_size_limit=67108864")
 # KiB of pages. What a reader keeps is forgotten when anybody commits; one that then waits would keep it for nothing.
-_READERS_CACHE, _WRITERS_CACHE = "cache_size=-4000", "cache_size=-16000"
+_READERS_CACHE, _WRITERS_CACHE = "cache_size=-1000", "cache_size=-16000"
 
 
 def library() -> Any:

@@ -205,7 +205,7 @@ def _without_one_transaction() -> None:
 
 
 def _without_shared_clock() -> None:
-    app._shared_clock = lambda store: app.wall_clock_us
+    app._shared_clock = lambda store, **_: app.wall_clock_us
 
 
 def _without_watch() -> None:
