@@ -87,7 +87,8 @@ def test_a_second_signal_ends_it_at_once_and_loses_nothing_acked(tmp_path, store
     try:
         for number in range(rounds):
             code, took = ended_under_load(service, ledger, seed=100 + number, signals=(signal.SIGTERM, second))
-            assert code in (128 + second, 0)  # 0: it had ended before the second came
+            # 0: it had ended before the second came. SIGTERM's: both came before Python looked, which it does by number
+            assert code in (128 + second, 128 + signal.SIGTERM, 0)
             slowest = max(slowest, took)
             service.start()
             resend_unknown(service, ledger)
