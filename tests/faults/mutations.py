@@ -15,7 +15,7 @@ from monitor.cli import main, running
 from monitor.ingest import budget, commit_watch, group_commit, label_records, plan
 from monitor.ingest.work import Committed
 from monitor.jobs import attempts, leases, runner, version_work
-from monitor.store import engine, faults, keys, postgres, sqlite
+from monitor.store import answering, engine, faults, keys, postgres, sqlite
 
 
 def commits_are_not_flushed() -> None:
@@ -105,6 +105,7 @@ def the_budget_has_no_bound() -> None:
 
 def waits_for_locks_have_no_bound() -> None:
     postgres.LOCK_SECONDS = postgres.STATEMENT_SECONDS = 0  # which PostgreSQL takes for never
+    answering.ANSWER_SECONDS = None
 
 
 def readiness_does_not_ask_how_storing_goes() -> None:
