@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any, Protocol
 
 from monitor.evaluate.aging import age
 from monitor.evaluate.context import Contexts
@@ -20,6 +22,10 @@ _log = logging.getLogger(__name__)
 TURN_SECONDS = 30.0  # then the rest of upkeep has its turn, and this goes on
 
 
+class _Work(Protocol):
+    def __call__(self, *, now_us: int, going: Callable[[], bool]) -> None: ...
+
+
 class Ages:
     """Removes what is past its time from all versions of one store but those of models under a legal hold."""
 
@@ -27,25 +33,36 @@ class Ages:
         self._store = store
         self._contexts = contexts
         self._retention = retention
+        self._left: deque[_Work] = deque()
 
     def run(self, *, now_us: int) -> bool:
-        """Whether everything that is past its time is gone; what is not, waits for the next turn."""
+        """Whether everything that is past its time is gone. Else call it again soon: it goes on where it was, and what
+        took the rest of its turn comes last.
+        """
         until = time.monotonic() + TURN_SECONDS
+        if not self._left:
+            self._left.extend(self._all())
+        while self._left:
+            one = self._left.popleft()
+            try:
+                one(now_us=now_us, going=lambda: time.monotonic() < until)
+            except Unavailable:
+                self._left.append(one)
+                raise
+            if time.monotonic() >= until:
+                self._left.append(one)
+                return False
+        return True
 
-        def going() -> bool:
-            return time.monotonic() < until
-
+    def _all(self) -> Iterator[_Work]:
         with self._store.read() as conn:
             versions = kept_versions(conn)
         for version in versions:
-            self._one(partial(self._version, version, now_us=now_us, going=going), of=f"version {version.id}")
+            yield partial(self._one, self._version, version, of=f"version {version.id}")
         for model_id in sorted({version.model_id for version in versions}):
-            self._one(partial(self._labels, model_id, now_us=now_us, going=going), of=f"model {model_id}")
-        return going()
+            yield partial(self._one, self._labels, model_id, of=f"model {model_id}")
 
     def _version(self, version: Kept, *, now_us: int, going: Callable[[], bool]) -> None:
-        if not going():
-            return
         id, retention = version.id, self._of(version.model_id)
         aged = age(
             self._store, contexts=self._contexts, version_id=id, retention=retention, now_us=now_us, going=going
@@ -58,19 +75,18 @@ class Ages:
             )  # fmt: skip
 
     def _labels(self, model_id: int, *, now_us: int, going: Callable[[], bool]) -> None:
-        if going():
-            outdate_labels(
-                self._store, model_id=model_id, retention=self._of(model_id), now_us=now_us, going=going
-            )  # fmt: skip
+        outdate_labels(self._store, model_id=model_id, retention=self._of(model_id), now_us=now_us, going=going)
 
     def _of(self, model_id: int) -> Retention:
         """What is set for all, unless the model says otherwise."""
         with self._store.read() as conn:
             return retention_of(get_model_by_id(conn, id=model_id), usual=self._retention)
 
-    def _one(self, work: Callable[[], None], *, of: str) -> None:
+    def _one(
+        self, work: Callable[..., None], subject: Any, *, of: str, now_us: int, going: Callable[[], bool]
+    ) -> None:  # fmt: skip
         try:
-            work()
+            work(subject, now_us=now_us, going=going)
         except (FenceLost, Held, NotFound) as other:  # somebody else does it, or it was held or deleted meanwhile
             _log.info("retention of %s goes on at the next turn: %s", of, other)
         except Unavailable:

@@ -135,6 +135,7 @@ def test_without_patience_a_version_that_hangs_would_never_be_a_gap(many, replic
 
 @pytest.mark.whole
 @pytest.mark.alone
+@pytest.mark.timeout(600)
 def test_workers_with_nothing_to_do_ask_little_and_not_all_at_once(many, replica, note_measure):
     started(many, replica)
     engine = create_engine(many.url, isolation_level="AUTOCOMMIT")
@@ -144,14 +145,14 @@ def test_workers_with_nothing_to_do_ask_little_and_not_all_at_once(many, replica
                    "WHERE d.datname = current_database()")  # fmt: skip
         rates: list[float] = []
 
-        def settled():  # a worker that has just begun asks more, on a busy machine for longer
+        def settled():  # first each has gone through the fleet for what is past its time
             before, began = conn.exec_driver_sql(counted).scalar_one(), time.monotonic()
             time.sleep(6)
             calls = conn.exec_driver_sql(counted).scalar_one() - before
             rates.append(float(calls) / (time.monotonic() - began) / WORKERS)
             return rates[-1] < MOST_QUERIES_A_SECOND
 
-        until(settled, within_seconds=60, why=lambda: f"statements a second: {rates}")
+        until(settled, within_seconds=300, why=lambda: f"statements a second: {rates}")
     engine.dispose()
     a_second = rates[-1]
     note_measure(f"{WORKERS} idle workers over {COUNT} models: {a_second:.1f} statements a second each")
