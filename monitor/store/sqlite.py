@@ -27,6 +27,9 @@ _told: set[str] = set()
 _PAGE_SIZE = "page_size=16384"
 _PRAGMAS = ("foreign_keys=ON", "journal_size_limit=67108864")
 # KiB of pages. What a reader keeps is forgotten when anybody commits; one that then waits would keep it for nothing.
+# A connection's, which it keeps prepared. Lists of ids make texts of any length that are never asked again: 256 of them
+# were megabytes in each connection, at the same processor time.
+_STATEMENTS = 64
 _READERS_CACHE, _WRITERS_CACHE = "cache_size=-1000", "cache_size=-16000"
 
 
@@ -75,7 +78,7 @@ def make_engines(path: Path) -> tuple[Engine, Engine]:
         "pool_use_lifo": True,  # the connection used last: taking turns, each would fill a page cache of its own
         "pool_timeout": BUSY_SECONDS,
         "hide_parameters": True,  # an error's text is logged, and they are what clients sent
-        "connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 256},
+        "connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": _STATEMENTS},
     }
     reading = create_engine(url, pool_size=READERS, max_overflow=MORE_READERS, **shared)
     writing = create_engine(url, pool_size=1, max_overflow=0, **shared)
