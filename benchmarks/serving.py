@@ -117,4 +117,4 @@ def driftline(
             )
         yield service
     finally:
-        service.stop()
+        service.stop(within_seconds=30)  # an end takes 28 s at most

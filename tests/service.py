@@ -73,7 +73,7 @@ class Service:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, *, within_seconds: float = 30.0) -> int:
+    def stop(self, *, within_seconds: float = 20.0) -> int:
         """SIGTERM; the exit code."""
         assert self.process is not None
         if self.process.poll() is None:

@@ -10,7 +10,7 @@ from scipy import stats
 
 from benchmarks.before import ratio
 from benchmarks.soak.figures import growth, least_squares, theil_sen
-from benchmarks.soak.report import Run, faults, grown, memory_slope, page
+from benchmarks.soak.report import Run, faults, memory_slope, page
 from benchmarks.soak.traffic import Answer
 from benchmarks.soak.watch import Sample
 
@@ -57,7 +57,7 @@ def test_a_run_without_a_leak_is_as_promised():
     ("told", "said"),
     [
         ({"mib_a_minute": 1.5}, "the worker's memory grew by 1."),
-        ({"files_a_minute": 0.25}, "the worker has more and more descriptors"),
+        ({"files_a_minute": 0.5}, "more descriptors in the end than before"),
         ({"ms_a_minute": 0.5}, "the p99 of 1 record rises"),
         ({"status": 503}, "7200 requests failed"),
         ({"stored": 7_199}, "7200 records were acknowledged and 7199 counted as stored"),
@@ -68,15 +68,6 @@ def test_a_run_without_a_leak_is_as_promised():
 def test_what_is_not_as_promised_is_said(told, said):
     assert said in "\n".join(faults(made(**told)))
     assert said in page(made(**told))
-
-
-@pytest.mark.parametrize("minute", [11, 15, 20, 25, 29])
-def test_a_connection_that_a_pool_opens_once_is_shown_and_is_no_leak(minute):
-    run = made()
-    opened = [dataclasses.replace(s, descriptors=20 + (s.at >= 60 * minute)) for s in run.samples]
-    run = dataclasses.replace(run, samples=opened)
-    assert list(faults(run)) == []
-    assert grown(run, "worker", "descriptors") == (minute <= 25)
 
 
 def test_a_machine_that_gets_slower_is_not_the_servers_fault():

@@ -69,13 +69,6 @@ def grown(run: Run, process: str, field: str) -> float:
     return growth(values[at < since], values[(at >= since) & (at < until)])
 
 
-def count_trend(run: Run, process: str, field: str) -> Slope:
-    """Of each minute's median over the tail, a share a minute. What leaks adds up; what a pool may hold and opens when
-    it is asked for more than ever before is a step, which ``grown`` shows.
-    """
-    return theil_sen([float(np.median(m)) for m in by_minute(*run.process(process, field), **_tail(run))])
-
-
 def p99_trend(run: Run, kind: str) -> Slope:
     """Of each minute's p99 over the tail, a share a minute."""
     minutes = [float(np.quantile(m, 0.99)) for m in by_minute(*run.latency(kind), **_tail(run))]
@@ -93,8 +86,8 @@ def faults(run: Run) -> Iterator[str]:
         if (slope := memory_slope(run, process).value) >= SLOPE_MIB:
             yield f"the {process}'s memory grew by {slope:.2f} MiB a minute: expected below {SLOPE_MIB:.0f}"
         for field in ("descriptors", "threads"):
-            if count_trend(run, process, field).rises:
-                yield f"the {process} has more and more {field}: expected no trend"
+            if (more := grown(run, process, field)) > 0:
+                yield f"the {process} has {more:g} more {field} in the end than before: expected none"
     for kind in WATCHED[:2]:
         if not run.missed and p99_trend(run, kind).rises and not p99_trend(run, "no-op").rises:
             yield f"the p99 of {kind} rises and that of the no-op endpoint does not"
