@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from monitor.evaluate.aging import age
 from monitor.evaluate.context import Contexts
@@ -40,16 +40,20 @@ class Ages:
         took the rest of its turn comes last.
         """
         until = time.monotonic() + TURN_SECONDS
+
+        def going() -> bool:
+            return time.monotonic() < until
+
         if not self._left:
             self._left.extend(self._all())
         while self._left:
             one = self._left.popleft()
             try:
-                one(now_us=now_us, going=lambda: time.monotonic() < until)
+                one(now_us=now_us, going=going)
             except Unavailable:
                 self._left.append(one)
                 raise
-            if time.monotonic() >= until:
+            if not going():
                 self._left.append(one)
                 return False
         return True
@@ -58,9 +62,9 @@ class Ages:
         with self._store.read() as conn:
             versions = kept_versions(conn)
         for version in versions:
-            yield partial(self._one, self._version, version, of=f"version {version.id}")
+            yield partial(self._one, partial(self._version, version), of=f"version {version.id}")
         for model_id in sorted({version.model_id for version in versions}):
-            yield partial(self._one, self._labels, model_id, of=f"model {model_id}")
+            yield partial(self._one, partial(self._labels, model_id), of=f"model {model_id}")
 
     def _version(self, version: Kept, *, now_us: int, going: Callable[[], bool]) -> None:
         id, retention = version.id, self._of(version.model_id)
@@ -82,11 +86,9 @@ class Ages:
         with self._store.read() as conn:
             return retention_of(get_model_by_id(conn, id=model_id), usual=self._retention)
 
-    def _one(
-        self, work: Callable[..., None], subject: Any, *, of: str, now_us: int, going: Callable[[], bool]
-    ) -> None:  # fmt: skip
+    def _one(self, work: _Work, *, of: str, now_us: int, going: Callable[[], bool]) -> None:
         try:
-            work(subject, now_us=now_us, going=going)
+            work(now_us=now_us, going=going)
         except (FenceLost, Held, NotFound) as other:  # somebody else does it, or it was held or deleted meanwhile
             _log.info("retention of %s goes on at the next turn: %s", of, other)
         except Unavailable:

@@ -65,11 +65,6 @@ def requests_in_flight_are_cut() -> None:
     running.Running.handle_exit = lambda self, sig, frame: running._end_now(0, why="told to end: ends at once")
 
 
-def keys_are_not_kept() -> None:
-    keys.claim_keys = lambda conn, claims, *, now_us: {claim[:3] for claim in claims}
-    keys.find_key = lambda conn, **of: None
-
-
 def claims_are_not_given_back() -> None:
     leases.release = lambda conn, claim: None
     attempts.release = lambda conn, claim: None
@@ -141,7 +136,6 @@ MUTATIONS: dict[str, Callable[[], None]] = {
         a_failed_flush_is_no_end,
         idle_connections_are_closed_at_once,
         requests_in_flight_are_cut,
-        keys_are_not_kept,
         claims_are_not_given_back,
         a_second_signal_is_like_the_first,
         a_full_disk_is_unknown,

@@ -95,7 +95,7 @@ def stored_of_one_sent_twice(service: Service) -> int:
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize(("mutation", "stored"), [(None, 1), ("keys_are_not_kept", 2)], ids=["kept", "not kept"])
+@pytest.mark.parametrize(("mutation", "stored"), [(None, 1), ("keys_are_forgotten", 2)], ids=["kept", "not kept"])
 def test_a_key_outlives_a_kill_and_without_it_a_repeat_is_stored_twice(tmp_path, store_url, mutation, stored):
     service = Service(tmp_path, database_url=store_url, arguments=("--no-jobs",), mutation=mutation)
     assert stored_of_one_sent_twice(service) == stored
