@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from itertools import chain, groupby
 
 import pyarrow as pa
 
 from monitor.columns.batch import decode_batch, encode_batch
 from monitor.model.errors import FenceLost
-from monitor.store.batches import BatchInfo, NewBatch, payloads
+from monitor.store.batch_rows import BatchInfo, NewBatch, by_bytes
+from monitor.store.batches import payloads
 from monitor.store.compaction import compactable, replace_batches
 from monitor.store.engine import Store
 
 LEAST_BATCHES = 2  # of one shape; the store offers runs of at least eight
+READ_BYTES = 4 * 2**20  # of payloads: those of single records are many times as large as what they hold
+
+_Shape = tuple[int | None, bytes]  # schema id, and the columns as they were sent
 
 
 def compact_version(store: Store, *, version_id: int) -> int:
@@ -27,22 +31,33 @@ def compact_version(store: Store, *, version_id: int) -> int:
 
 
 def _compact_run(store: Store, *, version_id: int, run: Sequence[BatchInfo]) -> int:
-    with store.read() as conn:
-        stored = payloads(conn, ids=[info.id for info in run])
-    if len(stored) != len(run):
-        return 0
-    decoded = [(info, decode_batch(*stored[info.id])) for info in run]
     replaced = 0
-    # Only batches sent with the same columns: nothing is converted, so a segment reads as its batches did.
-    for _, alike in groupby(decoded, key=lambda pair: (pair[0].schema_id, bytes(pair[1].schema.serialize()))):
-        infos, batches = zip(*alike, strict=True)
-        if len(infos) < LEAST_BATCHES:
+    for _, alike in groupby(_joined(store, run), key=lambda joined: joined[0]):
+        _, infos, batches = zip(*alike, strict=True)
+        together = list(chain.from_iterable(infos))
+        if len(together) < LEAST_BATCHES:
             continue
         try:
-            replaced += _replace(store, version_id=version_id, infos=infos, segment=pa.concat_batches(batches))
+            replaced += _replace(store, version_id=version_id, infos=together, segment=pa.concat_batches(batches))
         except FenceLost:  # somebody compacted or deleted them meanwhile
             return replaced
     return replaced
+
+
+def _joined(store: Store, run: Sequence[BatchInfo]) -> Iterator[tuple[_Shape, list[BatchInfo], pa.RecordBatch]]:
+    """Neighbours sent with the same columns, as one batch, of a few MiB that are read at a time.
+
+    Nothing is converted, so a segment reads as its batches did. Ends before a batch that is gone.
+    """
+    for page in by_bytes(run, most=READ_BYTES):
+        with store.read() as conn:
+            stored = payloads(conn, ids=[info.id for info in page])
+        if len(stored) != len(page):
+            return
+        decoded = ((info, decode_batch(*stored.pop(info.id))) for info in page)
+        for shape, alike in groupby(decoded, key=lambda pair: (pair[0].schema_id, bytes(pair[1].schema.serialize()))):
+            infos, batches = zip(*alike, strict=True)
+            yield shape, list(infos), pa.concat_batches(batches)
 
 
 def _replace(store: Store, *, version_id: int, infos: Sequence[BatchInfo], segment: pa.RecordBatch) -> int:

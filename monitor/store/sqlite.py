@@ -26,10 +26,10 @@ _told: set[str] = set()
 # Of a new file only. Payloads run to megabytes: with 4 KiB pages writing 5,000 rows takes a quarter more CPU.
 _PAGE_SIZE = "page_size=16384"
 _PRAGMAS = ("foreign_keys=ON", "journal_size_limit=67108864")
-# KiB of pages. What a reader keeps is forgotten when anybody commits; one that then waits would keep it for nothing.
 # A connection's, which it keeps prepared. Lists of ids make texts of any length that are never asked again: 256 of them
 # were megabytes in each connection, at the same processor time.
 _STATEMENTS = 64
+# KiB of pages. What a reader keeps is forgotten when anybody commits; one that then waits would keep it for nothing.
 _READERS_CACHE, _WRITERS_CACHE = "cache_size=-1000", "cache_size=-16000"
 
 

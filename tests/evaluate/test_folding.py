@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from monitor.evaluate import compact
 from monitor.evaluate.compact import compact_version
 from monitor.evaluate.context import Contexts
 from monitor.evaluate.fold import Folder
@@ -13,7 +14,7 @@ from monitor.model.time import HOUR_US
 from monitor.profile import codec
 from monitor.profile.layout import Layout
 from monitor.store import layouts
-from monitor.store.batches import count_rows, overlapping
+from monitor.store.batches import count_rows, overlapping, payloads
 from monitor.store.ids import id_runs
 from monitor.store.models import get_version_by_id
 from monitor.store.profiles import get_profile
@@ -130,7 +131,9 @@ def test_a_profile_made_again_is_the_one_that_folding_made(world):
     np.testing.assert_allclose(again.profile.total, live.total, rtol=1e-12)
 
 
-def test_compaction_keeps_the_rows_and_which_repeat_won(world):
+@pytest.mark.parametrize("read_bytes", [compact.READ_BYTES, 1])
+def test_compaction_keeps_the_rows_and_which_repeat_won(world, read_bytes, monkeypatch):
+    monkeypatch.setattr(compact, "READ_BYTES", read_bytes)  # of 1: each batch is a page of its own
     for part in range(20):
         world.post(hour_of_rows(0, rows=5, seed=part, name=f"p{part % 7}"))
         if part % 3 == 0:
@@ -148,6 +151,46 @@ def test_compaction_keeps_the_rows_and_which_repeat_won(world):
     ).profile  # fmt: skip
     np.testing.assert_array_equal(again.counts, before.counts)
     np.testing.assert_array_equal(again.minimum, before.minimum)
+
+
+def test_compaction_reads_a_page_at_a_time_and_lets_go_of_it(world, monkeypatch):
+    for part in range(12):
+        world.post(hour_of_rows(0, rows=5, seed=part, name=f"p{part}"))
+    fold(world)
+    size = max(info.bytes for info in _batches(world))
+    pages, sizes = [], []
+
+    def paged(conn, *, ids):
+        pages.append(payloads(conn, ids=ids))
+        sizes.append(sum(len(body) for body, _ in pages[-1].values()))
+        return pages[-1]
+
+    monkeypatch.setattr(compact, "READ_BYTES", 3 * size)
+    monkeypatch.setattr(compact, "payloads", paged)
+    assert compact_version(world.store, version_id=world.version.id) == 12
+    assert len(pages) >= 4
+    assert max(sizes) <= 3 * size
+    assert not any(pages)
+
+
+def test_compaction_packs_what_comes_before_a_batch_that_went_meanwhile(world, monkeypatch):
+    for part in range(10):
+        world.post(hour_of_rows(0, rows=5, seed=part, name=f"p{part}"))
+    fold(world)
+    ids = [info.id for info in _batches(world)]
+
+    def without_the_sixth(conn, *, ids_, gone=ids[5]):
+        return {id: stored for id, stored in payloads(conn, ids=ids_).items() if id != gone}
+
+    monkeypatch.setattr(compact, "READ_BYTES", 1)
+    monkeypatch.setattr(compact, "payloads", lambda conn, *, ids: without_the_sixth(conn, ids_=ids))
+    assert compact_version(world.store, version_id=world.version.id) == 5
+    assert [info.rows for info in _batches(world)] == [25, 5, 5, 5, 5, 5]
+
+
+def _batches(world):
+    with world.store.read() as conn:
+        return overlapping(conn, version_id=world.version.id, start_us=0, end_us=2**62)
 
 
 def test_records_sent_before_any_schema_are_folded_and_the_schema_inferred_after_a_thousand(store):
