@@ -97,7 +97,7 @@ def _lifespan(services: Services, *, exporting: bool) -> Lifespan:
         readiness = ReadinessWatch(services)
         readiness.start()
         _settle_memory()
-        memory = MemoryRelease()
+        memory = MemoryRelease(services.store)
         memory.start()
         try:
             yield

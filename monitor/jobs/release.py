@@ -24,8 +24,10 @@ import os
 import pyarrow as pa
 
 from monitor.repeated import Repeated
+from monitor.store.engine import Store
 
 EVERY_SECONDS = 10.0
+CLOSE_SECONDS = 1.0  # a database that does not answer keeps the thread for longer
 ARROW_POOL = "ARROW_DEFAULT_MEMORY_POOL"
 _libc = ctypes.CDLL(None)
 # https://man7.org/linux/man-pages/man3/malloc_trim.3.html: since 2.8 of all arenas, not their ends alone
@@ -35,10 +37,16 @@ _OPTIONS = ((-8, 2), (-3, 2**20))
 
 
 class MemoryRelease:
-    """Gives free memory back every ten seconds, from ``start`` to ``close``; in every process, whatever it does."""
+    """Gives free memory back every ten seconds, from ``start`` to ``close``; in every process, whatever it does.
 
-    def __init__(self, *, every_seconds: float = EVERY_SECONDS) -> None:
-        self._repeated = Repeated(release_memory, every_seconds=every_seconds, name="driftline-memory")
+    Buffers of the store's idle connections, too.
+    """
+
+    def __init__(self, store: Store, *, every_seconds: float = EVERY_SECONDS) -> None:
+        self._store = store
+        self._repeated = Repeated(
+            self._release, every_seconds=every_seconds, name="driftline-memory", close_seconds=CLOSE_SECONDS
+        )  # fmt: skip
 
     def start(self) -> None:
         """Gives back from now on."""
@@ -47,6 +55,10 @@ class MemoryRelease:
     def close(self) -> None:
         """Gives back no more."""
         self._repeated.close()
+
+    def _release(self) -> None:
+        self._store.renew_idle()
+        release_memory()
 
 
 def settle_allocators() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, make_url, select
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from monitor.model.errors import ConfigurationError, FlushFailed, Unavailable
+from monitor.model.errors import ConfigurationError, DriftlineError, FlushFailed, Unavailable
 from monitor.store import dialect, postgres, sqlite, tables
 from monitor.store.faults import unavailable_when_away
 from monitor.store.flush import FLUSH_FAILED, flush_failed
@@ -117,6 +117,12 @@ class Store:
         from monitor.store.migrating import bring_up_to_date
 
         return bring_up_to_date(self, told=told)
+
+    def renew_idle(self) -> None:
+        """Renews idle connections that have grown old; a server that is away is told of by who needs it."""
+        if self.dialect != "sqlite":
+            with suppress(DriftlineError, SQLAlchemyError):
+                postgres.renew_idle(self._writer)
 
     def mark_running(self) -> None:
         """From here on the embedded database is in use by a server, until ``close``: an end without it is noticed."""

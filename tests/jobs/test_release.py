@@ -152,8 +152,8 @@ def test_the_command_takes_no_memory_from_the_allocator_of_arrow_unless_told_to(
 
 
 @glibc
-def test_memory_is_given_back_again_and_again_until_the_end(pool):
-    memory = MemoryRelease(every_seconds=0.05)
+def test_memory_is_given_back_again_and_again_until_the_end(pool, store):
+    memory = MemoryRelease(store, every_seconds=0.05)
     memory.start()
     empty = resident_bytes()
     for _ in range(2):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 
 import pytest
 import sqlalchemy as sa
 
 from monitor.app import _close, create_app
+from monitor.model.errors import Unavailable
 from monitor.settings import Settings
-from monitor.store import open_store
+from monitor.store import open_store, postgres
+from monitor.store.batches import insert_batches, payloads
 from monitor.store.connections import MOST, crowding, room
+from tests.faults.cluster import until
+from tests.store.test_log_batches import batch
 
 
 def warnings_at_start(url, directory, caplog):
@@ -73,3 +78,66 @@ def test_connections_that_others_have_are_not_free(empty_url, tmp_path):
         assert f"{used + 1} are in use" in str(crowding(conn))
     other.dispose()
     store.close()
+
+
+def sessions_of(store, *, count):
+    """The server's processes behind that many connections, taken at once."""
+    with ExitStack() as stack:
+        taken = [stack.enter_context(store.read()) for _ in range(count)]
+        return {conn.exec_driver_sql("SELECT pg_backend_pid()").scalar() for conn in taken}
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_connections_that_nobody_takes_are_renewed_when_they_are_old(store_url, tmp_path, monkeypatch):
+    monkeypatch.setattr(postgres, "RECYCLE_SECONDS", 1)
+    store = open_store(store_url, data_dir=tmp_path)
+    watching = sa.create_engine(store_url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
+
+    def there(sessions):
+        with watching.connect() as conn:
+            seen = conn.exec_driver_sql("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+            return sessions & set(seen.scalars())
+
+    first = sessions_of(store, count=5)
+    store.renew_idle()
+    assert there(first) == first  # none is old
+    time.sleep(1.1)
+    store.renew_idle()
+    until(lambda: not there(first), within_seconds=10, what="sessions that end")
+    assert sessions_of(store, count=5).isdisjoint(first)
+    watching.dispose()
+    store.close()
+
+
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_renewal_leaves_it_to_others_to_find_that_the_database_is_away(empty_url, tmp_path):
+    store = open_store(empty_url, data_dir=tmp_path, migrate=True)
+    sessions_of(store, count=3)
+    name = sa.make_url(empty_url).database
+    server = sa.create_engine(sa.make_url(empty_url).set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with server.connect() as conn:
+        conn.exec_driver_sql(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
+        conn.exec_driver_sql(f'ALTER DATABASE "{name}" RENAME TO "{name}_away"')
+        store.renew_idle()
+        with pytest.raises(Unavailable, match="connection to the database failed"), store.read():
+            pass
+        conn.exec_driver_sql(f'ALTER DATABASE "{name}_away" RENAME TO "{name}"')
+    store.renew_idle()
+    assert len(sessions_of(store, count=3)) == 3
+    server.dispose()
+    store.close()
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_payloads_are_asked_for_in_binary(store, version_id):
+    formats = []
+    sa.event.listen(
+        store._writer, "after_cursor_execute",
+        lambda conn, cursor, *_: formats.append({cursor.pgresult.fformat(n) for n in range(cursor.pgresult.nfields)}),
+    )  # fmt: skip
+    with store.write() as conn:
+        [id] = insert_batches(conn, [batch(version_id, payload=bytes(range(256)))])
+        formats.clear()
+        assert payloads(conn, ids=[id]) == {id: (bytes(range(256)), "ipc")}
+        assert conn.execute(sa.text("SELECT relkind FROM pg_class LIMIT 1")).scalar() in "rvitS"
+    assert formats == [{1}, {0}]
