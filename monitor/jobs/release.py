@@ -27,7 +27,6 @@ from monitor.repeated import Repeated
 from monitor.store.engine import Store
 
 EVERY_SECONDS = 10.0
-CLOSE_SECONDS = 1.0  # a database that does not answer keeps the thread for longer
 ARROW_POOL = "ARROW_DEFAULT_MEMORY_POOL"
 _libc = ctypes.CDLL(None)
 # https://man7.org/linux/man-pages/man3/malloc_trim.3.html: since 2.8 of all arenas, not their ends alone
@@ -39,14 +38,12 @@ _OPTIONS = ((-8, 2), (-3, 2**20))
 class MemoryRelease:
     """Gives free memory back every ten seconds, from ``start`` to ``close``; in every process, whatever it does.
 
-    Buffers of the store's idle connections, too.
+    Of the store's idle connections, too.
     """
 
     def __init__(self, store: Store, *, every_seconds: float = EVERY_SECONDS) -> None:
         self._store = store
-        self._repeated = Repeated(
-            self._release, every_seconds=every_seconds, name="driftline-memory", close_seconds=CLOSE_SECONDS
-        )  # fmt: skip
+        self._repeated = Repeated(self._release, every_seconds=every_seconds, name="driftline-memory")
 
     def start(self) -> None:
         """Gives back from now on."""
@@ -57,7 +54,7 @@ class MemoryRelease:
         self._repeated.close()
 
     def _release(self) -> None:
-        self._store.renew_idle()
+        self._store.end_idle()
         release_memory()
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, make_url, select
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError
 
-from monitor.model.errors import ConfigurationError, DriftlineError, FlushFailed, Unavailable
+from monitor.model.errors import ConfigurationError, FlushFailed, Unavailable
 from monitor.store import dialect, postgres, sqlite, tables
 from monitor.store.faults import unavailable_when_away
 from monitor.store.flush import FLUSH_FAILED, flush_failed
+from monitor.store.pool import TrimmedPool
 from monitor.store.unclean import Marker, check_after_crash
 
 WRITE_WAIT_SECONDS = 10.0
@@ -118,11 +119,10 @@ class Store:
 
         return bring_up_to_date(self, told=told)
 
-    def renew_idle(self) -> None:
-        """Renews idle connections that have grown old; a server that is away is told of by who needs it."""
-        if self.dialect != "sqlite":
-            with suppress(DriftlineError, SQLAlchemyError):
-                postgres.renew_idle(self._writer)
+    def end_idle(self) -> None:
+        """Ends connections that nobody has needed for a while; the one that writes to SQLite stays."""
+        if isinstance(pool := self._reader.pool, TrimmedPool):
+            pool.end_idle()
 
     def mark_running(self) -> None:
         """From here on the embedded database is in use by a server, until ``close``: an end without it is noticed."""

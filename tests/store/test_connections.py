@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -11,7 +13,7 @@ import sqlalchemy as sa
 from monitor.app import _close, create_app
 from monitor.model.errors import Unavailable
 from monitor.settings import Settings
-from monitor.store import open_store, postgres
+from monitor.store import open_store, pool, postgres, sqlite
 from monitor.store.batches import insert_batches, payloads
 from monitor.store.connections import MOST, crowding, room
 from tests.faults.cluster import until
@@ -88,9 +90,8 @@ def sessions_of(store, *, count):
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_connections_that_nobody_takes_are_renewed_when_they_are_old(store_url, tmp_path, monkeypatch):
-    monkeypatch.setattr(postgres, "RECYCLE_SECONDS", 1)
-    store = open_store(store_url, data_dir=tmp_path)
+def test_connections_that_nobody_takes_end(store, store_url, monkeypatch):
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 1.0)
     watching = sa.create_engine(store_url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool)
 
     def there(sessions):
@@ -99,33 +100,53 @@ def test_connections_that_nobody_takes_are_renewed_when_they_are_old(store_url, 
             return sessions & set(seen.scalars())
 
     first = sessions_of(store, count=5)
-    store.renew_idle()
-    assert there(first) == first  # none is old
-    time.sleep(1.1)
-    store.renew_idle()
-    until(lambda: not there(first), within_seconds=10, what="sessions that end")
-    assert sessions_of(store, count=5).isdisjoint(first)
+    store.end_idle()
+    assert there(first) == first  # none is idle for long
+    time.sleep(0.6)
+    [kept] = sessions_of(store, count=1)
+    time.sleep(0.6)
+    store.end_idle()
+    until(lambda: there(first) == {kept}, within_seconds=10, what="sessions that end")
+    assert sessions_of(store, count=1) == {kept}
+    assert len(sessions_of(store, count=5)) == 5
     watching.dispose()
-    store.close()
 
 
-@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
-def test_renewal_leaves_it_to_others_to_find_that_the_database_is_away(empty_url, tmp_path):
-    store = open_store(empty_url, data_dir=tmp_path, migrate=True)
-    sessions_of(store, count=3)
-    name = sa.make_url(empty_url).database
-    server = sa.create_engine(sa.make_url(empty_url).set(database="postgres"), isolation_level="AUTOCOMMIT")
-    with server.connect() as conn:
-        conn.exec_driver_sql(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
-        conn.exec_driver_sql(f'ALTER DATABASE "{name}" RENAME TO "{name}_away"')
-        store.renew_idle()
-        with pytest.raises(Unavailable, match="connection to the database failed"), store.read():
-            pass
-        conn.exec_driver_sql(f'ALTER DATABASE "{name}_away" RENAME TO "{name}"')
-    store.renew_idle()
-    assert len(sessions_of(store, count=3)) == 3
-    server.dispose()
-    store.close()
+def test_a_pool_has_room_for_as_many_as_before_when_idle_ones_have_ended(store, monkeypatch):
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 0.0)
+    most = {"sqlite": sqlite.READERS + sqlite.MORE_READERS, "postgresql": postgres.POOL_SIZE + postgres.POOL_OVERFLOW}
+    monkeypatch.setattr(store._reader.pool, "_timeout", 0.1)
+    for _ in range(3):
+        with ExitStack() as stack:
+            for _ in range(most[store.dialect]):
+                stack.enter_context(store.read())
+            with pytest.raises(Unavailable, match="all connections"), store.read():
+                pass
+        store.end_idle()
+        assert store._reader.pool.checkedin() == 0
+
+
+def test_connections_are_taken_while_idle_ones_end(store, monkeypatch):
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 0.001)
+    ended = threading.Event()
+
+    def end():
+        while not ended.is_set():
+            store.end_idle()
+
+    def read():
+        for _ in range(200):
+            with store.read() as conn:
+                assert conn.exec_driver_sql("SELECT 1").scalar() == 1
+
+    with ThreadPoolExecutor(5) as threads:
+        trimming = threads.submit(end)
+        try:
+            for done in [threads.submit(read) for _ in range(4)]:
+                done.result(timeout=60)
+        finally:
+            ended.set()
+        trimming.result(timeout=10)
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
