@@ -8,6 +8,7 @@ libpq's buffers, which are as large as the largest message and never shrink (mea
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import suppress
 
@@ -16,6 +17,8 @@ from sqlalchemy.util.queue import Empty
 
 IDLE_SECONDS = 60.0
 _RETURNED = "driftline_returned"  # by time.monotonic()
+# SQLAlchemy says each checkout to a logger of the pool's class, which is one of ours here.
+logging.getLogger(__name__).setLevel(logging.WARNING)
 
 
 class TrimmedPool(QueuePool):
