@@ -13,6 +13,7 @@ from monitor.api.routing import M, V
 from monitor.model.names import NAME_PATTERN
 
 _TABLES = ("text/csv", "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream")
+_ENCODINGS = ["gzip", "x-gzip", "zstd", "identity", "none", ""]  # of RFC 9110, an empty header names none
 _VALUE: dict[str, Any] = {"description": "number, text, boolean, null, list of numbers, or an object to flatten"}
 _COUNTS: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "integer"}}
 _NAME = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
@@ -142,7 +143,7 @@ def _parameters(names: tuple[str, ...], *, query: dict[str, str]) -> list[dict[s
             for name, text in query.items()
         ),
         _header("Idempotency-Key", description="the same key and body again gives the first answer"),
-        _header("Content-Encoding", description="how the body is compressed", enum=["gzip", "zstd", "identity"]),
+        _header("Content-Encoding", description="how the body is compressed; not at all by default", enum=_ENCODINGS),
         _header("Prefer", description="handling=strict: refuse all for one bad record", examples=["handling=strict"]),
     ]
 
