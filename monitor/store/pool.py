@@ -24,12 +24,12 @@ logging.getLogger(__name__).setLevel(logging.WARNING)
 class TrimmedPool(QueuePool):
     """As many connections as are in use at once, now and then; ``end_idle`` has to be called for that."""
 
-    def end_idle(self, *, seconds: float | None = None) -> int:
-        """Ends the connections that came back so long ago (``IDLE_SECONDS`` unless told); how many there were.
+    def end_idle(self) -> None:
+        """Ends the connections that came back longer than ``IDLE_SECONDS`` ago.
 
         Others go back in their order. Who takes one meanwhile may have to make it.
         """
-        before = time.monotonic() - (IDLE_SECONDS if seconds is None else seconds)
+        before = time.monotonic() - IDLE_SECONDS
         found: list[ConnectionPoolEntry] = []
         with suppress(Empty):
             while True:
@@ -41,7 +41,6 @@ class TrimmedPool(QueuePool):
         for entry in idle:
             entry.close()
             self._dec_overflow()
-        return len(idle)
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         record.info[_RETURNED] = time.monotonic()
