@@ -117,6 +117,7 @@ def _services(
     server_file = read_server_file(settings.config)
     store = open_store(settings.store_url, data_dir=settings.data_dir, migrate=True)
     store.mark_running()
+    store.open_readers()
     telemetry = _telemetry()
     now_us = now_us or _shared_clock(store, telemetry=telemetry)
     _warn_of_crowding(store)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ class Store:
         return bring_up_to_date(self, told=told)
 
     def end_idle(self) -> None:
-        """Ends connections that nobody has needed for a while; the one that writes to SQLite stays."""
+        """Ends connections that nobody has needed for a while. Those of SQLite stay, see ``open_readers``."""
         if isinstance(pool := self._reader.pool, TrimmedPool):
             pool.end_idle()
 
@@ -129,6 +129,17 @@ class Store:
         if self._path is not None:
             self._marker = Marker(self._path)
             self._marker.begin()
+
+    def open_readers(self) -> None:
+        """Opens the connections that a pool of SQLite keeps, so that a server has its descriptors from the start.
+
+        One that ends gives its file back only when no other is open: POSIX would drop their locks with it
+        (``unixClose`` in https://sqlite.org/src/file/src/os_unix.c).
+        """
+        if self.dialect == "sqlite":
+            with ExitStack() as stack:
+                for _ in range(sqlite.READERS):
+                    stack.enter_context(self.read())
 
     def close(self) -> None:
         """Closes every connection; one that is used again opens new ones. A forked child leaves its parent's alone.

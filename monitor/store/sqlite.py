@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import Connection
+from sqlalchemy.pool import QueuePool
 
 from monitor.model.errors import ConfigurationError
-from monitor.store.pool import TrimmedPool
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def make_engines(path: Path) -> tuple[Engine, Engine]:
     url = URL.create("sqlite", database=str(path))
     shared: dict[str, Any] = {
         "module": module,
-        "poolclass": TrimmedPool,
+        "poolclass": QueuePool,
         "pool_use_lifo": True,  # the connection used last: taking turns, each would fill a page cache of its own
         "pool_timeout": BUSY_SECONDS,
         "hide_parameters": True,  # an error's text is logged, and they are what clients sent

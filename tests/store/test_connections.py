@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -123,7 +125,27 @@ def test_a_pool_has_room_for_as_many_as_before_when_idle_ones_have_ended(store, 
             with pytest.raises(Unavailable, match="all connections"), store.read():
                 pass
         store.end_idle()
-        assert store._reader.pool.checkedin() == 0
+        assert store._reader.pool.checkedin() == {"sqlite": sqlite.READERS, "postgresql": 0}[store.dialect]
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_server_on_sqlite_has_its_descriptors_from_the_start(store, store_url):
+    def opened():
+        files = (os.path.realpath(link) for link in Path("/proc/self/fd").iterdir())
+        return sum(Path(file).name.startswith("driftline.db") for file in files)
+
+    before = opened()
+    store.open_readers()
+    at_the_start = opened()
+    assert at_the_start > before
+    for count in (1, 5, sqlite.READERS):
+        with ExitStack() as stack:
+            for _ in range(count):
+                conn = stack.enter_context(store.read())
+                assert conn.exec_driver_sql("SELECT count(*) FROM meta").scalar() > 0
+            assert opened() == at_the_start
+        store.end_idle()
+        assert opened() == at_the_start
 
 
 def test_connections_are_taken_while_idle_ones_end(store, monkeypatch):
