@@ -107,7 +107,7 @@ ready.wait()
 ready.wait()
 libc.free(libc.malloc(20 << 20))
 before = int(re.findall(r'type="mmap" count="(\\d+)"', report())[-1])
-libc.malloc(5 << 20)
+libc.malloc(18 << 20)
 after = int(re.findall(r'type="mmap" count="(\\d+)"', report())[-1])
 print(report().count("<heap nr="), after - before)
 """
